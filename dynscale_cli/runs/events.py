@@ -1,0 +1,168 @@
+"""What happens in a run, as typed events: the only way out of `runs.solve`.
+
+`display` and `--json` consume them; their `asdict` is the schema of `--json`, which only grows.
+Knows nothing of terminals, files or llama.cpp.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Kind = Literal["parallel", "chain"]
+Stopped = Literal["settled", "budget", "limit", "no answer", "error", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens of one sample, question or run. Billed: `prompt` + `generated`; `reused` is free."""
+
+    prompt: int = 0
+    generated: int = 0
+    reused: int = 0
+
+    @property
+    def billed(self) -> int:
+        return self.prompt + self.generated
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(self.prompt + other.prompt, self.generated + other.generated, self.reused + other.reused)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One finished sample. `number` counts the question's own samples from 0, in the order they started."""
+
+    number: int
+    kind: Kind
+    text: str
+    answer: str | None  # as shown; None: no answer found, which never votes
+    key: str | None  # canonical form
+    tokens: Tokens
+    finish: Literal["stop", "length", "budget", "failed"]
+    forced: bool = False  # it was cut off and asked for its answer
+    weight: float = 1.0  # of its vote
+    logprob: float | None = None  # mean over generated tokens, where asked for
+    seen: tuple[int, ...] = ()  # numbers of the samples that a chain was built from
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a question's race stands: what the allocator and the live view see of it."""
+
+    samples: int = 0  # finished
+    pending: int = 0  # in flight
+    votes: tuple[tuple[str, float], ...] = ()  # (answer as shown, votes), most first
+    confidence: float = 0.0  # P(the leader would still lead in the long run); 0 without votes
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KindReport:
+    """What one kind of sample earned and cost in a run. `agreement`: held-out, None before it is known."""
+
+    samples: int = 0
+    tokens: int = 0
+    agreement: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One question's outcome: one line of `--json`."""
+
+    id: str
+    index: int
+    question: str
+    answer: str | None
+    confidence: float
+    votes: dict[str, float]
+    samples: int
+    tokens: Tokens
+    stopped: Stopped
+    forced: int
+    seed: int
+    model: str
+    seconds: float
+    error: str | None = None
+    kinds: dict[str, KindReport] = field(default_factory=dict)
+    gold: str | None = None
+    correct: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    questions: int
+    budget: int
+    width: int
+    context: int  # tokens of one sequence
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampleStarted:
+    index: int  # of the question
+    id: str
+    question: str
+    number: int
+    kind: Kind
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class SampleText:
+    """A piece of a sample as it is generated; `thinking` while inside `<think>`."""
+
+    index: int
+    number: int
+    text: str
+    thinking: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFinished:
+    index: int
+    sample: Sample
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """After every engine step: the run's account. spent + reserved ≤ budget holds at each."""
+
+    spent: int
+    reserved: int
+    generated: int
+    active: int  # sequences that the step moved
+    settled: int  # questions
+    chain_share: float  # of later pulls, as learned so far
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question is done; its result will not change."""
+
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the user should know, in one line."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    questions: int
+    settled: int
+    unanswered: int
+    tokens: Tokens
+    budget: int
+    seconds: float
+    interrupted: bool = False
+    kinds: dict[str, KindReport] = field(default_factory=dict)
+
+
+Event: TypeAlias = (
+    RunStarted | SampleStarted | SampleText | SampleFinished | Stepped | Answered | Notice | RunFinished
+)
