@@ -1,0 +1,155 @@
+"""Which question gets the next pull: the arms of a run under one policy.
+
+The live run, the bench and the replay drive this same class. Owns the arms, the first-samples-first rule and settling.
+Knows nothing of tokens left (that is the ledger's), prompts, text or time.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from dynscale_cli.allocation.arms import Arm
+from dynscale_cli.allocation.policy import Policy, Totals, parse_policy
+
+
+class Allocator:
+    """The bandit over `questions` arms, numbered from 0.
+
+    `confidence` is what a leader must reach for its question to be settled; with `exhaust` (and under policies that
+    never settle: uniform, ucb) nothing ever is, and every pull goes where the policy sees most in it. Ties go to the
+    question that comes first, so a run is the same every time. No policy of today draws at random: `seed` is for one
+    that would.
+    """
+
+    def __init__(
+        self,
+        questions: int,
+        policy: Policy | str = "race",
+        *,
+        confidence: float = 0.95,
+        exhaust: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.policy = parse_policy(policy) if isinstance(policy, str) else policy
+        self.target = confidence
+        self.exhaust = exhaust or not self.policy.settles
+        self.seed = seed
+        self.settled = 0
+        self._arms = [Arm() for _ in range(questions)]
+        self._fresh = [(0, q) for q in range(questions)]  # heap of (failures, question): not pulled yet
+        self._first = np.full(questions, -np.inf)  # the policy's terms; -inf: not to be pulled
+        self._second = np.zeros(questions)
+        self._settled = bytearray(questions)
+        self._pulls = self._samples = self._cost = 0
+
+    def choose(self, ready: Callable[[int], bool] | None = None) -> int | None:
+        """The question to pull next, or None where none is worth a pull or may have one.
+
+        None while pulls are in flight means wait: what comes back may reopen a question. `ready` tells which
+        questions may be pulled just now; the others are passed over. Does not start the pull.
+        """
+        if not self._arms:
+            return None
+        fresh = self._next_fresh(ready)
+        return fresh if fresh is not None else self._next_best(ready)
+
+    def start(self, q: int) -> None:
+        """One more pull of `q` is in flight."""
+        self._arms[q].pending += 1
+        self._pulls += 1
+        self._refresh(q)
+
+    def record(self, q: int, votes: Mapping[str, float], samples: int, cost: int) -> None:
+        """A pull of `q` came back.
+
+        `votes` is the question's whole tally now (answer key -> weight) and replaces the old one; `samples` counts
+        its finished samples; `cost` is what this pull was billed, in tokens.
+        """
+        arm = self._arms[q]
+        self._samples += samples - arm.samples
+        self._cost += cost
+        arm.pending -= 1
+        arm.receive(votes, samples, cost)
+        arm.sure = self.policy.sure(arm, self.target)
+        self._refresh(q)
+
+    def drop(self, q: int, cost: int = 0) -> None:
+        """A pull of `q` failed or was cancelled: no sample, but `cost` tokens were billed."""
+        arm = self._arms[q]
+        arm.pending -= 1
+        arm.dropped += 1
+        arm.cost += cost
+        self._cost += cost
+        self._pulls -= 1
+        if not arm.pulls and not arm.closed:
+            heapq.heappush(self._fresh, (arm.dropped, q))  # behind those that did not fail yet
+        self._refresh(q)
+
+    def close(self, q: int) -> None:
+        """`q` can never be pulled again. What is in flight may still come back."""
+        self._arms[q].closed = True
+        self._refresh(q)
+
+    def confidence(self, q: int) -> float:
+        """P(the leader of `q` would lead in the long run): 1/2 with a tie, 0 without votes."""
+        return 1.0 - self._arms[q].doubt
+
+    def is_settled(self, q: int) -> bool:
+        """Whether `q` is done because its leader is sure: no pull in flight, and no other will be chosen."""
+        return bool(self._settled[q])
+
+    def expected_cost(self, q: int | None) -> float:
+        """Tokens that one more sample is expected to cost: the question's mean, shrunk to the run's by one sample.
+
+        The run's mean for None and for a question without samples; 0 while the run has none.
+        """
+        mean = self._mean_cost()
+        if q is None or not self._arms[q].samples:
+            return mean
+        arm = self._arms[q]
+        return (arm.cost + mean) / (arm.samples + 1)
+
+    def _mean_cost(self) -> float:
+        return self._cost / max(self._samples, 1)
+
+    def _refresh(self, q: int) -> None:
+        """Bring the arm's terms and the count of settled questions up to date."""
+        arm = self._arms[q]
+        done = arm.sure and not self.exhaust
+        if arm.closed or done or not arm.pulls:
+            self._first[q] = -np.inf
+        else:
+            self._first[q], self._second[q] = self.policy.terms(arm)
+        settled = done and not arm.pending
+        self.settled += settled - self._settled[q]
+        self._settled[q] = settled
+
+    def _next_fresh(self, ready: Callable[[int], bool] | None) -> int | None:
+        """The next question without a first sample, finished or in flight."""
+        skipped: list[tuple[int, int]] = []
+        found = None
+        while self._fresh and found is None:
+            failures, q = self._fresh[0]
+            arm = self._arms[q]
+            if arm.closed or arm.pulls or failures != arm.dropped:
+                heapq.heappop(self._fresh)
+            elif ready is None or ready(q):
+                found = q
+            else:
+                skipped.append(heapq.heappop(self._fresh))
+        for entry in skipped:
+            heapq.heappush(self._fresh, entry)
+        return found
+
+    def _next_best(self, ready: Callable[[int], bool] | None) -> int | None:
+        scores = self.policy.scores(self._first, self._second, Totals(self._pulls, self._mean_cost()))
+        best = int(scores.argmax())
+        if ready is not None and not ready(best):
+            scores = scores.copy()
+            while scores[best] > -np.inf and not ready(best):
+                scores[best] = -np.inf
+                best = int(scores.argmax())
+        return best if scores[best] > -np.inf else None
