@@ -9,24 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from dynscale_cli.engine.protocol import Tokens
+
 Kind = Literal["parallel", "chain"]
 Stopped = Literal["settled", "budget", "limit", "no answer", "error", "interrupted"]
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """Tokens of one sample, question or run. Billed: `prompt` + `generated`; `reused` is free."""
-
-    prompt: int = 0
-    generated: int = 0
-    reused: int = 0
-
-    @property
-    def billed(self) -> int:
-        return self.prompt + self.generated
-
-    def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(self.prompt + other.prompt, self.generated + other.generated, self.reused + other.reused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,57 @@
+"""The command tree. Owns the list of commands and nothing that they do."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import ask, replay
+
+app = typer.Typer(
+    name="dynscale",
+    help="Better answers from the language model on your machine, for exactly the tokens you allow.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from dynscale_cli import __version__
+
+        typer.echo(f"dynscale {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("ask")(ask.ask)
+app.command("replay")(replay.replay)
+
+
+def run() -> int:
+    """Run the command in `sys.argv`; its exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except typer.Exit as leave:
+        return leave.exit_code
+    except typer.Abort:
+        return 130
+    except Exception as error:
+        show = getattr(error, "show", None)  # the parser's own usage errors know how to show themselves
+        if show is None:
+            raise
+        show()
+        return int(getattr(error, "exit_code", 2))
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,338 @@
+"""llama.cpp as a `Backend`: one model, one context, one stream of KV cache for every slot.
+
+Owns every call into the library that touches a model or a context, and the memory handed to it.
+Knows nothing of requests, prefixes or questions.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dynscale_cli.errors import EngineError, ModelError
+
+from .binding import Abort, binding, log_clear, log_tail
+from .protocol import Aborted, EngineInfo, Message, Prompt, Sampling
+from .scheduler import Share
+from .template import BASE_STOP, ChatTemplate, render_plain
+
+CACHE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "bf16": 30}
+FLASH_ATTENTION = {"auto": -1, "off": 0, "on": 1}
+CPU_CHUNK, GPU_CHUNK = 128, 512  # prompt tokens a step: what decodes in about the time of a few steps
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """How to put a model on the machine, in llama.cpp's own terms."""
+
+    n_gpu_layers: int = -1  # -1: all that the build can offload
+    main_gpu: int = 0
+    tensor_split: tuple[float, ...] = ()
+    flash_attn: str = "auto"
+    cache_type_k: str = "f16"
+    cache_type_v: str = "f16"
+    threads: int = 0  # 0: one for each physical core
+    rpc: tuple[str, ...] = ()  # HOST:PORT of llama.cpp RPC servers
+
+
+class LlamaModel:
+    """A loaded GGUF: vocabulary, chat template and weights; no KV cache yet.
+
+    Raises ModelError for whatever llama.cpp refuses. The file's header must have been checked
+    before (see `models.gguf`): past that point a damaged file can take the process down.
+    """
+
+    def __init__(self, path: Path, options: LoadOptions, name: str = "") -> None:
+        self.lib = binding()
+        self.options = options
+        self.name = name or path.stem
+        log_clear()
+        self.handle = self.lib.llama_model_load_from_file(str(path).encode(), self._params(options))
+        if not self.handle:
+            raise ModelError(f"llama.cpp cannot load {path}: {log_tail()}", "check the file, or try another model")
+        self._refuse_unusable()
+        self.vocab = self.lib.llama_model_get_vocab(self.handle)
+        self.n_vocab: int = self.lib.llama_vocab_n_tokens(self.vocab)
+        self.n_ctx_train: int = self.lib.llama_model_n_ctx_train(self.handle)
+        self.bos = self._special(self.lib.llama_vocab_bos(self.vocab))
+        self._template = self._chat_template()
+
+    @property
+    def has_template(self) -> bool:
+        return self._template is not None
+
+    def prompt(self, messages: Seq[Message]) -> Prompt:
+        if self._template is None:
+            return Prompt(tuple(self.tokenize(render_plain(messages), special=True)), stop=BASE_STOP)
+        text = self._template.render(messages)
+        tokens = self._tokenize_turns(text, messages)
+        return Prompt(tuple(tokens), open_thought=text.rstrip().endswith("<think>"))
+
+    def tokenize(self, text: str, special: bool = False, parse: bool = True) -> list[int]:
+        """Token ids of `text`. `special`: with the model's own BOS where it wants one."""
+        data = text.encode("utf-8", "replace")
+        buffer = (ctypes.c_int32 * (len(data) + 8))()
+        count = self.lib.llama_tokenize(self.vocab, data, len(data), buffer, len(buffer), special, parse)
+        if count < 0:
+            raise EngineError("llama.cpp cannot split a text into tokens", "report the question and the model")
+        return list(buffer[:count])
+
+    @lru_cache(maxsize=1 << 16)  # noqa: B019  lives as long as the model does
+    def piece(self, token: int) -> bytes:
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            count: int = self.lib.llama_token_to_piece(self.vocab, token, buffer, size, 0, False)
+            if count >= 0:
+                return buffer.raw[:count]
+            size = -count
+
+    def is_end(self, token: int) -> bool:
+        return bool(self.lib.llama_vocab_is_eog(self.vocab, token))
+
+    def close(self) -> None:
+        if self.handle:
+            self.lib.llama_model_free(self.handle)
+            self.handle = None
+
+    def _params(self, options: LoadOptions) -> Any:
+        params = self.lib.llama_model_default_params()
+        params.n_gpu_layers = options.n_gpu_layers
+        params.main_gpu = options.main_gpu
+        if options.tensor_split:
+            self._split = (ctypes.c_float * self.lib.llama_max_devices())(*options.tensor_split)
+            params.tensor_split = self._split
+        return params
+
+    def _refuse_unusable(self) -> None:
+        lib, problem = self.lib, ""
+        if lib.llama_model_has_encoder(self.handle):
+            problem = "it is an encoder model, which dynscale cannot sample from"
+        elif lib.llama_model_is_diffusion(self.handle):
+            problem = "it is a diffusion model, which does not generate token by token"
+        if problem:
+            self.close()
+            raise ModelError(f"{self.name} cannot be used: {problem}", "choose a text-generating (decoder) model")
+
+    def _special(self, token: int) -> str:
+        text = self.lib.llama_vocab_get_text(self.vocab, token) if token >= 0 else None
+        return text.decode("utf-8", "replace") if text else ""
+
+    def _chat_template(self) -> ChatTemplate | None:
+        source = self.lib.llama_model_chat_template(self.handle, None)
+        if not source:
+            return None
+        eos = self._special(self.lib.llama_vocab_eos(self.vocab))
+        return ChatTemplate(source.decode("utf-8", "replace"), self.bos, eos)
+
+    def _tokenize_turns(self, text: str, messages: Seq[Message]) -> list[int]:
+        """Tokens of a rendered conversation; a turn that spells a control token stays plain text."""
+        begin = not (self.bos and text.startswith(self.bos))
+        contents = [m.content.strip() for m in messages]
+        if all(self.tokenize(c) == self.tokenize(c, parse=False) for c in contents):
+            return self.tokenize(text, special=begin)
+        tokens: list[int] = []
+        for content in contents:
+            head, found, text = text.partition(content) if content else ("", "", text)
+            if found:
+                tokens += self.tokenize(head, special=begin) + self.tokenize(content, parse=False)
+                begin = False
+            else:
+                text = head + text
+        return tokens + self.tokenize(text, special=begin)
+
+
+class LlamaBackend:
+    """A context over a model: `width` streams of `context` tokens each.
+
+    Tries `width` first and halves it until the memory suffices (`info.width` tells).
+    Raises EngineError when not even one stream can be had.
+    """
+
+    def __init__(self, model: LlamaModel, *, width: int, context: int) -> None:
+        self.lib = model.lib
+        self.model = model
+        self.gpu = bool(self.lib.llama_supports_gpu_offload()) and model.options.n_gpu_layers != 0
+        self.chunk = GPU_CHUNK if self.gpu else CPU_CHUNK
+        self._samplers: set[int] = set()
+        self._abort = Abort()
+        self.context, width = self._open(width, context)
+        self._abort.install(self.context)
+        self.memory = self.lib.llama_get_memory(self.context)
+        if not self.memory:
+            self.close()
+            raise ModelError(f"{model.name} has no memory of a text: it cannot generate", "choose a decoder model")
+        self.info = EngineInfo(model.name, width, int(self.lib.llama_n_ctx_seq(self.context)), model.has_template)
+        self._batch = Batch(self.lib, width + self.chunk)
+        self._candidates: Any = None
+
+    def prompt(self, messages: Seq[Message]) -> Prompt:
+        return self.model.prompt(messages)
+
+    def tokenize(self, text: str) -> list[int]:
+        return self.model.tokenize(text)
+
+    def piece(self, token: int) -> bytes:
+        return self.model.piece(token)
+
+    def is_end(self, token: int) -> bool:
+        return self.model.is_end(token)
+
+    def abort(self) -> None:
+        """Stop the decode that is running, from another thread; the context is of no use afterwards."""
+        self._abort.set()
+
+    def save(self, slot: int) -> Any:
+        size = self.lib.llama_state_seq_get_size(self.context, slot)
+        state = np.empty(size, np.uint8)
+        written = self.lib.llama_state_seq_get_data(self.context, _bytes(state), size, slot)
+        if written != size:
+            raise EngineError("llama.cpp could not save a sequence", "report this, with the model's name")
+        return state
+
+    def restore(self, slot: int, state: Any) -> None:
+        if not self.lib.llama_state_seq_set_data(self.context, _bytes(state), state.nbytes, slot):
+            raise EngineError("llama.cpp could not restore a sequence", "report this, with the model's name")
+
+    def clear(self, slot: int) -> None:
+        self.lib.llama_memory_seq_rm(self.memory, slot, -1, -1)
+
+    def evaluate(self, shares: Seq[Share]) -> None:
+        code = self.lib.llama_decode(self.context, self._batch.fill(shares))
+        if code == 2:
+            raise Aborted
+        if code != 0:
+            raise EngineError(f"llama.cpp could not decode (code {code}): {log_tail()}", "try a smaller --parallel")
+
+    def logits(self, share: int) -> Any:
+        pointer = self.lib.llama_get_logits_ith(self.context, self._batch.last[share])
+        return np.ctypeslib.as_array(pointer, (self.model.n_vocab,)).copy()
+
+    def sampler(self, sampling: Sampling, seed: int) -> Any:
+        lib = self.lib
+        params = lib.llama_sampler_chain_default_params()
+        params.no_perf = True
+        chain = lib.llama_sampler_chain_init(params)
+        if sampling.temperature <= 0:
+            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
+        else:
+            if sampling.top_k > 0:
+                lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_top_k(sampling.top_k))
+            if sampling.top_p < 1:
+                lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_top_p(sampling.top_p, 1))
+            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_temp(sampling.temperature))
+            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_dist(seed))
+        return chain
+
+    def sample(self, sampler: Any, share: int) -> int:
+        return int(self.lib.llama_sampler_sample(sampler, self.context, self._batch.last[share]))
+
+    def sample_from(self, sampler: Any, logits: Any) -> int:
+        """Draw from logits kept aside, exactly as `sample` draws from the context's own."""
+        if self._candidates is None:
+            dtype = [("id", np.int32), ("logit", np.float32), ("p", np.float32)]
+            self._candidates = np.zeros(self.model.n_vocab, dtype)
+        table = self._candidates
+        table["id"], table["logit"], table["p"] = np.arange(len(table)), logits, 0
+        data = table.ctypes.data_as(ctypes.POINTER(self.lib.llama_token_data))
+        array = self.lib.llama_token_data_array(data, len(table), -1, False)
+        self.lib.llama_sampler_apply(sampler, ctypes.byref(array))
+        token = int(array.data[array.selected].id)
+        self.lib.llama_sampler_accept(sampler, token)
+        return token
+
+    def logprobs(self, rows: Seq[tuple[Any, int]]) -> list[float]:
+        found = []
+        for source, token in rows:
+            logits = self._view(source) if isinstance(source, int) else source
+            top = float(logits.max())
+            found.append(float(logits[token]) - top - float(np.log(np.exp(logits - top).sum())))
+        return found
+
+    def free(self, sampler: Any) -> None:
+        self.lib.llama_sampler_free(sampler)
+
+    def close(self) -> None:
+        if self.context:
+            self.lib.llama_free(self.context)
+            self.context = None
+
+    def _view(self, share: int) -> Any:
+        pointer = self.lib.llama_get_logits_ith(self.context, self._batch.last[share])
+        return np.ctypeslib.as_array(pointer, (self.model.n_vocab,))
+
+    def _open(self, width: int, context: int) -> tuple[Any, int]:
+        """A context of the largest width that memory allows: (handle, width)."""
+        while True:
+            handle = self.lib.llama_init_from_model(self.model.handle, self._params(width, context))
+            if handle:
+                return handle, width
+            if width == 1:
+                raise EngineError(
+                    f"no memory for a context of {context} tokens: {log_tail()}", "try a smaller --ctx-size"
+                )
+            width //= 2
+
+    def _params(self, width: int, context: int) -> Any:
+        options, params = self.model.options, self.lib.llama_context_default_params()
+        params.n_seq_max = width
+        params.n_ctx = width * context
+        params.n_batch = params.n_ubatch = width + self.chunk
+        params.n_outputs_max = width
+        params.kv_unified = False  # as fast or faster at every width, and forks never touch each other
+        params.swa_full = False  # suffixes are never cut off, so the window is all that is needed
+        params.no_perf = True
+        params.n_threads = params.n_threads_batch = options.threads
+        params.flash_attn_type = FLASH_ATTENTION[options.flash_attn]
+        params.type_k = CACHE_TYPES[options.cache_type_k]
+        params.type_v = CACHE_TYPES[options.cache_type_v]
+        return params
+
+
+class Batch:
+    """`llama_batch` over arrays of our own, filled by slices instead of token by token."""
+
+    def __init__(self, lib: Any, capacity: int) -> None:
+        self.last: list[int] = []  # share number -> its last row
+        self._tokens = (ctypes.c_int32 * capacity)()
+        self._positions = (ctypes.c_int32 * capacity)()
+        self._counts = (ctypes.c_int32 * capacity)(*[1] * capacity)
+        self._slots = (ctypes.c_int32 * capacity)()
+        self._wanted = (ctypes.c_int8 * capacity)()
+        pointer, size = ctypes.POINTER(ctypes.c_int32), ctypes.sizeof(ctypes.c_int32)
+        start = ctypes.addressof(self._slots)
+        self._slot_pointers = (pointer * capacity)(
+            *[ctypes.cast(start + row * size, pointer) for row in range(capacity)]
+        )
+        self._struct = lib.llama_batch(
+            0, self._tokens, None, self._positions, self._counts, self._slot_pointers, self._wanted
+        )
+
+    def fill(self, shares: Seq[Share]) -> Any:
+        tokens: list[int] = []
+        positions: list[int] = []
+        slots: list[int] = []
+        wanted: list[int] = []
+        self.last = []
+        for share in shares:
+            sequence, count = share.sequence, share.count
+            tokens += sequence.feed[:count]
+            positions += range(sequence.past, sequence.past + count)
+            slots += [sequence.slot] * count
+            wanted += [0] * (count - 1) + [int(share.last)]
+            self.last.append(len(tokens) - 1)
+        rows = len(tokens)
+        self._tokens[:rows], self._positions[:rows] = tokens, positions
+        self._slots[:rows], self._wanted[:rows] = slots, wanted
+        self._struct.n_tokens = rows
+        return self._struct
+
+
+def _bytes(array: Any) -> Any:
+    return array.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))

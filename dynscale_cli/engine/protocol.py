@@ -1,0 +1,174 @@
+"""What an engine is: prompts in, tokens out, every evaluated token announced before it is spent.
+
+Owns the `Engine` protocol and the records that cross it. Knows nothing of questions, answers,
+votes or budgets: the caller asks `upcoming()` what the next `step()` will evaluate, says yes by
+calling `step()`, and hears of everything that happened as events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+Role = Literal["system", "user", "assistant"]
+Reason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens of one sample, question or run. Billed: `prompt` + `generated`; `reused` is free.
+
+    `prompt` counts prompt tokens newly evaluated, `generated` sampled tokens that were evaluated
+    in their turn (the last one of a sample never is), `reused` prompt tokens whose KV state was
+    restored instead.
+    """
+
+    prompt: int = 0
+    generated: int = 0
+    reused: int = 0
+
+    @property
+    def billed(self) -> int:
+        return self.prompt + self.generated
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(self.prompt + other.prompt, self.generated + other.generated, self.reused + other.reused)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A conversation as the engine will evaluate it. `tokens` are the model's own ids, in order."""
+
+    tokens: tuple[int, ...]
+    open_thought: bool = False  # the template ends inside a thought
+    stop: tuple[str, ...] = ()  # texts that end a completion, beside the model's own end tokens
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is drawn. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 are off."""
+
+    temperature: float = 0.8
+    top_p: float = 0.95
+    top_k: int = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One sample to draw.
+
+    At most `max_tokens` tokens are sampled. `keep` names prefix lengths of the prompt, ascending,
+    whose KV state later requests are likely to share: the engine reuses the longest it still has.
+    """
+
+    id: int
+    prompt: Prompt
+    max_tokens: int
+    sampling: Sampling
+    seed: int
+    keep: tuple[int, ...] = ()
+    logprobs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What the next step will evaluate for one request, in tokens."""
+
+    id: int
+    prompt: int
+    generated: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text that a request's newest token completed (never a split character)."""
+
+    id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A request is over. `text` is the whole completion, without the stop text or end token.
+
+    Until the next `upcoming()`, `extend` can still take it further.
+    """
+
+    id: int
+    reason: Reason
+    text: str
+    tokens: Tokens
+    logprob: float | None = None  # mean over sampled tokens, natural log
+
+
+EngineEvent: TypeAlias = Piece | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    model: str  # as shown to people
+    width: int  # sequences decoded side by side
+    context: int  # tokens one sequence can hold
+    template: bool  # the model has a chat template
+
+
+class Aborted(Exception):
+    """A step was stopped from outside, in the middle; the engine can only be closed."""
+
+
+class Engine(Protocol):
+    """A model that decodes many requests side by side.
+
+    The life of a request: `submit`; then, again and again, `upcoming` (what the next step will
+    cost) and `step` (do exactly that); it ends by a `Finished` event or by `cancel`.
+    """
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    @property
+    def room(self) -> int:
+        """How many more requests would move at the next step."""
+
+    def prompt(self, messages: Sequence[Message]) -> Prompt:
+        """Lay the conversation out for the model, ready for the assistant's next turn."""
+
+    def count(self, text: str) -> int:
+        """Tokens that `extend` would add for `text`."""
+
+    def quote(self, request: Request) -> int:
+        """Upper bound of the prompt tokens that `request` would newly evaluate if submitted now."""
+
+    def submit(self, request: Request) -> None:
+        """Queue a request. Its id must be new; its prompt and `max_tokens` must fit the context."""
+
+    def extend(self, id: int, text: str, max_tokens: int, stop: tuple[str, ...] = ()) -> None:
+        """Put `text` behind what an active or just finished request has written, and go on from there.
+
+        At most `max_tokens` further tokens are sampled, up to one of `stop`. The text counts as prompt
+        tokens.
+        """
+
+    def cancel(self, id: int) -> None:
+        """Drop a request at once; unknown ids are ignored."""
+
+    def usage(self, id: int) -> Tokens:
+        """What an active request has been charged so far."""
+
+    def upcoming(self) -> list[Charge]:
+        """What the next step will evaluate; empty when there is nothing to do."""
+
+    def step(self) -> list[EngineEvent]:
+        """Evaluate what `upcoming` announced: one token for every active sequence, or a prompt chunk."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,34 @@
+"""What a run is told: everything that decides its outcome, besides the questions and the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dynscale_cli.engine.protocol import Sampling
+from dynscale_cli.sampling.prompts import Layout, Prompts
+from dynscale_cli.sampling.sampler import Mode
+
+DEFAULT_MAX_TOKENS = 1024
+DEFAULT_BUDGET = 2048  # tokens for each question
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One run's parameters. `budget` in tokens over the whole run; `max_tokens` for one sample."""
+
+    budget: int
+    max_tokens: int = DEFAULT_MAX_TOKENS
+    max_thinking: int | None = None  # tokens of one thought before it is closed
+    max_samples: int | None = None  # of one question
+    sampling: Sampling = field(default_factory=Sampling)
+    policy: str = "race"
+    confidence: float = 0.95
+    exhaust: bool = False
+    mode: Mode = "hybrid"
+    layout: Layout = "turns"
+    prompts: Prompts = field(default_factory=Prompts)
+    answer_type: str = "auto"
+    vote: str = "majority"
+    abstain_below: float = 0.0
+    seed: int = 0
+    stream: bool = False  # report text as it is generated

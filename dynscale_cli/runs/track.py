@@ -1,0 +1,69 @@
+"""One question's progress through a run: its samples, its votes and what it cost.
+
+Owns the bookkeeping of a single question. Knows nothing of other questions, of the engine or of the
+budget.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.vote import Ballot, Tally
+from dynscale_cli.engine.protocol import Tokens
+from dynscale_cli.questions import Question
+from dynscale_cli.sampling.sampler import Asked
+
+from .events import KindReport, Sample
+
+
+@dataclass(slots=True)
+class Track:
+    """A question that has been pulled at least once and is not answered yet."""
+
+    question: Question
+    kind: AnswerType
+    asked: Asked | None
+    started_at: float
+    started: int = 0  # pulls, which also number the samples
+    samples: list[Sample] = field(default_factory=list)
+    ballots: list[Ballot] = field(default_factory=list)
+    tally: Tally | None = None
+    tokens: Tokens = Tokens()
+    forced: int = 0
+    error: str | None = None
+    limited: bool = False  # it reached its own limit of samples
+    kinds: Counter[str] = field(default_factory=Counter)
+    kind_tokens: Counter[str] = field(default_factory=Counter)
+    agreement: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, sample: Sample, ballot: Ballot) -> None:
+        self.samples.append(sample)
+        self.ballots.append(ballot)
+        self.forced += sample.forced
+        self.kinds[sample.kind] += 1
+
+    def pay(self, kind: str, tokens: Tokens) -> None:
+        """Count what a pull cost, whether or not it became a sample."""
+        self.tokens += tokens
+        self.kind_tokens[kind] += tokens.billed
+
+    @property
+    def votes(self) -> dict[str, float]:
+        """Answer key -> weight, most votes first."""
+        return {key: weight for key, _, weight in self.tally.votes} if self.tally else {}
+
+    @property
+    def shown(self) -> tuple[tuple[str, float], ...]:
+        """(answer as shown, weight), most votes first."""
+        return tuple((text, weight) for _, text, weight in self.tally.votes) if self.tally else ()
+
+    def mean_generated(self, prior: float) -> float:
+        """Expected generated tokens of one more sample: its own mean, with `prior` as one more sample."""
+        generated = sum(sample.tokens.generated for sample in self.samples)
+        return (generated + prior) / (len(self.samples) + 1)
+
+    def report(self) -> dict[str, KindReport]:
+        return {kind: KindReport(self.kinds[kind], self.kind_tokens[kind]) for kind in sorted(self.kind_tokens)}

@@ -1,0 +1,146 @@
+"""How one question is sampled: the next pull's kind, prompt and limits.
+
+Owns prompts as the engine sees them and the seed of every sample. Knows nothing of the budget or of
+which question comes next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from dynscale_cli.engine.protocol import Engine, Prompt, Request, Sampling
+from dynscale_cli.questions import Question
+from dynscale_cli.runs.events import Kind, Sample
+
+from . import chains
+from .prompts import Layout, Prompts
+from .share import ChainShare
+
+Mode = Literal["hybrid", "parallel", "chain"]
+MODES: tuple[Mode, ...] = ("hybrid", "parallel", "chain")
+FIRST_PARALLEL = 4  # n0 of METHOD: what a chain can be built from
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A pull, ready to be submitted."""
+
+    kind: Kind
+    request: Request
+    seen: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Asked:
+    """A question in the model's own tokens."""
+
+    question: Question
+    compared: bool
+    prompt: Prompt
+    core: int  # tokens of the prompt that its chains begin with, too
+
+
+class Sampler:
+    """Drafts pulls for `engine`. Deterministic: everything random derives from (seed, question, sample number)."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        prompts: Prompts,
+        *,
+        sampling: Sampling,
+        max_tokens: int,
+        spare: int,
+        seed: int = 0,
+        mode: Mode = "hybrid",
+        layout: Layout = "turns",
+        logprobs: bool = False,
+    ) -> None:
+        self.engine, self.prompts = engine, prompts
+        self.sampling, self.max_tokens, self.spare = sampling, max_tokens, spare
+        self.seed, self.mode, self.layout, self.logprobs = seed, mode, layout, logprobs
+        self.share = ChainShare()
+        self._header = self._shared_header()
+
+    def ask(self, question: Question, *, compared: bool) -> Asked:
+        """Lay a question out. `compared`: its answer will be read off and compared."""
+        prompt = self.engine.prompt(self.prompts.parallel(question, compared=compared))
+        core = 0
+        if self.mode != "parallel":
+            chain = self.prompts.chain(question, ["1"], self.layout, compared=compared)
+            core = min(shared_prefix(prompt, self.engine.prompt(chain)), len(prompt))
+        return Asked(question, compared, prompt, core)
+
+    def fits(self, asked: Asked) -> bool:
+        """Whether the question leaves room for at least a short answer."""
+        return self._limit(asked.prompt) > 0
+
+    def draft(self, asked: Asked, number: int, id: int, samples: Sequence[Sample], votes: Sequence[str]) -> Draft:
+        """The next pull of a question that has had `number` pulls; `votes`: its answer keys, most first."""
+        rng = random.Random(derive_seed(self.seed, asked.question.index, number, "kind"))
+        if self._wants_chain(number, rng):
+            draft = self._chain(asked, number, id, chains.pick(samples, votes, rng))
+            if draft is not None:
+                return draft
+        return self._draft("parallel", asked, number, id, asked.prompt, (self._header, asked.core, len(asked.prompt)))
+
+    def _wants_chain(self, number: int, rng: random.Random) -> bool:
+        if self.mode == "parallel" or number < FIRST_PARALLEL:
+            return False
+        return self.mode == "chain" or self.share.choose(rng)
+
+    def _chain(self, asked: Asked, number: int, id: int, picked: list[Sample]) -> Draft | None:
+        """A chain over `picked`, or None where there is nothing to compare or no room for it."""
+        if len(picked) < 2:
+            return None
+        room = self.engine.info.context // 2 - len(asked.prompt) - 64 * len(picked)
+        if room < 16 * len(picked):
+            return None
+        texts = chains.attempts(picked, room, self.engine.count)
+        messages = self.prompts.chain(asked.question, texts, self.layout, compared=asked.compared)
+        prompt = self.engine.prompt(messages)
+        if self._limit(prompt) < 1:
+            return None
+        keep = (self._header, min(asked.core, shared_prefix(asked.prompt, prompt), len(prompt) - 1))
+        seen = tuple(sample.number for sample in picked)
+        return self._draft("chain", asked, number, id, prompt, keep, seen)
+
+    def _draft(
+        self,
+        kind: Kind,
+        asked: Asked,
+        number: int,
+        id: int,
+        prompt: Prompt,
+        keep: tuple[int, ...],
+        seen: tuple[int, ...] = (),
+    ) -> Draft:
+        seed = derive_seed(self.seed, asked.question.index, number, "sample")
+        boundaries = tuple(sorted({length for length in keep if length > 0}))
+        request = Request(id, prompt, self._limit(prompt), self.sampling, seed, boundaries, self.logprobs)
+        return Draft(kind, request, seen)
+
+    def _limit(self, prompt: Prompt) -> int:
+        return min(self.max_tokens, self.engine.info.context - len(prompt) - self.spare)
+
+    def _shared_header(self) -> int:
+        """Tokens that every prompt of the run begins with: what the template puts before a question."""
+        probes = [Question(0, "", "What?"), Question(0, "", "7 apples")]
+        first, second = (self.engine.prompt(self.prompts.parallel(q, compared=True)) for q in probes)
+        return min(shared_prefix(first, second), len(first) - 1)
+
+
+def shared_prefix(one: Prompt, other: Prompt) -> int:
+    """How many first tokens two prompts have in common."""
+    pairs = enumerate(zip(one.tokens, other.tokens, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def derive_seed(seed: int, question: int, number: int, purpose: str) -> int:
+    """A 31-bit seed for one use, the same on every machine."""
+    digest = hashlib.blake2s(f"{seed}/{question}/{number}/{purpose}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") >> 1
