@@ -1,12 +1,30 @@
 """What is asked: the question as every room sees it.
 
-Owns the `Question` record and reading questions from arguments, text, JSONL and CSV.
-Knows nothing of models, budgets or answers.
+Owns the `Question` record and reading questions from arguments, files and standard input; what a line may hold
+is `records`' business. Knows nothing of models, budgets or answers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from dynscale_cli import records
+from dynscale_cli.errors import UsageError
+from dynscale_cli.records import Line, Record
+
+STDIN: Final = "-"
+STDIN_NAME: Final = "standard input"
+EXAMPLE: Final = 'dynscale ask "What is 17 + 25?"'
+JSON_SUFFIXES: Final = frozenset({".jsonl", ".ndjson", ".json"})
+DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
+TEXT_SUFFIX: Final = ".txt"
+BOM: Final = b"\xef\xbb\xbf"
+UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +41,125 @@ class Question:
     text: str
     choices: tuple[str, ...] = ()
     gold: str | None = None
+
+
+def read(
+    arguments: Sequence[str] = (),
+    file: Path | None = None,
+    stdin: BinaryIO | None = None,
+    *,
+    whole: bool = False,
+    limit: int | None = None,
+) -> list[Question]:
+    """All questions in order: the arguments (`-` stands for `stdin`), then those of the file.
+
+    `stdin` alone is read when there is neither argument nor file; pass None where it is a terminal. `whole` makes
+    one question of each file or stream, whatever its format; `limit` stops reading after that many. Raises
+    UsageError, one line and a hint, for whatever cannot be read, and when there is no question at all.
+    """
+    if not arguments and file is None:
+        if stdin is None:
+            raise UsageError("no question", f"{EXAMPLE}, or -f FILE, or pipe questions in, one a line")
+        arguments = (STDIN,)
+    typed = (_argument(text) if text != STDIN else _stream(stdin, whole) for text in arguments)
+    return _numbered(islice(chain.from_iterable(chain(typed, _file(file, whole))), limit))
+
+
+def _argument(text: str) -> Iterator[Record]:
+    if not text.strip():
+        raise UsageError("the question is empty", EXAMPLE)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise UsageError("the question is not UTF-8", "Set the terminal to UTF-8, or ask from a file: -f FILE.")
+    yield Record(0, None, text.strip())
+
+
+def _stream(stdin: BinaryIO | None, whole: bool) -> Iterator[Record]:
+    if stdin is None:
+        raise UsageError(f"{STDIN_NAME} is closed", EXAMPLE)
+    yield from _records(stdin, STDIN_NAME, "", whole)
+
+
+def _file(path: Path | None, whole: bool) -> Iterator[Iterator[Record]]:
+    if path is not None:
+        yield _opened(path, whole)
+
+
+def _opened(path: Path, whole: bool) -> Iterator[Record]:
+    try:
+        with path.open("rb") as stream:
+            yield from _records(stream, str(path), path.suffix.lower(), whole)
+    except IsADirectoryError:
+        raise UsageError(f"{path}: a directory, not a file of questions", "Name a file: -f FILE.") from None
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}", "Name a file that you may read: -f FILE.") from None
+
+
+def _records(stream: BinaryIO, source: str, suffix: str, whole: bool) -> Iterator[Record]:
+    """The records of one input; raises where it holds none."""
+    with _named(source):
+        lines = _lines(stream, source)
+        empty = True
+        for record in _whole(lines) if whole else _parsed(lines, source, suffix):
+            empty = False
+            yield record
+        if empty:
+            raise UsageError(f"{source}: no question in it", "One question a line, JSONL, or CSV with a header.")
+
+
+@contextmanager
+def _named(source: str) -> Iterator[None]:
+    """Reading can fail half-way, on a failing disk or a directory under standard input."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{source}: {error.strerror or error}", "Name a file that you may read: -f FILE.") from None
+
+
+def _lines(stream: BinaryIO, source: str) -> Iterator[Line]:
+    """Lines as text, one at a time: UTF-8 with or without a byte order mark, any line end."""
+    for number, raw in enumerate(stream, 1):
+        if number == 1:
+            if raw.startswith(UTF16):
+                raise UsageError(f"{source}: UTF-16, not UTF-8", f"iconv -f UTF-16 -t UTF-8 {source} > questions.txt")
+            raw = raw.removeprefix(BOM)
+        if b"\0" in raw:
+            place = f"{source}, line {number}, byte {raw.index(0) + 1}"
+            raise UsageError(f"{place}: a NUL byte: not a text file", "Questions are UTF-8 text, JSONL or CSV.")
+        try:
+            yield number, raw.decode().rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            place = f"{source}, line {number}, byte {error.start + 1}"
+            raise UsageError(f"{place}: not UTF-8", "Save the file as UTF-8 (iconv -t UTF-8).") from None
+
+
+def _whole(lines: Iterable[Line]) -> Iterator[Record]:
+    text = "\n".join(line for _, line in lines).strip()
+    if text:
+        yield Record(1, None, text)
+
+
+def _parsed(lines: Iterator[Line], source: str, suffix: str) -> Iterator[Record]:
+    """By suffix; without a telling one, an input whose first line opens a JSON object is JSONL."""
+    if suffix in DELIMITERS:
+        return records.from_csv(lines, source, DELIMITERS[suffix])
+    ahead = []
+    for line in lines:
+        ahead.append(line)
+        if line[1].strip():
+            break
+    rest = chain(ahead, lines)
+    opens = bool(ahead) and ahead[-1][1].lstrip().startswith("{") and suffix != TEXT_SUFFIX
+    return records.from_json(rest, source) if opens or suffix in JSON_SUFFIXES else records.from_text(rest)
+
+
+def _numbered(found: Iterable[Record]) -> list[Question]:
+    """Give each its place; two questions of one name could not be told apart in the results."""
+    questions, lines = [], dict[str, int]()
+    for index, record in enumerate(found):
+        name = record.id if record.id is not None else str(index + 1)
+        if name in lines:
+            where = f"on lines {lines[name]} and {record.line}"
+            raise UsageError(f"the id {name!r} appears twice, {where}", "Give each question an id of its own, or none.")
+        lines[name] = record.line
+        questions.append(Question(index, name, record.text, record.choices, record.gold))
+    return questions

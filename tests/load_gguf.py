@@ -13,15 +13,14 @@ from typing import Any
 
 from llama_cpp import llama_cpp as low
 
-TEXT = "Hello, the 17 + 25?\n¿Qué? 日本"
+TEXT = "17 + 25?\n¿日"
+LARGE = 10_000_000  # bytes
 
 
 def main() -> None:
     low.llama_backend_init()
     quiet = low.llama_log_callback(lambda level, text, data: None)
     low.llama_log_set(quiet, None)
-    if "-v" in sys.argv:
-        low.llama_log_set(low.ggml_log_callback(), None)
     for line in sys.stdin:
         name = line.rstrip("\n")
         print(f"begin {name}", flush=True)
@@ -29,11 +28,13 @@ def main() -> None:
 
 
 def run(path: Path) -> bool:
-    model = low.llama_model_load_from_file(str(path).encode(), low.llama_model_default_params())
+    options = low.llama_model_default_params()
+    options.use_extra_bufts = path.stat().st_size < LARGE  # do not repack weights that serve one step
+    model = low.llama_model_load_from_file(str(path).encode(), options)
     if not model:
         return False
     params = low.llama_context_default_params()
-    params.n_ctx, params.n_batch, params.n_ubatch, params.n_threads, params.n_threads_batch = 128, 64, 64, 1, 1
+    params.n_ctx, params.n_batch, params.n_ubatch, params.n_threads, params.n_threads_batch = 64, 64, 64, 1, 1
     context = low.llama_init_from_model(model, params)
     if context:
         decode(model, context)

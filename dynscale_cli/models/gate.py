@@ -8,10 +8,23 @@ Judges a `Container`; raises `Damaged` and knows nothing of paths, users or the 
 
 from __future__ import annotations
 
+import re
 from math import isnan
 from typing import Final
 
-from dynscale_cli.models.gguf import ARRAY, STRING, TENSOR_TYPES, U32, VALUE_NAMES, Array, Container, Damaged, Tensor
+from dynscale_cli.models.architectures import ENCODERS, UNUSUAL
+from dynscale_cli.models.gguf import (
+    ARRAY,
+    STRING,
+    TENSOR_TYPES,
+    U32,
+    VALUE_NAMES,
+    Array,
+    Container,
+    Damaged,
+    Tensor,
+    shape,
+)
 
 U16: Final = 2
 F32: Final = 6
@@ -27,9 +40,19 @@ MISSING: Final = (1 << 32) - 1  # -1 in a u32: "there is no such token"
 
 ROPE_SCALINGS: Final = ("none", "linear", "yarn", "longrope")
 
+WITHOUT_ROPE: Final = frozenset({"jamba", "nemotron_h", "nemotron_h_moe", "granitehybrid", "kimi-linear"})
+
 # Weights are read by matrix products and row look-ups, which have no kernel for plain integers, doubles and the
 # two formats that only ever hold activations.
 UNUSABLE_WEIGHTS: Final = frozenset({"Q8_1", "Q8_K", "I8", "I16", "I64", "F64"})
+
+# Added or convolved as they are: there is no kernel for any other type than F32.
+_FLOATS: Final = re.compile(
+    r"_norm\.weight$|\.bias$|\b(ssm_a|ssm_d|ssm_conv1d|shortconv\.conv|position_embd|token_types)\b"
+)
+
+_PROJECTION: Final = re.compile(r"blk\.(\d+)\.attn_([qkv])\.weight")
+UNCHECKED_HEADS: Final = frozenset({"jamba"})
 
 # Tokenizer -> (BOS, EOS, BOS added, EOS added) where the file does not say.
 TOKENIZERS: Final[dict[str, tuple[int, int, bool, bool]]] = {
@@ -55,10 +78,14 @@ def check(container: Container) -> None:
     architecture = text(container, "general.architecture")
     if not architecture:
         raise Damaged("general.architecture is missing or empty")
+    if not flag(container, f"{architecture}.attention.causal", True) and architecture not in ENCODERS | UNUSUAL:
+        raise Damaged(f"{architecture}.attention.causal is false: it does not write from left to right")
     check_floats(container)
     check_sizes(container, architecture)
+    check_heads(container, architecture)
     check_experts(container, architecture)
     check_rope(container, architecture)
+    check_sections(container, architecture)
     check_tokenizer(container)
     for tensor in container.tensors:
         check_tensor(tensor)
@@ -136,6 +163,12 @@ def check_sizes(container: Container, architecture: str) -> None:
     natural(container, f"{architecture}.context_length", 1, MAX_CONTEXT)
     layers = natural(container, f"{architecture}.block_count", 1, MAX_LAYERS)
     natural(container, f"{architecture}.nextn_predict_layers", 0, layers - 1, 0)
+    inner = natural(container, f"{architecture}.ssm.inner_size", 1, MAX_WIDTH, 2 * embedding)
+    if architecture == "jamba" and inner != 2 * embedding:
+        raise Damaged(f"jamba.ssm.inner_size is {inner}, not twice the embedding of {embedding}")
+    for tensor in container.tensors:
+        if tensor.name == "token_embd.weight" and tensor.dims[0] != embedding:
+            raise Damaged(f"{architecture}.embedding_length is {embedding}, but token_embd.weight has {tensor.dims[0]}")
     heads = per_layer(container, f"{architecture}.attention.head_count", layers, (0,) * layers)
     groups = per_layer(container, f"{architecture}.attention.head_count_kv", layers, heads)
     for count, kv in zip(heads, groups, strict=True):
@@ -148,10 +181,31 @@ def check_sizes(container: Container, architecture: str) -> None:
             natural(container, f"{architecture}.attention.{name}", 1, MAX_WIDTH, 1)
 
 
+def check_heads(container: Container, architecture: str) -> None:
+    """Architectures whose loader takes the width of the projections from the embedding, not from the heads."""
+    if architecture not in UNCHECKED_HEADS:
+        return
+    layers = natural(container, f"{architecture}.block_count", 1, MAX_LAYERS)
+    heads = per_layer(container, f"{architecture}.attention.head_count", layers, (0,) * layers)
+    groups = per_layer(container, f"{architecture}.attention.head_count_kv", layers, heads)
+    embedding = natural(container, f"{architecture}.embedding_length", 1, MAX_WIDTH)
+    size = embedding // max(1, heads[0])
+    lengths = [natural(container, f"{architecture}.attention.{n}_length", 1, MAX_WIDTH, size) for n in ("key", "value")]
+    widths = {"q": heads, "k": groups, "v": groups}
+    for tensor in container.tensors:
+        match = _PROJECTION.fullmatch(tensor.name)
+        if match and int(match[1]) < layers:
+            expected = widths[match[2]][int(match[1])] * lengths[match[2] == "v"]
+            if expected and tensor.dims[1:] != (expected,):
+                raise Damaged(f"tensor {tensor.name} has the shape {shape(tensor.dims)}, which its heads do not fill")
+
+
 def check_experts(container: Container, architecture: str) -> None:
     layers = natural(container, f"{architecture}.block_count", 1, MAX_LAYERS)
     experts = natural(container, f"{architecture}.expert_count", 0, MAX_EXPERTS, 0)
     used = max(per_layer(container, f"{architecture}.expert_used_count", layers, (0,) * layers))
+    if architecture == "smallthinker" and not experts:
+        raise Damaged("smallthinker.expert_count is missing")
     groups = natural(container, f"{architecture}.expert_group_count", 0, MAX_EXPERTS, 0)
     taken = natural(container, f"{architecture}.expert_group_used_count", 0, MAX_EXPERTS, 0)
     if used > experts or (experts and not used):
@@ -171,20 +225,34 @@ def check_rope(container: Container, architecture: str) -> None:
         raise Damaged(f"{architecture}.rope.freq_base is 0, which cannot be")
     layers = natural(container, f"{architecture}.block_count", 1, MAX_LAYERS)
     heads = per_layer(container, f"{architecture}.attention.head_count", layers, (0,))[0]
-    if heads:
-        embedding = natural(container, f"{architecture}.embedding_length", 1, MAX_WIDTH)
-        size = natural(container, f"{architecture}.attention.key_length", 1, MAX_WIDTH, embedding // heads)
-        rotated = natural(container, f"{architecture}.rope.dimension_count", 0, MAX_WIDTH, size)
-        if rotated > size or rotated % 2:
-            raise Damaged(f"{architecture}.rope.dimension_count is {rotated} for heads of {size}, which cannot be")
+    if not heads:
+        return
+    embedding = natural(container, f"{architecture}.embedding_length", 1, MAX_WIDTH)
+    size = natural(container, f"{architecture}.attention.key_length", 1, MAX_WIDTH, embedding // heads)
+    fewest = 0 if architecture in WITHOUT_ROPE else 1  # rotating no dimension never ends
+    rotated = natural(container, f"{architecture}.rope.dimension_count", fewest, MAX_WIDTH, size)
+    local = natural(container, f"{architecture}.attention.key_length_swa", 1, MAX_WIDTH, size)
+    turned = natural(container, f"{architecture}.rope.dimension_count_swa", fewest, MAX_WIDTH, min(rotated, local))
+    if rotated > size or rotated % 2 or turned > local or turned % 2:
+        raise Damaged(f"{architecture}.rope.dimension_count is {rotated} for heads of {size}, which cannot be")
+
+
+def check_sections(container: Container, architecture: str) -> None:
+    """Rotations split over time, height and width: not all of them may be empty."""
+    key = f"{architecture}.rope.dimension_sections"
+    array = container.values.get(key)
+    if array is None and architecture != "paddleocr":
+        return
+    sections = container.numbers(key) if isinstance(array, Array) else ()
+    if not any(sections[:3]) or min(sections) < 0:
+        raise Damaged(f"{key} holds no sections")
 
 
 def check_tensor(tensor: Tensor) -> None:
     kind = TENSOR_TYPES[tensor.kind][0]
-    vector = len(tensor.dims) == 1 or tensor.name.endswith("_norm.weight")
-    if kind in UNUSABLE_WEIGHTS or (vector and kind not in ("F32", "I32")):
-        raise Damaged(f"tensor {tensor.name} has type {kind}, with which nothing can be computed")
-    if kind == "I32" and (vector and tensor.name.endswith((".weight", ".bias"))):
+    vector = len(tensor.dims) == 1 or _FLOATS.search(tensor.name) is not None
+    table = "tid2eid" in tensor.name  # token -> expert, the only integers among the weights
+    if kind in UNUSABLE_WEIGHTS or (vector and kind != "F32") or (kind == "I32" and not table):
         raise Damaged(f"tensor {tensor.name} has type {kind}, with which nothing can be computed")
 
 

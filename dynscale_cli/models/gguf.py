@@ -162,7 +162,7 @@ class _Parser:
     def container(self) -> Container:
         try:
             return self._container()
-        except StructError:
+        except (StructError, OverflowError):
             raise Damaged(f"cut short or damaged: it ends inside {self.place}") from None
 
     def _container(self) -> Container:
