@@ -1,1 +1,35 @@
-"""."""
+"""What a completion says: extract the answer, bring it to a canonical key, compare, vote.
+
+Pure: no I/O, no clock, no global random state; only `prover` keeps a process, and only when asked for.
+The way through: `AnswerType` -> `extract` -> `Ballot` -> `tally`.
+"""
+
+from dynscale_cli.answers.canonical import canonical
+from dynscale_cli.answers.cluster import Cluster, cluster
+from dynscale_cli.answers.compare import Equivalence, same_as_gold
+from dynscale_cli.answers.extract import Answer, extract
+from dynscale_cli.answers.kinds import AnswerType, decide, inline_choices
+from dynscale_cli.answers.prover import Prover
+from dynscale_cli.answers.thoughts import ThoughtTracker, split_thought
+from dynscale_cli.answers.vote import METHODS, Ballot, Method, Tally, tally
+
+__all__ = [
+    "METHODS",
+    "Answer",
+    "AnswerType",
+    "Ballot",
+    "Cluster",
+    "Equivalence",
+    "Method",
+    "Prover",
+    "Tally",
+    "ThoughtTracker",
+    "canonical",
+    "cluster",
+    "decide",
+    "extract",
+    "inline_choices",
+    "same_as_gold",
+    "split_thought",
+    "tally",
+]

@@ -1,0 +1,38 @@
+"""The canonical key of an answer that stands alone: a gold answer, or a text from elsewhere.
+
+Owns nothing but the entry: exact arithmetic is in `exact`, `polynomial` and `shapes`, the reading of what
+surrounds a value in `reading`. Keys are canonical: the key of a key is itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.plain import plain
+from dynscale_cli.answers.reading import read, text_key
+from dynscale_cli.answers.shapes import math_key
+
+# GSM8K's gold answers are worked solutions that end so.
+_WORKED = re.compile(r"####[ \t]*(\S[^\n]*)\s*\Z")
+
+
+def canonical(text: str, kind: AnswerType, choices: Sequence[str] = ()) -> str | None:
+    """The key of `text` read as an answer of `kind`; None if it is none. Never raises, never a float.
+
+    `18`, `$18.00` and `… #### 18` are "18"; `\\frac{1}{2}` is "0.5"; with `choices`, a letter or a choice's text
+    is its letter.
+    """
+    worked = _WORKED.search(text[-400:])
+    said = plain(worked[1] if worked is not None else text)
+    if kind.name == "regex":
+        return " ".join(said.split()) or None
+    if kind.name == "text":
+        return text_key(said) or None
+    if kind.name == "math":
+        return math_key(said)
+    reading = read(said, kind, choices)
+    if reading is not None:
+        return reading[0]
+    return math_key(said) if kind.name == "number" and any(char.isdigit() for char in said) else None

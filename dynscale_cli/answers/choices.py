@@ -1,0 +1,186 @@
+"""Multiple choice: the letter an answer names, or the choice whose text it gives.
+
+Owns reading letters apart from articles and lists ("A, B or C" names no choice), and matching choices by their
+words or their value. A choice's key is its letter. Must not know where a completion commits itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from dynscale_cli.answers.latex import prose
+from dynscale_cli.answers.plain import words
+from dynscale_cli.answers.shapes import exact_math_key
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_UNKNOWN = 8  # letters to expect where the choices are not known: A to H
+
+_NAMED = re.compile(
+    r"[\s*_`'\"]*(?:(?:the|my)\s+)?(?:(?:(?:correct|right|best)\s+)?(?:option|choice|answer|letter|alternative|statement)s?"
+    r"\s*(?:is|:)?\s*)?[\s*_`'\"]*(?P<open>[(\[{<]?)\s*[*_`'\"]*(?P<letter>[A-Za-z])(?![\w'’%$=+^])[*_`'\"]*\s?(?P<close>[)\]}>.:,;/-]?)",
+    re.IGNORECASE,
+)
+_ANOTHER = re.compile(
+    r"[\s*_`'\")\].]*(?:,|/|&|\bor\b|\band\b|,\s*(?:or|and)\b)\s*(?:or\s+|and\s+)?(?:option\s+|choice\s+)?"
+    r"[(\[*_]*(?P<letter>[A-Z])(?![\w'])(?!\s+(?:is|are|was|does|cannot|can't)\b)"
+)
+_REASON = re.compile(r"\s*(?:is|because|since|as|for|due|with|which|that|-|the)\b", re.IGNORECASE)
+_ORDINAL = re.compile(r"[\s*_`'\"]*(?:(?:option|choice|answer|number)\s*)?[(#]?(\d)[).]?[\s*_`'\".]*", re.IGNORECASE)
+_LABEL = re.compile(r"\s*[(\[]?([A-Za-z])[)\].:]\s+")
+
+
+def letter_count(choices: Sequence[str]) -> int:
+    return min(len(choices), len(LETTERS)) if choices else _UNKNOWN
+
+
+@lru_cache(maxsize=256)
+def _spelt(choices: tuple[str, ...]) -> tuple[tuple[tuple[str, ...], str | None], ...]:
+    """(words, value key) of every choice, without a label of its own ("A) Paris")."""
+    bare = []
+    for index, choice in enumerate(choices[: len(LETTERS)]):
+        label = _LABEL.match(choice)
+        labelled = label is not None and label[1].upper() == LETTERS[index]
+        bare.append(choice[label.end() :] if label is not None and labelled else choice)
+    return tuple((tuple(words(prose(text))), exact_math_key(text)) for text in bare)
+
+
+def read_choice(content: str, choices: Sequence[str] = ()) -> str | None:
+    """The one letter that a committed answer names, by letter or by text; None for several or none."""
+    content = prose(content[:600])
+    letter, several = _letter(content, choices)
+    if several:
+        return None
+    if letter is not None and not (letter == "A" and _reads_as_article(content, choices)):
+        return letter
+    by_text = match_text(content, choices)
+    if by_text is not None or not choices:
+        return by_text
+    ordinal = _ORDINAL.fullmatch(content)
+    if ordinal is not None and 1 <= int(ordinal[1]) <= len(choices):
+        explicit = content.strip("*_`'\" ")[:1].isalpha()
+        if explicit or not any(char.isdigit() for choice in choices for char in choice):
+            return LETTERS[int(ordinal[1]) - 1]
+    return None
+
+
+def _letter(content: str, choices: Sequence[str]) -> tuple[str | None, bool]:
+    """(letter, whether several are named) at the beginning of `content`."""
+    named = _NAMED.match(content)
+    if named is None:
+        return None, False
+    letter = named["letter"]
+    delimited = bool(named["open"]) or bool(named["close"]) or not content[named.end() :].strip(" *_`'\"\n")
+    if letter.islower() and not delimited:
+        return None, False
+    letter = letter.upper()
+    if LETTERS.index(letter) >= letter_count(choices):
+        return None, False
+    after = content[named.end("letter") :]
+    another = _ANOTHER.match(after)
+    if another is not None and another["letter"] != letter and LETTERS.index(another["letter"]) < letter_count(choices):
+        return None, True
+    if letter == "I" and not delimited:
+        return None, False
+    return letter, False
+
+
+def _reads_as_article(content: str, choices: Sequence[str]) -> bool:
+    """'A cat sat': an article, not choice A."""
+    named = _NAMED.match(content)
+    if named is None or named["open"] or named["close"]:
+        return False
+    after = content[named.end("letter") :].lstrip("*_`'\"")
+    if not after[:1].isspace() or not after.strip():
+        return False
+    if match_text(content, choices) is not None:
+        return True
+    return after.lstrip()[:1].islower() and _REASON.match(after) is None
+
+
+def match_text(content: str, choices: Sequence[str]) -> str | None:
+    """The choice that `content` is, begins with, or alone mentions; by value where words differ."""
+    if not choices or not content.strip():
+        return None
+    spelt = _spelt(tuple(choices))
+    said = words(content)
+    if said[:1] == ["not"] and not any(text[:1] == ("not",) for text, _ in spelt):
+        return None
+    equal = [index for index, (text, _) in enumerate(spelt) if list(text) == said]
+    if equal:
+        return LETTERS[equal[0]] if len(equal) == 1 else None
+    if len(content) <= 120:
+        value = exact_math_key(content)
+        same = [index for index, (_, key) in enumerate(spelt) if key is not None and key == value]
+        if same:
+            return LETTERS[same[0]] if len(same) == 1 else None
+    return _mentioned(said, [text for text, _ in spelt])
+
+
+def _mentioned(said: list[str], texts: list[tuple[str, ...]]) -> str | None:
+    """The only choice whose words stand in `said` (a choice inside a longer one that stands there does not count)."""
+    line = f" {' '.join(said)} "
+    present = [
+        (index, f" {' '.join(text)} ") for index, text in enumerate(texts) if text and f" {' '.join(text)} " in line
+    ]
+    longest = [index for index, text in present if not any(text in other and text != other for _, other in present)]
+    return LETTERS[longest[0]] if len(longest) == 1 else None
+
+
+_ASSERTED = re.compile(
+    r"(?:\b(?:choose|select|pick|go with|going with|option|choice|answer|it's|it is|therefore|thus|so|hence|must be|would be|is)\s+"
+    r"(?:option\s+|choice\s+|answer\s+)?[*_]*[(\[]?(?P<before>[A-Z])[)\]]?[*_]*(?=[.,;:!)*_\]\n]|\s*$|\s+(?:because|since|as)\b)"
+    r"|(?<![\w'])[*_]{0,3}[(\[]?(?P<after>[A-Z])[)\].:]?[*_]*\s+(?:is|would be|must be|seems)\s+(?P<not>not\s+|in)?(?:the\s+|most\s+|only\s+|best\s+)*"
+    r"(?:correct|right|best|answer|true|accurate|appropriate|likely)\b)",
+)
+_LINE = re.compile(r"^[\s*_#>-]{0,6}[(\[]?([A-Z])(?:[)\].:]+[*_]*(?:\s|$)|[*_]*\s*$)", re.MULTILINE)
+_PARENTHESISED = re.compile(r"[(\[]([A-Z])[)\]]")
+_NOT = re.compile(r"\b(?:not|isn't|neither|nor|never|eliminate|exclude|rule out|incorrect|wrong)\b", re.IGNORECASE)
+
+
+def find_choice(text: str, choices: Sequence[str] = ()) -> str | None:
+    """The choice of a completion without a committed answer: asserted, on a line of its own, alone in its last sentence."""
+    allowed = LETTERS[: letter_count(choices)]
+    tail = prose(text[-2000:])
+    asserted = _asserted(tail, allowed)
+    if asserted is not None:
+        return asserted
+    lines = {match[1] for match in _LINE.finditer(tail) if match[1] in allowed}
+    if len(lines) == 1:
+        return next(iter(lines))
+    closing = last_sentence(tail)
+    if not _NOT.search(closing):
+        letters = set(_PARENTHESISED.findall(closing)) & set(allowed)
+        if len(letters) == 1:
+            return letters.pop()
+        by_text = match_text(closing, choices)
+        if by_text is not None:
+            return by_text
+    return match_text(tail, choices) if len(tail) < 400 and not _NOT.search(tail) else None
+
+
+def _asserted(tail: str, allowed: str) -> str | None:
+    found = None
+    for match in _ASSERTED.finditer(tail):
+        letter = match["before"] or match["after"]
+        if letter not in allowed or match["not"]:
+            continue
+        if _NOT.search(tail[max(0, match.start() - 20) : match.start()]) or _ANOTHER.match(tail, match.end()):
+            continue
+        if match["before"] and _ANOTHER.match(tail, match.end("before")):
+            continue
+        found = letter
+    return found
+
+
+_SENTENCE_END = re.compile(r"(?<=[.!?。])\s+|\n+")
+
+
+def last_sentence(text: str) -> str:
+    """The last sentence or line that says something."""
+    pieces = _SENTENCE_END.split(text.strip()[-600:])
+    for piece in reversed(pieces):
+        if any(char.isalnum() for char in piece):
+            return piece
+    return ""

@@ -1,0 +1,127 @@
+"""Free text that says the same: clusters by equal words, then by shared words.
+
+Owns the similarity of texts and the medoid. A short answer ("Paris", "Paris, France") joins one that contains
+it; texts that each say something the other does not join only when most of their telling words are shared.
+Words that every sample repeats (the question's own) tell little and weigh little. Negations and numbers must
+agree. Deterministic: texts join in order of frequency, then of appearance. Must not know votes or models.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log
+
+from dynscale_cli.answers.plain import words
+
+_LONGEST = 6000  # characters of a text that are compared
+_SHORT = 10  # telling words of a short answer
+_SHARED_LONG = 0.5  # weighted overlap (Dice) from which long texts are one answer
+_SHARED_SHORT = 0.85
+_CONTAINED = 0.4
+_NEGATIONS = frozenset(
+    "not no never none neither nor cannot can't isn't aren't wasn't doesn't don't didn't won't without nicht kein pas ne не нет".split()
+)
+_EMPTY_WORDS = frozenset(
+    "is are was were be been it its it's this that these those of in on at to for and or as by with from there here he she they we i you "
+    "answer so therefore thus would will can has have had do does did called known named also just very".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """`members`: indices into the texts, in order; `medoid`: the one most like all others."""
+
+    members: tuple[int, ...]
+    medoid: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    index: int
+    said: str
+    telling: frozenset[str]
+    hard: frozenset[str]  # negations and numbers
+
+
+def cluster(texts: Sequence[str]) -> list[Cluster]:
+    """Clusters of texts, largest first, ties to the one seen first."""
+    read = [_read(index, text) for index, text in enumerate(texts)]
+    groups: dict[str, list[_Text]] = {}
+    for text in read:
+        groups.setdefault(text.said, []).append(text)
+    weights = _weights(list(groups.values()))
+    gathered: list[list[_Text]] = []
+    for group in sorted(groups.values(), key=lambda group: -len(group)):  # stable: then as seen
+        home = next((members for members in gathered if _alike(members[0], group[0], weights)), None)
+        if home is None:
+            gathered.append(list(group))
+        else:
+            home.extend(group)
+    clusters = [_finished(members, weights) for members in gathered]
+    return sorted(clusters, key=lambda found: (-len(found.members), found.members[0]))
+
+
+def _read(index: int, text: str) -> _Text:
+    said = words(text[:_LONGEST])
+    tokens = [token for word in said for token in _pieces(word)]
+    telling = frozenset(token for token in tokens if token not in _EMPTY_WORDS) or frozenset(tokens)
+    hard = frozenset(token for token in telling if token in _NEGATIONS or token[:1].isdigit())
+    return _Text(index, " ".join(said), telling, hard)
+
+
+def _pieces(word: str) -> list[str]:
+    """The word; of scripts that put no spaces between words, its pairs of characters."""
+    if (
+        word.isascii()
+        or len(word) < 2
+        or not any("\u0e00" <= char <= "\u0eff" or "\u3040" <= char <= "\u9fff" for char in word)
+    ):
+        return [word]
+    return [word[at : at + 2] for at in range(len(word) - 1)]
+
+
+def _weights(groups: list[list[_Text]]) -> dict[str, float]:
+    """What a word tells: ln((distinct texts + 1) / distinct texts with it)."""
+    frequency = Counter(token for group in groups for token in group[0].telling)
+    return {token: log((len(groups) + 1) / count) for token, count in frequency.items()}
+
+
+def _alike(first: _Text, second: _Text, weights: dict[str, float]) -> bool:
+    if first.said == second.said:
+        return True
+    shared = first.telling & second.telling
+    if not shared:
+        return False
+    short = min(len(first.telling), len(second.telling)) <= _SHORT
+    if short and first.hard != second.hard:
+        return False
+    if shared in (first.telling, second.telling):
+        return 2 * len(shared) / (len(first.telling) + len(second.telling)) >= _CONTAINED
+    return _overlap(first, second, weights) >= (_SHARED_SHORT if short else _SHARED_LONG)
+
+
+def _overlap(first: _Text, second: _Text, weights: dict[str, float]) -> float:
+    """Dice coefficient of the telling words by weight, 0 to 1."""
+    total = sum(weights[token] for token in sorted(first.telling)) + sum(
+        weights[token] for token in sorted(second.telling)
+    )
+    shared = sum(weights[token] for token in sorted(first.telling & second.telling))
+    return 2 * shared / total if total else 0.0
+
+
+def _finished(members: list[_Text], weights: dict[str, float]) -> Cluster:
+    """The medoid: highest total overlap with the members, equal texts counted; ties to the first seen."""
+    members = sorted(members, key=lambda text: text.index)
+    count = Counter(text.said for text in members)
+    distinct = {text.said: text for text in reversed(members)}
+    likeness = {
+        said: sum(
+            times * (1.0 if other == said else _overlap(text, distinct[other], weights))
+            for other, times in count.items()
+        )
+        for said, text in distinct.items()
+    }
+    medoid = max(members, key=lambda text: (round(likeness[text.said], 9), -text.index))
+    return Cluster(tuple(text.index for text in members), medoid.index)

@@ -1,0 +1,110 @@
+"""Which keys are the same answer: equal keys first, then formulas that a prover finds equal.
+
+Owns the merging of keys into classes and the comparison with a gold answer. Classes are transitive whatever the
+prover says: a key joins the first class whose representative it equals, and is compared with nothing else.
+Must not know how keys are made or how votes are weighed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from dynscale_cli.answers.canonical import canonical
+from dynscale_cli.answers.choices import LETTERS
+from dynscale_cli.answers.kinds import AnswerType
+
+
+class Decider(Protocol):
+    """What says whether two formulas mean the same; `prover.Prover` is one."""
+
+    def same(self, first: str, second: str) -> bool: ...
+
+
+_RATIONAL = re.compile(r"-?\d+(?:\.\d+|/\d+)?(?:e-?\d+)?")
+_FORMULA = re.compile(r"[\\^*/+=()]|\d")
+_LONG_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}|[^\x00-\x7f]")
+_LONGEST = 240
+
+
+class Equivalence:
+    """Merges keys that exact arithmetic left apart. Without a prover only equal keys are the same."""
+
+    def __init__(self, prover: Decider | None = None) -> None:
+        self._prover = prover
+
+    def same(self, first: str, second: str) -> bool:
+        """Whether two keys are one answer. Reflexive and symmetric; use `classes` for what is transitive."""
+        if first == second:
+            return True
+        if self._prover is None or not may_be_equal(first, second):
+            return False
+        return self._prover.same(*sorted((first, second)))
+
+    def classes(self, keys: Iterable[str]) -> dict[str, str]:
+        """key -> representative, the first of its class in the order given."""
+        representatives: list[str] = []
+        found: dict[str, str] = {}
+        for key in keys:
+            if key in found:
+                continue
+            match = next((leader for leader in representatives if self.same(leader, key)), None)
+            if match is None:
+                representatives.append(key)
+            found[key] = key if match is None else match
+        return found
+
+
+def may_be_equal(first: str, second: str) -> bool:
+    """Whether asking is worth its time: two formulas of one shape, not two numbers, of which exact arithmetic knows all."""
+    if max(len(first), len(second)) > _LONGEST or (_RATIONAL.fullmatch(first) and _RATIONAL.fullmatch(second)):
+        return False
+    if not all(_FORMULA.search(key) and not _LONG_WORD.search(key) for key in (first, second)):
+        return False
+    return _brackets(first) == _brackets(second)
+
+
+def _brackets(key: str) -> str:
+    """The outer shape of a key: its brackets if it is a list of values, `=` for an equation."""
+    if "," in key and key[0] in "([{" and key[-1] in ")]}":
+        return key[0] + key[-1]
+    if "\\cup" in key:
+        return "cup"
+    return "=" if "=" in key else ""
+
+
+def same_as_gold(
+    answer: str,
+    gold: str,
+    kind: AnswerType,
+    choices: Sequence[str] = (),
+    equivalence: Equivalence | None = None,
+) -> bool:
+    """Whether an answer (its key or text) is the gold answer (`18`, `B`, a choice's text, `\\frac{1}{2}`, `… #### 18`).
+
+    A percentage is also right as the fraction it is, where either side writes the sign: `25%` for `0.25`.
+    """
+    if choices and kind.name == "auto":
+        kind = AnswerType("choice")
+    wanted = canonical(gold, kind, choices) or _gold_letter(gold, kind)
+    given = canonical(answer, kind, choices)
+    if wanted is None or given is None:
+        return False
+    if (equivalence or Equivalence()).same(given, wanted):
+        return True
+    return any(
+        canonical(f"({side})/100" if kind.name == "math" else f"{key}/100", AnswerType("math")) == other
+        for side, key, other in ((answer.rstrip("\\% "), given, wanted), (gold.rstrip("\\% "), wanted, given))
+        if side is not None and _is_percentage(answer if other is wanted else gold)
+    )
+
+
+def _is_percentage(text: str) -> bool:
+    return text.rstrip(" .$").endswith(("%", "percent"))
+
+
+def _gold_letter(gold: str, kind: AnswerType) -> str | None:
+    """A gold letter beyond the choices that are known is still that letter."""
+    letter = gold.strip().strip("().").upper()
+    return letter if kind.name == "choice" and len(letter) == 1 and letter in LETTERS else None

@@ -1,0 +1,188 @@
+"""Numbers as people and models write them: signs, currency, separators, fractions, powers of ten, words.
+
+Owns finding number literals in plain text and their exact values. Percent signs, currency and units are
+labels, not factors: "25%", "25 percent" and "25" are one vote, and 0.25 is another (a model asked
+"what percent" writes the first three). Words of scale are factors: "2 million" is 2000000.
+Must not know which number of a text is the answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from dynscale_cli.answers.exact import Huge, literal, value_key
+
+# A run of digits with single separators; with spaces only as thousands. No part can match in two ways.
+_BODY = r"(?:\d{1,3}(?: \d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,'_]\d+)*|\.\d+)"
+_NUMBER = re.compile(
+    rf"(?P<body>{_BODY})"
+    r"(?:(?P<sci>[eE][-+]?\d+(?!\w)|\s?(?:[×xX*·⋅✕]|\\times|\\cdot)\s?10(?:\^|\*\*)\s?[({]?\s?[-+]?\d+[)}]?)"
+    r"|\s?/\s?(?P<den>\d+(?:[.,]\d+)*)"
+    r"|(?:\s|\sand\s)(?P<num>\d{1,9})\s?/\s?(?P<part>\d{1,9}))?"
+)
+_CURRENCY = r"(?:US|AU|CA|HK|NZ|S|R)?[$€£¥₹₽₩₺₫₱฿]|(?:USD|EUR|GBP|INR|JPY|CNY|RMB|CHF|CAD|AUD|Rs\.?|RM|kr)"
+_BEFORE = re.compile(
+    rf"(?P<sign>(?:(?<![\w)\]}}%.])|^)[-+]\s?|\b(?:minus|negative)\s+)?"
+    rf"(?:(?P<currency>(?<![^\W\d_])(?:{_CURRENCY})\s?)(?P<inner>-)?)?\Z",
+    re.IGNORECASE,
+)
+_SCALES = {
+    "hundred": 2, "thousand": 3, "lakh": 5, "lakhs": 5, "million": 6, "millions": 6, "crore": 7, "crores": 7,
+    "billion": 9, "billions": 9, "trillion": 12, "trillions": 12, "mln": 6, "bln": 9, "bn": 9,
+}  # fmt: skip
+_SCALE = re.compile(rf"\s?(?:(?P<word>{'|'.join(sorted(_SCALES, key=len, reverse=True))})\b|(?P<k>k)\b)", re.IGNORECASE)
+_MONEY_SCALES = {"k": 3, "m": 6, "b": 9, "bn": 9, "t": 12}
+_MONEY_SCALE = re.compile(r"\s?(bn|[kmbt])\b", re.IGNORECASE)
+_LABEL = re.compile(rf"\s?(?:\\?%|percent\b|per cent\b|pct\b|{_CURRENCY}(?!\w))", re.IGNORECASE)
+_CLOCK = re.compile(r"(?P<minutes>:[0-5]\d(?::[0-5]\d)?)(?!\d)(?:\s?(?P<half>[ap])\.?m\b)?", re.IGNORECASE)
+_VARIABLE = re.compile(r"[xyzn](?![^\W\d_])|[a-zA-Z]?\^|_")
+_GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d?(?:,\d{2})+,\d{3}")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A number in a text: its key and its span with sign, currency, scale and percent."""
+
+    key: str
+    start: int
+    end: int
+
+
+def _digits(body: str, comma_decimal: bool) -> tuple[str, str] | None:
+    """(whole, fraction) digits of a literal; None where its separators have no single reading."""
+    separators = [char for char in body if not char.isdigit()]
+    if not separators:
+        return body, ""
+    last = separators[-1]
+    whole, _, fraction = body.rpartition(last)
+    kinds = set(separators)
+    if len(kinds) == 1 and last in ",. '_":
+        return _one_separator(body, last, len(separators), comma_decimal)
+    # Two kinds of separator: the last is the decimal one, the other groups thousands.
+    if len(kinds) == 2 and last in ".," and separators.count(last) == 1:
+        grouped = whole.replace(separators[0], ",")
+        if _GROUPED.fullmatch(grouped):
+            return grouped.replace(",", ""), fraction
+    return None
+
+
+def _one_separator(body: str, separator: str, count: int, comma_decimal: bool) -> tuple[str, str] | None:
+    whole, _, fraction = body.rpartition(separator)
+    if separator == "." and count == 1:
+        return whole, fraction
+    if separator == "_" or _GROUPED.fullmatch(body.replace(separator, ",")):
+        return body.replace(separator, ""), ""
+    # "0,5" and "3,14" can only be decimals; "1,234" was taken as thousands above.
+    if separator == "," and count == 1 and comma_decimal:
+        return whole, fraction
+    return None
+
+
+def body_value(body: str, *, comma_decimal: bool = True) -> Fraction | Huge | None:
+    """The value of a bare literal such as `1,234.50`; None where it has no single reading."""
+    digits = _digits(body, comma_decimal)
+    return None if digits is None else literal(*digits)
+
+
+def _with_tail(value: Fraction | Huge, match: re.Match[str]) -> Fraction | Huge | None:
+    """Fold an exponent, a denominator or the fraction of a mixed number into `value`."""
+    sci, den, num = match["sci"], match["den"], match["num"]
+    if sci is not None:
+        digits = _digits(match["body"], True) or ("", "")
+        exponent = sci[1:] if sci[0] in "eE" else re.sub(r"[^-\d]", "", sci[sci.index("10") + 2 :])
+        return literal(*digits, exponent)
+    if isinstance(value, Huge):
+        return value if den is None and num is None else None
+    if den is not None:
+        divisor = body_value(den)
+        return value / divisor if isinstance(divisor, Fraction) and divisor else None
+    if num is not None:
+        if value.denominator != 1 or not int(match["part"]):
+            return None
+        return value + Fraction(int(num), int(match["part"]))
+    return value
+
+
+def _scaled(value: Fraction | Huge, text: str, end: int, money: bool) -> tuple[Fraction | Huge, int]:
+    """Apply a word of scale behind the number ("million", "k"; "$3M")."""
+    scale = _SCALE.match(text, end)
+    power = 0
+    if scale is not None:
+        if scale["word"] is not None:
+            power = _SCALES[scale["word"].lower()]
+        elif scale["k"] == "k" and scale.start("k") == end:
+            power = 3
+    if not power and money:
+        scale = _MONEY_SCALE.match(text, end)
+        power = _MONEY_SCALES[scale[1].lower()] if scale is not None else 0
+    if not power or scale is None or isinstance(value, Huge):
+        return value, end
+    return value * 10**power, scale.end()
+
+
+def _clock(text: str, match: re.Match[str]) -> Found | None:
+    """A time of day or a short ratio, kept as written: `10:30`, `9:05pm`."""
+    if not match["body"].isdigit() or len(match["body"]) > 2:
+        return None
+    clock = _CLOCK.match(text, match.end("body"))
+    if clock is None:
+        return None
+    half = f"{clock['half'].lower()}m" if clock["half"] else ""
+    return Found(f"{int(match['body'])}{clock['minutes']}{half}", match.start(), clock.end())
+
+
+def _is_part_of_a_name(text: str, match: re.Match[str], bare: bool) -> bool:
+    """H2O, x2, 2x, 10^8, 1010_2, 3/4/2024: digits that are no number by themselves."""
+    start, end = match.span()
+    attached = text[start - 1 : start] if bare else ""
+    if attached and (attached in "^_" or (attached.isalpha() and ord(attached) < 0x250)):
+        return True
+    if match["sci"] is None and _VARIABLE.match(text, end):
+        return True
+    return match["den"] is not None and text[end : end + 1] == "/"
+
+
+def _found_at(text: str, match: re.Match[str], comma_decimal: bool) -> Found | None:
+    """The number that a raw match stands for, with what stands before and behind it."""
+    start, end = match.span()
+    before = _BEFORE.search(text, max(0, start - 12), start)
+    assert before is not None  # every part of the pattern is optional
+    sign = before["sign"] or ""
+    if sign[-1:].isspace() and sign[0] in "-+" and start > len(before.group()):
+        sign = ""  # an operator between two numbers, not a sign
+    if _is_part_of_a_name(text, match, not before.group()):
+        return None
+    clock = _clock(text, match)
+    if clock is not None:
+        return clock
+    value = body_value(match["body"], comma_decimal=comma_decimal)
+    value = _with_tail(value, match) if value is not None else None
+    if value is None:
+        return None
+    value, end = _scaled(value, text, end, bool(before["currency"]))
+    label = _LABEL.match(text, end)
+    if sign.strip() not in ("", "+") or before["inner"]:
+        value = -value
+    taken = len(before["currency"] or "") + len(before["inner"] or "") + len(sign)
+    return Found(value_key(value), start - taken, label.end() if label is not None else end)
+
+
+def numbers(text: str, *, comma_decimal: bool = True) -> Iterator[Found]:
+    """The numbers of a plain text from left to right. A range ("5-7") is one answer, not two."""
+    pending: Found | None = None
+    for match in _NUMBER.finditer(text):
+        inside = pending is not None and match.start() < pending.end  # the minutes of a clock
+        found = None if inside else _found_at(text, match, comma_decimal)
+        if found is None:
+            continue
+        if pending is not None:
+            if found.start == pending.end + 1 and text[pending.end] == "-":
+                pending = Found(f"{pending.key}-{found.key}", pending.start, found.end)
+                continue
+            yield pending
+        pending = found
+    if pending is not None:
+        yield pending

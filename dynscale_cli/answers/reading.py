@@ -1,0 +1,264 @@
+"""What a stated answer is: the key and the text of a piece of text that is known to hold an answer.
+
+Owns the reading of one statement for each kind of answer. Must not know where it stood.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from dynscale_cli.answers.booleans import read_boolean
+from dynscale_cli.answers.choices import LETTERS, match_text, read_choice
+from dynscale_cli.answers.exact import rational_key
+from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.latex import prose
+from dynscale_cli.answers.number_words import read_words
+from dynscale_cli.answers.numbers import Found, numbers
+from dynscale_cli.answers.plain import strip_markup, words
+from dynscale_cli.answers.shapes import exact_math_key, math_key
+
+Reading = tuple[str, str]  # (key, text as shown)
+
+_LONGEST_KEY = 160
+
+
+def read(content: str, kind: AnswerType, choices: Sequence[str] = ()) -> Reading | None:
+    """(key, text) of a stated answer; None where it holds none of that kind."""
+    if kind.name == "number":
+        return read_number(content)
+    if kind.name == "choice":
+        letter = read_choice(content, choices)
+        return (letter, letter) if letter is not None else None
+    if kind.name == "boolean":
+        side = read_boolean(content)
+        return (side, side) if side is not None else None
+    if kind.name == "math":
+        return read_math(content)
+    if kind.name == "text":
+        return read_text(content)
+    return read_any(content, choices)
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------
+
+_ASIDE = re.compile(
+    r"[^\w$€£¥₹\\.√π({\[+-]*(?:approximately|about|around|roughly|exactly|only|just|a total of|≈|~|=|\\approx|\s|\$|\()*",
+    re.IGNORECASE,
+)
+_OPERATOR = re.compile(
+    r"\s*(?:[-+*/×÷·^]|\\times|\\cdot|\\div|\\pm|plus\b|minus\b|times\b|divided\b)\s*(?:[($\\\d√]|[-+]\d)"
+)
+_EMPHASIS = re.compile(r"\*\*([^*\n]{1,120})\*\*")
+_STATED_NUMBER = re.compile(
+    r"\b(?:is|are|was|be|equals|has|have|had|makes|make|earns|costs|gets|needs|takes|total of|of)\s+(?:\w+ly\s+|about\s+)?[*_]{0,3}$",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?。](?=\s+[A-Z\u0400-\u04ff]|\s*$|。)|。")
+_NONE = re.compile(
+    r"[\s*_`'\"(\[]*(?:none|n/?a|null|unknown|unclear|undetermined|i don't know|i do not know|not sure|no answer|cannot (?:be )?determined?|"
+    r"can't be determined|unable to|undefined answer|\?+|-+|\.{2,}|_+)[\s*_`'\")\].!]*$",
+    re.IGNORECASE,
+)
+
+
+def first_sentence(content: str) -> str:
+    end = _SENTENCE_END.search(content)
+    return content if end is None else content[: end.start()]
+
+
+def read_number(content: str) -> Reading | None:
+    """The number that is stated: what the content begins with or computes, in bold, behind a verb, else the last one."""
+    spelt = prose(content)
+    start = _ASIDE.match(spelt)
+    lead = start.end() if start is not None else 0
+    found = list(numbers(spelt[:400]))
+    if not found:
+        return _computed(content) or _in_words(spelt)
+    first = found[0]
+    if first.start <= lead and not _OPERATOR.match(spelt, first.end) and "=" not in spelt[first.end : first.end + 3]:
+        return _shown(spelt, first)
+    if "=" in spelt:
+        right = spelt.rpartition("=")[2]
+        return read_number(right) if any(char.isdigit() for char in right) else _shown(spelt, first)
+    computed = _computed(first_sentence(content))
+    if computed is not None:
+        return computed
+    return _emphasised(spelt) or _in_words(spelt) or _shown(spelt, _most_stated(spelt, found))
+
+
+def _shown(text: str, number: Found) -> Reading:
+    return number.key, text[number.start : number.end].strip()
+
+
+def _most_stated(text: str, found: list[Found]) -> Found:
+    """In the first sentence that has a number: the last one behind a verb, else the last."""
+    boundary = next((end.start() for end in _SENTENCE_END.finditer(text) if end.start() >= found[0].end), len(text))
+    inside = [number for number in found if number.start < boundary]
+    stated = [number for number in inside if _STATED_NUMBER.search(text[max(0, number.start - 40) : number.start])]
+    return (stated or inside or found)[-1]
+
+
+def _emphasised(text: str) -> Reading | None:
+    for bold in _EMPHASIS.finditer(text):
+        inside = list(numbers(bold[1]))
+        if inside:
+            return _shown(bold[1], inside[0])
+    return None
+
+
+def _in_words(text: str) -> Reading | None:
+    value = read_words(text.lstrip(" *_`'\"$("))
+    return (rational_key(value), strip_markup(first_sentence(text))) if value is not None else None
+
+
+_VALUE = re.compile(r"-?\d+(?:\.\d+)?(?:/\d+)?")
+
+
+def _computed(content: str) -> Reading | None:
+    """A formula with a rational value: 2^10, 3·4, 5!, √16."""
+    content = strip_markup(content)
+    if len(content) > 200 or not any(char.isdigit() for char in content):
+        return None
+    key = exact_math_key(content)
+    return (key, content) if key is not None and _VALUE.fullmatch(key) else None
+
+
+# --- formulas --------------------------------------------------------------------------------------------------
+
+_REASON = re.compile(
+    r"\s*(?:,\s*)?(?:\b(?:because|since|which|where|when|for all|so that|as (?:we|it|the)|given that)\b|\((?:since|because|as)\b)",
+    re.IGNORECASE,
+)
+_INLINE = re.compile(r"\$+([^$\n]{1,300})\$+|\\\(([^\n]{1,300}?)\\\)")
+_FILLER = re.compile(
+    r"[\s*_`'\"]*(?:as follows|given by|correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|found|the following|that|in the form|"
+    r"to (?:the|this|be)|not)\b",
+    re.IGNORECASE,
+)
+
+
+def read_math(content: str) -> Reading | None:
+    """The formula stated; of a sentence its formula between dollars, else its number."""
+    content = content.strip()
+    bare = strip_markup(_without_reason(content))
+    if not bare or _NONE.match(bare):
+        return None
+    key = exact_math_key(bare)
+    if key is not None:
+        return key, _without_dollars(bare)
+    sentence = strip_markup(first_sentence(bare))
+    key = exact_math_key(sentence)
+    if key is not None:
+        return key, _without_dollars(sentence)
+    inline = [match[1] or match[2] for match in _INLINE.finditer(content)]
+    for formula in reversed(inline):
+        key = exact_math_key(formula)
+        if key is not None:
+            return key, formula.strip()
+    return _math_in_sentence(sentence)
+
+
+def _math_in_sentence(sentence: str) -> Reading | None:
+    """A sentence about a value; a formula that is not read exactly; words."""
+    tokens = sentence.split()
+    wordy = sum(token.isalpha() and len(token) > 2 for token in tokens) >= 3
+    if wordy and any(char.isdigit() for char in sentence):
+        return read_number(sentence)
+    if _FILLER.match(sentence):
+        return None
+    key = math_key(sentence)
+    return (key, _without_dollars(sentence)) if key is not None and any(char.isalnum() for char in key) else None
+
+
+def _without_reason(content: str) -> str:
+    reason = _REASON.search(content)
+    return content if reason is None or not reason.start() else content[: reason.start()]
+
+
+def _without_dollars(text: str) -> str:
+    r"""Without the delimiters of mathematics; a lone dollar is a currency."""
+    text = text.strip()
+    if text.count("$") - text.count(r"\$") > 1:
+        text = text.replace(r"\$", "\x00").replace("$", "").replace("\x00", r"\$")
+    for opening, closing in (("\\(", "\\)"), ("\\[", "\\]")):
+        if text.startswith(opening):
+            text = text[len(opening) :].replace(closing, "")
+    return text.strip()
+
+
+# --- text and whatever is there --------------------------------------------------------------------------------
+
+
+def text_key(text: str) -> str:
+    """Words in lower case without punctuation or articles; of long texts the beginning and a digest."""
+    said = " ".join(words(text))
+    if len(said) <= _LONGEST_KEY:
+        return said or "".join(text.split())[:_LONGEST_KEY]
+    begin = said[:80].rpartition(" ")[0] or said[:80].rstrip(".,'")
+    return f"{begin} {blake2b(said.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
+
+
+def read_text(content: str) -> Reading | None:
+    shown = strip_markup(content)
+    if not shown or _NONE.match(shown) or _FILLER.fullmatch(shown):
+        return None
+    sentence = strip_markup(first_sentence(shown))
+    key = text_key(sentence)
+    return (key, sentence) if key else None
+
+
+_LETTER_ALONE = re.compile(
+    r"[\s*_`'\"]*(?:\\text\s?\{)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z])\s*[).:])(?:[\s*_`'\".}]|$)"
+)
+_SIDE_ALONE = re.compile(r"[\s*_`'\"(]*([^\W\d_]+)[\s*_`'\").!,。]*(?:$|[,.;!]\s)")
+
+
+def read_any(content: str, choices: Sequence[str] = ()) -> Reading | None:
+    """Whatever is stated: a choice, a side, a number, a formula, else words."""
+    bare = strip_markup(content)
+    if not bare or _NONE.match(bare):
+        return None
+    if choices:
+        letter = read_choice(content, choices)
+        return (letter, letter) if letter is not None else None
+    letter_alone = _LETTER_ALONE.match(prose(content))
+    if letter_alone is not None and (letter_alone[1] or letter_alone[2]).upper() in LETTERS[:10]:
+        letter = (letter_alone[1] or letter_alone[2]).upper()
+        return letter, letter
+    side_alone = _SIDE_ALONE.match(content)
+    if side_alone is not None:
+        side = read_boolean(side_alone[1])
+        if side is not None:
+            return side, bare if len(bare) <= 12 else side
+    return _value_or_words(bare)
+
+
+def _value_or_words(bare: str) -> Reading | None:
+    stated = strip_markup(_without_reason(first_sentence(bare)))
+    key = exact_math_key(stated)
+    if key is not None and not _is_one_word(stated):
+        return key, _without_dollars(stated)
+    found = list(numbers(prose(stated)[:400]))
+    if found and found[0].start <= 2 and len(stated) - found[0].end <= 60 and not _names_something(stated):
+        return read_number(stated)
+    inline = [match[1] or match[2] for match in _INLINE.finditer(bare)]
+    if inline:
+        return read_math(bare)
+    if "\\" in stated or "=" in stated:
+        return read_math(stated)
+    return None if _FILLER.match(stated) else read_text(bare)
+
+
+def _is_one_word(text: str) -> bool:
+    """ "Au" or "He" said as an answer is a word, though it would read as a product of letters."""
+    return text.isalpha() and len(text) > 1
+
+
+def _names_something(text: str) -> bool:
+    """12 Angry Men: a number with capitalised words is a name."""
+    return sum(token[:1].isupper() and token.isalpha() and len(token) > 1 for token in text.split()) >= 2
+
+
+__all__ = ["Reading", "first_sentence", "match_text", "read", "read_number", "read_text", "text_key"]

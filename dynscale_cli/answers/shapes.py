@@ -1,0 +1,282 @@
+r"""Answers made of values: lists, sets, tuples, intervals, unions, matrices, relations, ±.
+
+Owns taking a formula apart at its outermost structure and the one spelling of each shape; the values inside
+go to `expression`. Decisions: a bare list and "x = 1 or x = 2" are sets (order and repetition do not count, a
+set of one is its element); tuples and intervals keep order and brackets; `x > 5` is the interval (5,\infty);
+a named left side ("x = 5", "f(x) = …") is dropped. Must not know where in a completion the formula stood.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from math import gcd
+
+from dynscale_cli.answers import polynomial as poly
+from dynscale_cli.answers.expression import LONGEST, NotMath, normal_form
+from dynscale_cli.answers.latex import tidy
+from dynscale_cli.answers.plain import plain, words
+from dynscale_cli.answers.units import without_units
+
+_OPEN, _CLOSE = "\x01", "\x02"  # \{ and \}, apart from the braces of grouping
+_DEEPEST = 6
+_SEPARATOR = re.compile(r"[([{\x01]|[)\]}\x02]|,|;")
+_CONNECTIVE = re.compile(r"\\text\s?\{\s?(?:and|or|,)\s?\}|\b(?:and|or)\b|\\quad")
+_UNION = re.compile(r"\\cup(?![a-zA-Z])|(?<=[)\]])\s*U\s*(?=[(\[])|(?<=[)\]])\s*\bor\b\s*(?=[(\[])")
+_RELATION = re.compile(r"\\le(?![a-zA-Z])|\\ge(?![a-zA-Z])|<=|>=|<|>")
+_THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2}(?:,\d{3})+)(?![\d,])")
+_MATRIX = re.compile(r"\\begin\{(?P<env>[pbB]?matrix|array)\}(?:\{[lcr|]*\})?(?P<body>[^\x03]*)\\end\{(?P=env)\}")
+_VARIABLE = re.compile(r"(?:[A-Za-z]|\\[a-z]+)(?:_\{?\w+\}?)?")
+_LEFT_SIDE = re.compile(
+    r"(?:[A-Za-z]|\\[a-zA-Z]+)(?:_\{?\w+\}?)?'{0,2}(?:\^\{-1\})?(?:\s?\([^()=]{0,30}\))?"  # x, x_1, f'(x), f^{-1}(x)
+    r"|\\frac\{d\w*\}\{d\w\}|d\w/d\w"
+    r"|(?:\\text\s?\{[^{}]*\}\s*)+(?:_\{?\w+\}?|\([^()=]{0,30}\))?|[A-Za-z][A-Za-z' ]{2,60}"  # words
+    r"|\([a-z](?:,\s?[a-z]){1,5}\)"  # (x, y)
+)
+_TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
+_POINT = re.compile(r"[A-Z](?:_\{?\d\}?)?'?\s?(?=\()")
+_EMPTY = frozenset({r"\emptyset", _OPEN + _CLOSE, "{}"})
+_RATIO = re.compile(r"(\d{1,12})\s?:\s?(\d{1,12})")
+_ELLIPSIS = "..."
+
+
+def math_key(text: str) -> str | None:
+    """The canonical key of a formula; None where there is nothing. Never raises; unread formulas compare as spelt."""
+    formula = _formula(text)
+    if not formula:
+        return None
+    key = exact_shape(formula)
+    if key is None:
+        key = _as_spelt(formula)
+        # Without its markup it may read exactly; then that is its one key.
+        key = exact_shape(_formula(key)) or key
+    return key
+
+
+def _formula(text: str) -> str:
+    return _outer(tidy(plain(text)).replace(r"\{", _OPEN).replace(r"\}", _CLOSE))
+
+
+def exact_math_key(text: str) -> str | None:
+    """Like `math_key`, but None where the formula is not read exactly."""
+    formula = _formula(text)
+    return exact_shape(formula) if formula else None
+
+
+def exact_shape(formula: str) -> str | None:
+    if len(formula) > LONGEST * 2:
+        return None
+    try:
+        return _shape(formula, 0)
+    except NotMath:
+        return None
+
+
+def _outer(formula: str) -> str:
+    """Without white space, closing punctuation and braces that enclose everything."""
+    formula = formula.strip().rstrip(".,;:").strip()
+    while formula.startswith("{") and formula.endswith("}") and len(_split(formula[1:-1])) == 1 and _encloses(formula):
+        formula = formula[1:-1].strip()
+    words_only = _TEXT.fullmatch(formula)
+    return words_only[1].strip() if words_only is not None else formula
+
+
+def _encloses(text: str) -> bool:
+    """Whether the first bracket is closed by the last character."""
+    depth = 0
+    for mark in _SEPARATOR.finditer(text):
+        if mark.group() in "([{\x01":
+            depth += 1
+        elif mark.group() in ")]}\x02":
+            depth -= 1
+            if depth == 0:
+                return mark.end() == len(text)
+    return False
+
+
+def _as_spelt(formula: str) -> str:
+    """Words as words; anything else without its spaces."""
+    unwrapped = _TEXT.sub(r" \1 ", formula)
+    if "\\" not in unwrapped and not set(unwrapped) & set("^_={}()[]\x01\x02+*/<>|"):
+        return " ".join(words(unwrapped)) or "".join(unwrapped.split())
+    return "".join(formula.replace(_OPEN, r"\{").replace(_CLOSE, r"\}").split())
+
+
+def _split(text: str, also: re.Pattern[str] | None = None) -> list[str]:
+    """Parts between separators outside all brackets."""
+    pattern = _SEPARATOR if also is None else re.compile(f"{_SEPARATOR.pattern}|{also.pattern}")
+    parts, depth, at = [], 0, 0
+    for mark in pattern.finditer(text):
+        token = mark.group()
+        if token in "([{\x01":
+            depth += 1
+        elif token in ")]}\x02":
+            depth = max(0, depth - 1)
+        elif depth == 0:
+            parts.append(text[at : mark.start()].strip())
+            at = mark.end()
+    return [*parts, text[at:].strip()]
+
+
+def _shape(text: str, depth: int) -> str:
+    """The key of a formula, outermost structure first. Raises NotMath."""
+    text = _outer(text)
+    if depth > _DEEPEST or not text or _ELLIPSIS in text:
+        raise NotMath
+    if text in _EMPTY:
+        return r"\emptyset"
+    if r"\begin" in text:
+        return _matrix(text, depth)
+    if not set(text) & set("([\x01"):
+        text = _THOUSANDS.sub(lambda digits: digits.group().replace(",", ""), text)
+    union = _UNION.split(text)
+    if len(union) > 1:
+        return r"\cup".join(sorted({_shape(part, depth + 1) for part in union}))
+    if r"\in" in text and re.search(r"\\in(?![a-zA-Z])", text):
+        return _shape(re.split(r"\\in(?![a-zA-Z])", text, maxsplit=1)[1], depth + 1)
+    parts = _split(text, _CONNECTIVE)
+    if len(parts) > 1:
+        return _listed([part for part in parts if part], text, depth)
+    return _single(text, depth)
+
+
+def _single(text: str, depth: int) -> str:
+    """No list: a relation, an assignment, a bracketed shape or a value."""
+    if r"\approx" in text:
+        return _approximation(text, depth)
+    relation = _RELATION.search(text)
+    if relation is not None:
+        return _inequality(text)
+    if "=" in text:
+        return _equation(text, depth)
+    label = _POINT.match(text)  # A(1, 2)
+    bracketed = _bracketed(text[label.end() :] if label is not None else text, depth)
+    return bracketed if bracketed is not None else _value(text)
+
+
+def _value(text: str) -> str:
+    """One number or expression; with ± the set of both."""
+    ratio = _RATIO.fullmatch(text)
+    if ratio is not None:
+        first, second = int(ratio[1]), int(ratio[2])
+        divisor = gcd(first, second) or 1
+        return f"{first // divisor}:{second // divisor}"
+    bare = without_units(text)
+    if r"\pm" in bare:
+        return _set([_value(bare.replace(r"\pm", sign).replace(r"\mp", other)) for sign, other in ("+-", "-+")])
+    return poly.spell(normal_form(bare))
+
+
+def _listed(parts: list[str], text: str, depth: int) -> str:
+    """Several values: coordinates where each names another variable, else a set; inequalities joined by "or" a union."""
+    if not parts or len(parts) > 40:
+        raise NotMath
+    if any(_RELATION.search(part) for part in parts):
+        if len(parts) > 1 and re.search(r"\bor\b", text):
+            return r"\cup".join(sorted({_shape(part, depth + 1) for part in parts}))
+        raise NotMath
+    names = [part.partition("=")[0].strip() for part in parts if "=" in part]
+    keys = [_shape(part, depth + 1) for part in parts]
+    if len(set(names)) == len(parts) > 1 and all(_VARIABLE.fullmatch(name) for name in names):
+        return f"({','.join(key for _, key in sorted(zip(names, keys, strict=True)))})"
+    return _set(keys)
+
+
+def _set(keys: list[str]) -> str:
+    """{…} sorted, without repetition, sets within it (from ±) opened; a set of one is its element."""
+    members: set[str] = set()
+    for key in keys:
+        inner = key[1:-1] if key.startswith("{") and _encloses(key) else ""
+        members.update(_split(inner) if inner else [key])
+    return next(iter(members)) if len(members) == 1 else f"{{{','.join(sorted(members))}}}"
+
+
+def _bracketed(text: str, depth: int) -> str | None:
+    """(a,b), [a,b), {a,b}; None for a single value in parentheses or text that brackets do not enclose."""
+    if text[0] not in "([{\x01" or text[-1] not in ")]}\x02" or not _encloses(text):
+        return None
+    parts = _split(text[1:-1])
+    if text[0] in "{\x01":
+        return _set([_shape(part, depth + 1) for part in parts])
+    if len(parts) == 1:
+        return None
+    keys = [_shape(part, depth + 1) for part in parts]
+    return f"{text[0]}{','.join(keys)}{text[-1]}"
+
+
+def _matrix(text: str, depth: int) -> str:
+    """Rows in brackets; a single column is a vector and spelt as a tuple."""
+    matrix = _MATRIX.fullmatch(text)
+    if matrix is None:
+        left, equals, right = text.partition("=")
+        if equals and _LEFT_SIDE.fullmatch(left.strip()):
+            return _matrix(right.strip(), depth)
+        raise NotMath
+    rows = [row.split("&") for row in matrix["body"].split("\\\\") if row.strip()]
+    if len(rows) > 12 or any(len(row) != len(rows[0]) for row in rows):
+        raise NotMath
+    keys = [[_shape(cell, depth + 1) for cell in row] for row in rows]
+    if rows and len(rows[0]) == 1:
+        return f"({','.join(row[0] for row in keys)})"
+    return f"[{','.join('[' + ','.join(row) + ']' for row in keys)}]"
+
+
+def _approximation(text: str, depth: int) -> str:
+    """`x = 2\\pi \\approx 6.28`: the exact side where there is one."""
+    left, _, right = text.partition(r"\approx")
+    if left.strip() and not _LEFT_SIDE.fullmatch(left.strip()):
+        return _shape(left, depth + 1)
+    return _shape(right, depth + 1)
+
+
+def _equation(text: str, depth: int) -> str:
+    """The right side of "name = value" and of a calculation; otherwise left minus right, scaled, = 0."""
+    sides = [side.strip() for side in text.split("=")]
+    left, right = sides[0], sides[-1]
+    if not left or _LEFT_SIDE.fullmatch(left):
+        return _shape(right, depth + 1)
+    difference = normal_form(left)
+    value = normal_form(without_units(right)) if right else {}
+    if not right:
+        raise NotMath
+    variables = {name for monomial in difference for name, _ in monomial}
+    constant = poly.as_rational(value)
+    if poly.as_rational(difference) is not None or (constant and not variables & {"x", "y", "z"}):
+        return poly.spell(value)  # 2+3 = 5; m+n = 73
+    return poly.spell(poly.primitive(poly.add(difference, poly.scale(value, Fraction(-1))))) + "=0"
+
+
+_FLIPPED = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}
+
+
+def _inequality(text: str) -> str:
+    """`x > 5`, `2 \\le x < 7` as intervals; others with the smaller side first."""
+    operators = [{"<=": r"\le", ">=": r"\ge"}.get(found, found) for found in _RELATION.findall(text)]
+    sides = [side.strip() for side in _RELATION.split(text)]
+    if len(operators) == 1:
+        return _half_line(sides[0], operators[0], sides[1])
+    if len(operators) != 2 or not _VARIABLE.fullmatch(sides[1]):
+        raise NotMath
+    if operators[0] in (">", r"\ge"):
+        operators, sides = [_FLIPPED[op] for op in reversed(operators)], sides[::-1]
+    if not set(operators) <= {"<", r"\le"}:
+        raise NotMath
+    opening = "(" if operators[0] == "<" else "["
+    closing = ")" if operators[1] == "<" else "]"
+    return f"{opening}{_value(sides[0])},{_value(sides[2])}{closing}"
+
+
+def _half_line(left: str, operator: str, right: str) -> str:
+    if not _VARIABLE.fullmatch(left) and _VARIABLE.fullmatch(right):
+        left, operator, right = right, _FLIPPED[operator], left
+    if not _VARIABLE.fullmatch(left):
+        if operator in (">", r"\ge"):
+            left, operator, right = right, _FLIPPED[operator], left
+        return f"{_value(left)}{operator if operator == '<' else operator + ' '}{_value(right)}"
+    bound = _value(right)
+    return {
+        ">": f"({bound},\\infty)",
+        r"\ge": f"[{bound},\\infty)",
+        "<": f"(-\\infty,{bound})",
+        r"\le": f"(-\\infty,{bound}]",
+    }[operator]

@@ -1,0 +1,244 @@
+r"""Where a completion commits itself: "Answer: …", "the answer is …", \boxed{…}, JSON, tags, ####, in several languages.
+
+Owns finding those places, last first, and how far what is stated reaches. Reads no values: that is `reading`'s
+business. Every look is bounded (so many places, so many characters each), so the cost is linear in the text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from dynscale_cli.answers.latex import box_at
+
+Form = Literal["label", "sentence", "box", "json", "tag", "hash", "reverse", "revision"]
+
+_MOST_PLACES = 48
+_REACH = 700
+_STEMS = (
+    "answer", "boxed", "boxe", "fbox", "####", "ans:", "ans =", "antwort", "ergebnis", "lösung", "respuesta", "resultado", "réponse", "resposta",
+    "risposta", "risultato", "antwoord", "svar", "odpowiedź", "ответ", "відповідь", "cevap", "jawaban", "đáp án", "vastaus", "válasz",
+    "απάντηση", "תשובה", "الجواب", "الإجابة", "جواب", "پاسخ", "उत्तर", "जवाब", "答案", "答え", "回答", "답", "คำตอบ", "correction",
+    "should be", "actually", "result:", "correct option", "correct choice", "best option", "best choice", "right choice",
+    "right option", "choice is", "option is",
+)  # fmt: skip
+_ASCII_STEMS = tuple(stem for stem in _STEMS if stem.isascii())
+_FOREIGN_STEMS = tuple(stem for stem in _STEMS if not stem.isascii())
+_REVISIONS = frozenset({"correction", "should be", "actually"})
+_BOXES = frozenset({"boxed", "boxe", "fbox"})
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A place where an answer is stated. `content`: what is stated, markup included; blank if nothing follows."""
+
+    form: Form
+    content: str
+    start: int
+    end: int
+
+
+# --- behind an English cue -------------------------------------------------------------------------------------
+
+_BE = (
+    r"(?:is|are|was|would(?:\s+then)?\s+be|will\s+be|should\s+be|must\s+be|could\s+be|can\s+be|has\s+to\s+be|equals|comes\s+(?:out\s+)?to|"
+    r"turns\s+out\s+to\s+be|becomes|works\s+out\s+to(?:\s+be)?|remains|has\s+been|=)"
+)
+_LABEL = re.compile(
+    r"s?(?:\s+(?:key|choice|option|letter))?[*_\"')\]]{0,6}\s{0,3}(?:\([^)\n]{0,40}\)\s?)?[*_]{0,4}(?::|=|->|→|\s-\s)[*_]{0,4}",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(
+    rf"s?(?:\s+(?:to|for|of|in|from|we|that|here)\b(?:[^.:\n?]|\.(?=\d)){{0,110}}?|\s+(?:option|choice|key|letter)|,[^.:\n,]{{0,60}},)?"
+    rf"[*_]{{0,3}}\s+(?:[a-z]+ly\s+)?{_BE}(?![\w])(?P<not>\s+(?:not|never|neither)\b|n't\b)?"
+    r"(?:\s+(?:therefore|thus|hence|indeed|simply|just|then|now|also|clearly|definitely|actually|probably|likely|most\s+likely|still|exactly|"
+    r"approximately|about|roughly|around|equal\s+to|given\s+by|as\s+follows|the\s+following|option|choice|letter)\b)*\s{0,3}(?:[:=]|->)?[*_]{0,4}",
+    re.IGNORECASE,
+)
+_HEADING = re.compile(r"s?[*_#]{0,4}[ \t]{0,4}\n")
+_DIRECT = re.compile(r"[ \t]{1,3}(?=\(?[A-J]\)?(?:[^\w']|$)|[-$]?\d)")
+_KEY_BEFORE = re.compile(r"['\"](?:final[_ ]|correct[_ ])?$", re.IGNORECASE)
+_TAG_BEFORE = re.compile(r"(?:<\|?|\[)(?:final[_ ]?)?$", re.IGNORECASE)
+_TAG = re.compile(r"\|?[>\]]")
+_KEYED = re.compile(r"['\"]\s{0,4}:\s{0,8}")
+_HEADING_BEFORE = re.compile(
+    r"(?:^|\n)[ \t*_#>\-\d.)]{0,12}(?:(?:the|my|our|final|correct|short|direct|your)\s+){0,3}$", re.IGNORECASE
+)
+_DIRECT_BEFORE = re.compile(
+    r"(?:(?:^|\n)[ \t*_#>]{0,8}|\b(?:final|correct|choose|select|pick|the|is)\s+(?:the\s+)?)$", re.IGNORECASE
+)
+_REVERSE_BEFORE = re.compile(
+    r"(?P<said>[^\n]{1,80}?)\s+(?:is|are|must be|would be|should be|as)\s+(?:(?:therefore|thus|hence|clearly|indeed)\s+)?"
+    r"(?:the|my|our)\s+(?:(?:correct|right|final|best|only|most \w+)\s+){0,3}$",
+    re.IGNORECASE,
+)
+# What is weighed or denied is not stated; what follows from a condition is.
+_UNSTATED_BEFORE = re.compile(
+    r"(?:\b(?:if|whether|suppose|supposing|assume|assuming|unless|until|doubt|don't think|n't believe|not think|not sure|hypothetical)\b"
+    r"[^.,;\n]{0,24}|\b(?:wrong|incorrect|previous|possible|potential|student's|their|no|never|not the|not my)\s+(?:final\s+)?)$",
+    re.IGNORECASE,
+)
+_STATED_ANYWAY = re.compile(
+    r"\b(?:so|thus|then|therefore|hence)\s+(?:(?:the|my|our|final|correct)\s+){0,3}$", re.IGNORECASE
+)
+
+# --- behind a cue of another language --------------------------------------------------------------------------
+
+_FOREIGN = re.compile(
+    r"[*_\"')\]]{0,4}\s{0,3}(?:(?:final(?:e)?|correcta?|correct|correcte|richtige|finale|finala|corretta|правильный|انهائي|النهائية|"
+    r"الصحيحة|الصحيح|النهائي)\s+)?"
+    r"(?:est\s+donc|es\s+por\s+tanto|lautet(?:\s+also)?|ist(?:\s+also)?|es|est|é|è|is|är|er|to|jest|adalah|là|είναι|на|это|-|:|=|为|為|是|应为|应该是|選項|选项|"
+    r"は|이다|은|는|है|هو|هي|ist|→)\s{0,3}[:=]?\s{0,3}[*_]{0,4}",
+    re.IGNORECASE,
+)
+_TAG_END = re.compile(r"[<\[]\|?/", re.IGNORECASE)
+_HASH_VALUE = re.compile(r"[ \t]*(?:[-+$(]?\s?\d|[A-J]\b|\\|[^\W\d_]{1,20}\s*$)", re.MULTILINE)
+_HASH_LIST = re.compile(r"[ \t]*\d+[.)]\s")
+_REVISED = {
+    "correction": re.compile(
+        r"[*_]{0,3}\s?:\s?(?:the\s+(?:correct\s+)?answer\s+is\s+)?(?:it\s+(?:is|should be)\s+)?", re.IGNORECASE
+    ),
+    "should be": re.compile(r"\s+"),
+    "actually": re.compile(
+        r",?\s+(?:(?:it|that|this)(?:'s|\s+is|\s+equals)\s+)?(?=[*($]{0,3}[-\d(A-J])", re.IGNORECASE
+    ),
+}
+
+
+def places(text: str, lowered: str) -> list[tuple[int, str]]:
+    """(index, stem) of the last places where a cue stands, last first."""
+    found: dict[int, str] = {}
+    for stem in _ASCII_STEMS if text.isascii() else _STEMS:
+        at = len(lowered)
+        for _ in range(_MOST_PLACES):
+            at = lowered.rfind(stem, 0, at)
+            if at < 0:
+                break
+            if stem not in _BOXES or lowered[at - 1 : at] in ("\\", "f"):
+                found.setdefault(at, stem)
+    return sorted(found.items(), reverse=True)[: _MOST_PLACES * 2]
+
+
+def statements(text: str, lowered: str) -> Iterator[Statement]:
+    """The statements of a plain text, last first. `lowered` is the text in lower case, index for index."""
+    for at, stem in places(text, lowered):
+        statement = _statement(text, at, stem)
+        if statement is not None:
+            yield statement
+
+
+def _statement(text: str, at: int, stem: str) -> Statement | None:
+    if stem in _BOXES:
+        start = text.rfind("\\", max(0, at - 2), at)
+        box = box_at(text, start) if start >= 0 else None
+        return Statement("box", box[0], start, box[1]) if box is not None else None
+    if stem == "####":
+        return _hash(text, at)
+    if stem in _REVISIONS:
+        match = _REVISED[stem].match(text, at + len(stem))
+        return _until(text, "revision", at, match.end()) if match is not None else None
+    if not stem.isascii() or stem in _LATIN_STEMS:
+        match = _FOREIGN.match(text, at + len(stem))
+        return _until(text, "label", at, match.end()) if match is not None else None
+    if stem in ("ans:", "ans =", "result:"):
+        attached = text[at - 1 : at].isalnum()
+        return None if attached else _until(text, "label", at, at + len(stem))
+    return _english(text, at, at + len(stem.split(" is")[0]))
+
+
+_LATIN_STEMS = frozenset(
+    "antwort ergebnis respuesta resultado resposta risposta risultato antwoord svar cevap jawaban vastaus".split()
+)
+
+
+def _english(text: str, at: int, behind: int) -> Statement | None:
+    """A statement around the word "answer" (or "correct option" and its like)."""
+    before = text[max(0, at - 90) : at]
+    keyed = _KEYED.match(text, behind)
+    if keyed is not None and _KEY_BEFORE.search(before):
+        return _json(text, at, keyed.end())
+    tag = _TAG.match(text, behind)
+    if tag is not None and _TAG_BEFORE.search(before):
+        return _tag(text, at, tag.end())
+    if before.endswith("/"):
+        return None
+    reverse = _REVERSE_BEFORE.search(before)
+    if reverse is not None and not _SENTENCE.match(text, behind) and not _LABEL.match(text, behind):
+        return Statement("reverse", _last_clause(reverse["said"]), at - len(before), behind)
+    if _UNSTATED_BEFORE.search(before) and not _STATED_ANYWAY.search(before):
+        return None
+    sentence = _SENTENCE.match(text, behind)
+    if sentence is not None:
+        return None if sentence["not"] else _until(text, "sentence", at, sentence.end())
+    label = _LABEL.match(text, behind)
+    if label is not None:
+        return _until(text, "label", at, label.end())
+    if _HEADING.match(text, behind) and _HEADING_BEFORE.search(before):
+        return _until(text, "label", at, behind)
+    if not text[behind:].strip(" *_#\n:") and _HEADING_BEFORE.search(before):
+        return Statement("label", "", at, len(text))
+    direct = _DIRECT.match(text, behind)
+    if direct is not None and _DIRECT_BEFORE.search(before):
+        return _until(text, "label", at, direct.end())
+    return None
+
+
+def _last_clause(said: str) -> str:
+    """What stands before "… is the answer", from the last comma or full stop on."""
+    return re.split(r"[,;:]\s|[.!?]\s|\b(?:so|thus|therefore|hence|that|option|choice)\s", said)[-1]
+
+
+def _json(text: str, at: int, value: int) -> Statement:
+    """The value of an "answer" key: any JSON, or what stands there up to the line's end."""
+    window = text[value : value + _REACH]
+    try:
+        parsed, length = json.JSONDecoder().raw_decode(window)
+    except (ValueError, RecursionError):
+        line = window.partition("\n")[0].rstrip(" ,}")
+        return Statement("json", line, at, value + len(line))
+    spelt = parsed if isinstance(parsed, str) else window[:length]
+    return Statement("json", "" if parsed is None else spelt, at, value + length)
+
+
+def _tag(text: str, at: int, start: int) -> Statement:
+    """`<answer>42</answer>`, to the closing tag or as far as a statement reaches."""
+    close = _TAG_END.search(text, start, start + 4 * _REACH)
+    end = close.start() if close is not None else min(len(text), start + _REACH)
+    return Statement("tag", text[start:end], at, end)
+
+
+def _hash(text: str, at: int) -> Statement | None:
+    """GSM8K's `#### 18`; Markdown headings of that level are none."""
+    if text[at - 1 : at] not in ("", "\n", " ") or text[at + 4 : at + 5] == "#":
+        return None
+    if _HASH_VALUE.match(text, at + 4) is None or _HASH_LIST.match(text, at + 4) is not None:
+        return None
+    end = text.find("\n", at, at + _REACH)
+    end = len(text) if end < 0 else end
+    return Statement("hash", text[at + 4 : min(end, at + _REACH)], at, end)
+
+
+_DISPLAY = (("$$", "$$"), ("\\[", "\\]"), ("```", "```"))
+_SKIPPED = " \t*_>`"
+
+
+def _until(text: str, form: Form, at: int, start: int) -> Statement:
+    """From `start` to the line's end; on the next line with text, or all of a display formula, if that is where it is."""
+    window = text[start : start + _REACH]
+    first, _, rest = window.partition("\n")
+    said = first.lstrip(_SKIPPED)
+    if not said:
+        said = rest.lstrip(_SKIPPED + "\n\r-•")  # there a hyphen is a bullet, on the same line a minus
+    consumed = len(window) - len(said)
+    for opening, closing in _DISPLAY:
+        if said.startswith(opening):
+            inner = said[len(opening) :]
+            if opening == "```":
+                inner = inner.partition("\n")[2] or inner
+            content, _, rest = inner.partition(closing)
+            return Statement(form, content.strip(), at, start + len(window) - len(rest))
+    line = said.partition("\n")[0]
+    return Statement(form, line, at, start + consumed + len(line))
