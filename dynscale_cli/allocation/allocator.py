@@ -93,6 +93,10 @@ class Allocator:
         self._arms[q].closed = True
         self._refresh(q)
 
+    def pulls(self, q: int) -> int:
+        """Samples of `q`, finished and in flight."""
+        return self._arms[q].pulls
+
     def confidence(self, q: int) -> float:
         """P(the leader of `q` would lead in the long run): 1/2 with a tie, 0 without votes."""
         return 1.0 - self._arms[q].doubt

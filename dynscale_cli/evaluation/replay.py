@@ -56,9 +56,7 @@ def draw_orders(log: Log, seed: int) -> list[list[int]]:
 def replay(log: Log, policy: str, setting: Setting, seed: int) -> Curve:
     """Follow one run to the end and score it."""
     orders = draw_orders(log, seed)
-    allocator = Allocator(
-        len(log.pools), policy, confidence=setting.confidence, exhaust=setting.exhaust, seed=seed
-    )
+    allocator = Allocator(len(log.pools), policy, confidence=setting.confidence, exhaust=setting.exhaust, seed=seed)
     pulls = _run(log, orders, allocator, setting.in_flight, LARGEST * log.round_cost)
     return _score(log, orders, pulls)
 
@@ -152,7 +150,7 @@ class Tally:
         self.split = (self._votes.get(gold, 0) == self._votes[self._leader]) / self._tied
 
     def _shorter(self, leader: str | None, answer: str) -> str:
-        """Of two answers with equal votes, the one with the fewer mean tokens (so in total); else the one seen first."""
+        """Of two answers with equal votes: the fewer mean tokens (so the fewer in total), then the first seen."""
         if leader is None or self._tokens[answer] < self._tokens[leader]:
             return answer
         if self._tokens[answer] > self._tokens[leader]:

@@ -1,0 +1,90 @@
+"""`dynscale replay`: score policies on stored samples, without decoding a token.
+
+Parses and delegates; the work is in `evaluation`, the pictures are in `display`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dynscale_cli.errors import UsageError
+
+DEFAULT_POLICIES = "race,ucb,adaptive,early-stop,uniform"
+
+
+def replay(
+    logs: Annotated[
+        list[Path], typer.Argument(metavar="LOG…", help="JSONL files of samples, written by `dynscale ask --export`.")
+    ],
+    policy: Annotated[
+        str, typer.Option("--policy", metavar="NAMES", help="Policies to compare; ucb:0.5 sets ucb's c.")
+    ] = DEFAULT_POLICIES,
+    in_flight: Annotated[int, typer.Option("--in-flight", min=1, help="Pulls kept open at the same time.")] = 1,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Random draws to average over.")] = 16,
+    confidence: Annotated[
+        float, typer.Option("--confidence", min=0.5, max=1.0, help="A question is settled when its leader is as sure.")
+    ] = 0.95,
+    exhaust: Annotated[bool, typer.Option("--exhaust", help="Spend budgets in full, settled or not.")] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw accuracy against tokens: .svg, .png or .pdf.")
+    ] = None,
+) -> None:
+    """Score allocation policies on stored samples.
+
+    Answers which policy needs the fewest tokens for your model and your questions, from one pool of samples. Needs no
+    model. The report compares accuracy at equal tokens with uniform self-consistency.
+    """
+    from dynscale_cli.evaluation.logs import read_log
+    from dynscale_cli.evaluation.replay import Setting
+    from dynscale_cli.evaluation.study import study
+
+    policies = _policies(policy)
+    if plot is not None:
+        from dynscale_cli.display.plots import check_plot, plot_replay
+
+        check_plot(plot)
+    pools = [read_log(path) for path in logs]
+    with _progress() as progress:
+        report = study(pools, policies, Setting(in_flight, confidence, exhaust), seeds, progress)
+    if plot is not None:
+        plot_replay(report, plot)
+    if json_output:
+        import json
+        from dataclasses import asdict
+
+        print(json.dumps(asdict(report)))
+    else:
+        from rich.console import Console
+
+        from dynscale_cli.display.tables import replay_tables
+
+        console = Console()
+        console.print(replay_tables(report), width=None if console.is_terminal else 100)
+
+
+def _policies(text: str) -> list[str]:
+    """The names as the policies themselves write them, each once; `UsageError` where one is unknown."""
+    from dynscale_cli.allocation import parse_policy
+
+    names = [parse_policy(name).name for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError("No policy to replay", f"--policy {DEFAULT_POLICIES}")
+    return list(dict.fromkeys(names))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr while the work runs, where stderr is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal, redirect_stdout=False) as bar:
+        task = bar.add_task("replaying", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
