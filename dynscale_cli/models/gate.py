@@ -12,7 +12,7 @@ import re
 from math import isnan
 from typing import Final
 
-from dynscale_cli.models.architectures import ENCODERS, UNUSUAL
+from dynscale_cli.models.architectures import ENCODERS, EQUAL_HEADS, HYBRID, UNUSUAL, WHOLE_ROTATIONS
 from dynscale_cli.models.gguf import (
     ARRAY,
     STRING,
@@ -51,8 +51,7 @@ _FLOATS: Final = re.compile(
     r"_norm\.weight$|\.bias$|\b(ssm_a|ssm_d|ssm_conv1d|shortconv\.conv|position_embd|token_types)\b"
 )
 
-_PROJECTION: Final = re.compile(r"blk\.(\d+)\.attn_([qkv])\.weight")
-UNCHECKED_HEADS: Final = frozenset({"jamba"})
+_PROJECTION: Final = re.compile(r"blk\.(\d+)\.attn_[kv]\.weight")
 
 # Tokenizer -> (BOS, EOS, BOS added, EOS added) where the file does not say.
 TOKENIZERS: Final[dict[str, tuple[int, int, bool, bool]]] = {
@@ -182,22 +181,21 @@ def check_sizes(container: Container, architecture: str) -> None:
 
 
 def check_heads(container: Container, architecture: str) -> None:
-    """Architectures whose loader takes the width of the projections from the embedding, not from the heads."""
-    if architecture not in UNCHECKED_HEADS:
+    """Keys and values of one size, and as wide as the projections that make them, where the graph counts on it."""
+    if architecture not in EQUAL_HEADS:
         return
     layers = natural(container, f"{architecture}.block_count", 1, MAX_LAYERS)
     heads = per_layer(container, f"{architecture}.attention.head_count", layers, (0,) * layers)
     groups = per_layer(container, f"{architecture}.attention.head_count_kv", layers, heads)
-    embedding = natural(container, f"{architecture}.embedding_length", 1, MAX_WIDTH)
-    size = embedding // max(1, heads[0])
-    lengths = [natural(container, f"{architecture}.attention.{n}_length", 1, MAX_WIDTH, size) for n in ("key", "value")]
-    widths = {"q": heads, "k": groups, "v": groups}
-    for tensor in container.tensors:
+    default = natural(container, f"{architecture}.embedding_length", 1, MAX_WIDTH) // max(1, heads[0])
+    size = natural(container, f"{architecture}.attention.key_length", 1, MAX_WIDTH, default)
+    if natural(container, f"{architecture}.attention.value_length", 1, MAX_WIDTH, default) != size:
+        raise Damaged(f"{architecture}.attention.value_length differs from the key length of {size}, which cannot be")
+    for tensor in container.tensors if architecture not in HYBRID - {"jamba"} else ():
         match = _PROJECTION.fullmatch(tensor.name)
-        if match and int(match[1]) < layers:
-            expected = widths[match[2]][int(match[1])] * lengths[match[2] == "v"]
-            if expected and tensor.dims[1:] != (expected,):
-                raise Damaged(f"tensor {tensor.name} has the shape {shape(tensor.dims)}, which its heads do not fill")
+        expected = groups[int(match[1])] * size if match and int(match[1]) < layers else 0
+        if expected and tensor.dims[1:] != (expected,):
+            raise Damaged(f"tensor {tensor.name} has the shape {shape(tensor.dims)}, which its heads do not fill")
 
 
 def check_experts(container: Container, architecture: str) -> None:
@@ -233,6 +231,8 @@ def check_rope(container: Container, architecture: str) -> None:
     rotated = natural(container, f"{architecture}.rope.dimension_count", fewest, MAX_WIDTH, size)
     local = natural(container, f"{architecture}.attention.key_length_swa", 1, MAX_WIDTH, size)
     turned = natural(container, f"{architecture}.rope.dimension_count_swa", fewest, MAX_WIDTH, min(rotated, local))
+    if architecture in WHOLE_ROTATIONS and rotated != size:
+        raise Damaged(f"{architecture}.rope.dimension_count is {rotated}, but its heads have {size} dimensions")
     if rotated > size or rotated % 2 or turned > local or turned % 2:
         raise Damaged(f"{architecture}.rope.dimension_count is {rotated} for heads of {size}, which cannot be")
 

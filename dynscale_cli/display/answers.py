@@ -1,0 +1,93 @@
+"""Answers on stdout: one a line, or one JSON object a line; nothing else ever goes there.
+
+Owns order and form. One line stays one question: line breaks inside an answer become spaces where there are several
+questions (`--json` keeps them), a question without an answer is an empty line. A single question prints its answer
+whole. A reader that went away shows as BrokenPipeError, which is the caller's to handle.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Final, TextIO
+
+from dynscale_cli.display.safe import plain, plain_lines
+from dynscale_cli.runs.events import Answered, Event, Result
+
+# Valid in JSON as they are, but a terminal might act on them.
+_RISKY: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class Answers:
+    """Prints each answer as soon as all before it are there, or at once if `unordered`; flushes every line.
+
+    `aside` is called with what writes: a view on the same terminal gets out of its way meanwhile.
+    """
+
+    def __init__(
+        self,
+        out: TextIO,
+        questions: int,
+        *,
+        as_json: bool = False,
+        unordered: bool = False,
+        aside: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:
+        self._out = out
+        self._single = questions == 1
+        self._as_json = as_json
+        self._unordered = unordered
+        self._aside = aside
+        self._next = 0
+        self._waiting: dict[int, str] = {}
+
+    def handle(self, event: Event) -> None:
+        """Take note of an answer, and print what can be printed. Other events mean nothing here."""
+        if not isinstance(event, Answered):
+            return
+        self._waiting[event.result.index] = self._line(event.result)
+        ready = list(self._waiting) if self._unordered else self._in_order()
+        if ready:
+            self._print("".join(self._waiting.pop(index) for index in ready))
+
+    def finish(self) -> None:
+        """Print what is still held back for an answer that never came; in order."""
+        rest = "".join(self._waiting[index] for index in sorted(self._waiting))
+        self._waiting.clear()
+        if rest:
+            self._print(rest)
+
+    def _in_order(self) -> list[int]:
+        ready = []
+        while self._next in self._waiting:
+            ready.append(self._next)
+            self._next += 1
+        return ready
+
+    def _line(self, result: Result) -> str:
+        if self._as_json:
+            return as_line(result)
+        answer = result.answer or ""
+        return (plain_lines(answer).strip() if self._single else plain(answer)) + "\n"
+
+    def _print(self, text: str) -> None:
+        if self._aside is None:
+            self._write(text)
+        else:
+            self._aside(lambda: self._write(text))
+
+    def _write(self, text: str) -> None:
+        try:
+            self._out.write(text)
+        except UnicodeEncodeError:  # stdout in another encoding than UTF-8: say what it can
+            encoding = self._out.encoding or "ascii"
+            self._out.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        self._out.flush()
+
+
+def as_line(result: Result) -> str:
+    """A result as one line of JSON, with the text as it is but for characters that a terminal might act on."""
+    text = json.dumps(asdict(result), ensure_ascii=False)
+    return _RISKY.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"

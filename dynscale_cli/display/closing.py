@@ -1,0 +1,21 @@
+"""The last line on stderr: what a run did and what it cost."""
+
+from __future__ import annotations
+
+from dynscale_cli.display.words import amount, count
+from dynscale_cli.runs.events import RunFinished
+
+
+def closing_line(event: RunFinished) -> str:
+    """Questions, settled, unanswered; tokens prompt, generated, reused; budget left; seconds and tokens a second."""
+    tokens = event.tokens
+    parts = [f"{count(event.questions, 'question')}, {event.settled:,} settled"]
+    if event.unanswered:
+        parts[0] += f", {event.unanswered:,} unanswered"
+    billed = f"{tokens.prompt:,} prompt + {tokens.generated:,} generated"
+    parts.append(f"{count(tokens.billed, 'token')} ({billed}; {tokens.reused:,} reused)")
+    parts.append(f"{event.budget - tokens.billed:,} of {event.budget:,} left")
+    parts.append(f"{event.seconds:.1f} s")
+    if event.seconds > 0:
+        parts.append(f"{amount(tokens.generated / event.seconds)} tokens/s")
+    return ("interrupted: " if event.interrupted else "") + " · ".join(parts)
