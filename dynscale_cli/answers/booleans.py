@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from dynscale_cli.answers.latex import prose
+
 _YES = frozenset(
     "yes yeah yep yup true correct right affirmative indeed definitely certainly absolutely "
     "sí si sì sim oui ja jawohl да tak ano evet ya có ναι כן हाँ हां نعم بله vrai verdadero verdadeiro vero wahr richtig "
@@ -41,7 +43,7 @@ def _side(word: str) -> str | None:
 
 def read_boolean(content: str) -> str | None:
     """`yes` or `no` for what a committed answer begins with or concludes; None where it takes no side."""
-    content = content[:300]
+    content = prose(content[:300])
     if _EITHER.search(content):
         return None
     first = _FIRST.match(content)

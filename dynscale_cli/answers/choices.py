@@ -129,7 +129,7 @@ def _mentioned(said: list[str], texts: list[tuple[str, ...]]) -> str | None:
 
 
 _ASSERTED = re.compile(
-    r"(?:\b(?:choose|select|pick|go with|going with|option|choice|answer|it's|it is|therefore|thus|so|hence|must be|would be|is)\s+"
+    r"(?:\b(?i:choose|select|pick|go with|going with|option|choice|answer|it's|it is|therefore|thus|so|hence|must be|would be|is)[,:]?\s+"
     r"(?:option\s+|choice\s+|answer\s+)?[*_]*[(\[]?(?P<before>[A-Z])[)\]]?[*_]*(?=[.,;:!)*_\]\n]|\s*$|\s+(?:because|since|as)\b)"
     r"|(?<![\w'])[*_]{0,3}[(\[]?(?P<after>[A-Z])[)\].:]?[*_]*\s+(?:is|would be|must be|seems)\s+(?P<not>not\s+|in)?(?:the\s+|most\s+|only\s+|best\s+)*"
     r"(?:correct|right|best|answer|true|accurate|appropriate|likely)\b)",
@@ -142,6 +142,10 @@ _NOT = re.compile(r"\b(?:not|isn't|neither|nor|never|eliminate|exclude|rule out|
 def find_choice(text: str, choices: Sequence[str] = ()) -> str | None:
     """The choice of a completion without a committed answer: asserted, on a line of its own, alone in its last sentence."""
     allowed = LETTERS[: letter_count(choices)]
+    if len(text) <= 80 and "\n" not in text.strip():
+        whole = read_choice(text, choices)
+        if whole is not None and not _NOT.search(text):
+            return whole
     tail = prose(text[-2000:])
     asserted = _asserted(tail, allowed)
     if asserted is not None:
@@ -150,6 +154,8 @@ def find_choice(text: str, choices: Sequence[str] = ()) -> str | None:
     if len(lines) == 1:
         return next(iter(lines))
     closing = last_sentence(tail)
+    if len(lines) > 1 and _LINE.match(closing):
+        return None  # the choices repeated, or weighed one by one
     if not _NOT.search(closing):
         letters = set(_PARENTHESISED.findall(closing)) & set(allowed)
         if len(letters) == 1:
@@ -160,13 +166,16 @@ def find_choice(text: str, choices: Sequence[str] = ()) -> str | None:
     return match_text(tail, choices) if len(tail) < 400 and not _NOT.search(tail) else None
 
 
+_CLAUSE_END = re.compile(r"[.,;:!?\n]")
+
+
 def _asserted(tail: str, allowed: str) -> str | None:
     found = None
     for match in _ASSERTED.finditer(tail):
         letter = match["before"] or match["after"]
         if letter not in allowed or match["not"]:
             continue
-        if _NOT.search(tail[max(0, match.start() - 20) : match.start()]) or _ANOTHER.match(tail, match.end()):
+        if _NOT.search(_CLAUSE_END.split(tail[max(0, match.start() - 20) : match.start()])[-1]) or _ANOTHER.match(tail, match.end()):
             continue
         if match["before"] and _ANOTHER.match(tail, match.end("before")):
             continue

@@ -16,7 +16,7 @@ from dynscale_cli.answers.kinds import AnswerType
 from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.numbers import numbers
 from dynscale_cli.answers.plain import lower, plain, strip_markup
-from dynscale_cli.answers.reading import Reading, read, read_any, read_math, read_number, text_key
+from dynscale_cli.answers.reading import Reading, read, read_any, read_math, read_number, states_none, text_key
 from dynscale_cli.answers.statements import Statement, statements
 from dynscale_cli.answers.thoughts import split_thought
 
@@ -96,10 +96,20 @@ def _committed(text: str, lowered: str, kind: AnswerType, choices: Sequence[str]
         if not strip_markup(statement.content):
             dangling = dangling or not text[statement.end :].strip(" *_#\n\t:`$")
             continue
-        reading = _boxes(text, statement, kind) or read(statement.content, kind, choices)
+        if states_none(strip_markup(statement.content)):
+            return None, True
+        reading = _boxes(text, statement, kind) or read(_calmly(statement), kind, choices)
         if reading is not None:
             return Answer(*(revision or reading)), False
     return None, dangling
+
+
+def _calmly(statement: Statement) -> str:
+    """"The answer is 42!" says 42 with pleasure; a factorial stands in a box or between dollars."""
+    content = statement.content
+    if statement.form in ("sentence", "label") and content.rstrip(" *_").endswith("!") and not set(content) & {"$", "\\"}:
+        return content.rstrip("!*_ ")
+    return content
 
 
 _BETWEEN_BOXES = re.compile(r"[\s$,;\\().]{0,8}(?:and|or)?[\s$,;\\().]{0,8}(?:[a-zA-Z]\s?=\s?)?")
@@ -220,22 +230,24 @@ def _last_number(text: str) -> Reading | None:
     return None
 
 
-_CLOSING_NUMBER = re.compile(r"^[\s*_]*(?:[^\W\d_]+[\s*_'-]*){0,4}[.!*_\s\"')]*$")
+_CLOSING_NUMBER = re.compile(r"[\s*_]*(?:[^\W\d_]+[\s*_'-]{1,3}){0,4}[^\W\d_]{0,20}[.!*_\s\"')]*$")
 
 
 def _ends_on(text: str, original: str, kind: AnswerType) -> Answer | None:
     """For formulas and undecided questions: a short completion as it is, the number that the last sentence ends on, else words."""
     short = strip_markup(text)
-    if len(short) <= 120 and "\n" not in short:
-        reading = read_math(short) if kind.name == "math" else read_any(short)
-        if reading is not None and (
-            kind.name != "math" or any(char.isdigit() for char in reading[0]) or len(short) < 40
-        ):
-            return Answer(*reading, committed=False)
     sentence = prose(_DENIED.sub(" ", _LIST_MARK.sub(" ", last_sentence(text[-_TAIL:]))))
     found = list(numbers(sentence))
-    if found and _CLOSING_NUMBER.match(sentence, found[-1].end):
-        return Answer(found[-1].key, sentence[found[-1].start : found[-1].end].strip(), False)
+    ending = found[-1] if found and _CLOSING_NUMBER.match(sentence, found[-1].end) else None
+    closing = Answer(ending.key, sentence[ending.start : ending.end].strip(), False) if ending is not None else None
+    if kind.name == "auto" and ending is not None and len(sentence[: ending.start].split()) >= 2:
+        return closing
+    if len(short) <= 120 and "\n" not in short:
+        reading = read_math(short) if kind.name == "math" else read_any(short)
+        if reading is not None and (kind.name != "math" or any(char.isdigit() for char in reading[0]) or len(short) < 40):
+            return Answer(*reading, committed=False)
+    if closing is not None:
+        return closing
     if kind.name == "math":
         number = _last_number(text)
         return Answer(*number, False) if number else None

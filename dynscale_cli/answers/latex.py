@@ -126,6 +126,7 @@ _TEXT_GROUP = re.compile(r"\\text\s*\{([^{}]*)\}")
 
 def prose(text: str) -> str:
     r"""Formulas spelt for a reader of numbers: \frac{3}{4} as 3/4, \text{ cm} as " cm"."""
+    text = text.replace("{,}", "")
     if "\\" not in text:
         return ascii_math(text).replace(r"\sqrt ", "√").replace("*", "×") if not text.isascii() else text
     dollars = text.replace(r"\$", "\x00").replace("$", "").replace("\x00", "$")

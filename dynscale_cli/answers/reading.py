@@ -52,15 +52,25 @@ _OPERATOR = re.compile(
 )
 _EMPHASIS = re.compile(r"\*\*([^*\n]{1,120})\*\*")
 _STATED_NUMBER = re.compile(
-    r"\b(?:is|are|was|be|equals|has|have|had|makes|make|earns|costs|gets|needs|takes|total of|of)\s+(?:\w+ly\s+|about\s+)?[*_]{0,3}$",
+    r"\b(?:is|are|was|be|equals|has|have|had|makes|make|earns|costs|gets|needs|takes|total of)\s+(?:\w+ly\s+|about\s+)?[*_]{0,3}$",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?。](?=\s+[A-Z\u0400-\u04ff]|\s*$|。)|。")
+# "The answer is correct because 42/7 = 6": said of an answer, not the answer.
+_VERDICT = re.compile(
+    r"[\s*_]*(?:correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|not\s+(?:known|given|unique|clear|correct))\b",
+    re.IGNORECASE,
+)
 _NONE = re.compile(
     r"[\s*_`'\"(\[]*(?:none|n/?a|null|unknown|unclear|undetermined|i don't know|i do not know|not sure|no answer|cannot (?:be )?determined?|"
     r"can't be determined|unable to|undefined answer|\?+|-+|\.{2,}|_+)[\s*_`'\")\].!]*$",
     re.IGNORECASE,
 )
+
+
+def states_none(content: str) -> bool:
+    """Whether what is stated is that there is no answer ("unknown", "N/A", null)."""
+    return _NONE.match(content) is not None
 
 
 def first_sentence(content: str) -> str:
@@ -70,6 +80,8 @@ def first_sentence(content: str) -> str:
 
 def read_number(content: str) -> Reading | None:
     """The number that is stated: what the content begins with or computes, in bold, behind a verb, else the last one."""
+    if _VERDICT.match(content):
+        return None
     spelt = prose(content)
     start = _ASIDE.match(spelt)
     lead = start.end() if start is not None else 0
@@ -139,11 +151,14 @@ _FILLER = re.compile(
 )
 
 
+_BEHIND_VERB = re.compile(r".*\b(?:is|are|equals|be|equal to)\b[\s:]*(.{1,120})$")
+
+
 def read_math(content: str) -> Reading | None:
     """The formula stated; of a sentence its formula between dollars, else its number."""
     content = content.strip()
     bare = strip_markup(_without_reason(content))
-    if not bare or _NONE.match(bare):
+    if not bare or states_none(bare) or _VERDICT.match(bare):
         return None
     key = exact_math_key(bare)
     if key is not None:
@@ -162,6 +177,11 @@ def read_math(content: str) -> Reading | None:
 
 def _math_in_sentence(sentence: str) -> Reading | None:
     """A sentence about a value; a formula that is not read exactly; words."""
+    behind = _BEHIND_VERB.search(sentence)
+    if behind is not None:
+        key = exact_math_key(behind[1])
+        if key is not None and not _is_one_word(behind[1]):
+            return key, _without_dollars(behind[1])
     tokens = sentence.split()
     wordy = sum(token.isalpha() and len(token) > 2 for token in tokens) >= 3
     if wordy and any(char.isdigit() for char in sentence):
@@ -202,7 +222,7 @@ def text_key(text: str) -> str:
 
 def read_text(content: str) -> Reading | None:
     shown = strip_markup(content)
-    if not shown or _NONE.match(shown) or _FILLER.fullmatch(shown):
+    if not shown or states_none(shown) or _FILLER.fullmatch(shown):
         return None
     sentence = strip_markup(first_sentence(shown))
     key = text_key(sentence)
@@ -218,7 +238,7 @@ _SIDE_ALONE = re.compile(r"[\s*_`'\"(]*([^\W\d_]+)[\s*_`'\").!,。]*(?:$|[,.;!]\
 def read_any(content: str, choices: Sequence[str] = ()) -> Reading | None:
     """Whatever is stated: a choice, a side, a number, a formula, else words."""
     bare = strip_markup(content)
-    if not bare or _NONE.match(bare):
+    if not bare or states_none(bare):
         return None
     if choices:
         letter = read_choice(content, choices)

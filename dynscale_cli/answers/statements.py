@@ -134,7 +134,10 @@ def _statement(text: str, at: int, stem: str) -> Statement | None:
     if stem in _BOXES:
         start = text.rfind("\\", max(0, at - 2), at)
         box = box_at(text, start) if start >= 0 else None
-        return Statement("box", box[0], start, box[1]) if box is not None else None
+        if box is not None:
+            return Statement("box", box[0], start, box[1])
+        unfinished = start >= 0 and "{" in text[at : at + 8] and len(text) - at < _REACH
+        return Statement("box", "", start, len(text)) if unfinished else None
     if stem == "####":
         return _hash(text, at)
     if stem in _REVISIONS:
@@ -200,7 +203,7 @@ def _json(text: str, at: int, value: int) -> Statement:
         line = window.partition("\n")[0].rstrip(" ,}")
         return Statement("json", line, at, value + len(line))
     spelt = parsed if isinstance(parsed, str) else window[:length]
-    return Statement("json", "" if parsed is None else spelt, at, value + length)
+    return Statement("json", spelt, at, value + length)
 
 
 def _tag(text: str, at: int, start: int) -> Statement:
