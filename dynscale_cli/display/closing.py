@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dynscale_cli.display.words import amount, count
+from dynscale_cli.display.words import count
 from dynscale_cli.runs.events import RunFinished
 
 
@@ -17,5 +17,5 @@ def closing_line(event: RunFinished) -> str:
     parts.append(f"{event.budget - tokens.billed:,} of {event.budget:,} left")
     parts.append(f"{event.seconds:.1f} s")
     if event.seconds > 0:
-        parts.append(f"{amount(tokens.generated / event.seconds)} tokens/s")
+        parts.append(f"{tokens.generated / event.seconds:,.0f} tokens/s")
     return ("interrupted: " if event.interrupted else "") + " · ".join(parts)

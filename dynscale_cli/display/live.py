@@ -48,11 +48,7 @@ class LiveView:
         self._clock = clock
         self._drawn = float("-inf")
         self._glyphs = FINE if "utf" in self._console.encoding.lower() else ASCII
-        # No thread draws: a decode step comes every few milliseconds, and a thread would print between answers.
-        self._live = Live(
-            _Frame(self._lines), console=self._console, auto_refresh=False, transient=True, redirect_stdout=False,
-            redirect_stderr=False, vertical_overflow="crop",
-        )  # fmt: skip
+        self._live: Live | None = None
 
     def handle(self, event: Event) -> None:
         """Take an event in; draw if it is time to. Notices and the closing line are printed above the view."""
@@ -70,7 +66,7 @@ class LiveView:
 
     def aside(self, write: Callable[[], None]) -> None:
         """Take the view off the terminal, run what writes there, and put it back below."""
-        running = self._live.is_started
+        running = self._live is not None
         self._stop()
         try:
             write()
@@ -97,27 +93,40 @@ class LiveView:
 
     def _draw(self, now: float) -> None:
         self._drawn = now
-        with contextlib.suppress(OSError, ValueError):
-            self._live.refresh()
+        if self._live is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._live.refresh()
 
     def _start(self) -> None:
+        """A new `Live` each time: one that has been stopped still believes that its old lines are above the cursor.
+
+        It has no thread of its own: decode steps come every few milliseconds anyway, and a thread would draw between
+        answers.
+        """
         with contextlib.suppress(OSError, ValueError):
+            self._live = Live(
+                _Frame(self._lines, self._console.encoding), console=self._console, auto_refresh=False, transient=True,
+                redirect_stdout=False, redirect_stderr=False, vertical_overflow="crop",
+            )  # fmt: skip
             self._live.start(refresh=self._board.started is not None)
 
     def _stop(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            self._live.stop()
+        live, self._live = self._live, None
+        if live is not None:
+            with contextlib.suppress(OSError, ValueError):
+                live.stop()
 
     def _print(self, line: str) -> None:
         with contextlib.suppress(OSError, ValueError):
-            self._console.print(line, soft_wrap=True)
+            self._console.print(line, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 class _Frame:
     """What Rich asks for the lines of the view: at the size the window has at that moment."""
 
-    def __init__(self, lines: Callable[[int, int], list[Line]]) -> None:
+    def __init__(self, lines: Callable[[int, int], list[Line]], encoding: str) -> None:
         self._lines = lines
+        self._encoding = encoding
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         return self._segments(self._lines(*console.size))
@@ -127,4 +136,5 @@ class _Frame:
             if number:
                 yield Segment.line()
             for text, style in line:
-                yield Segment(text, Style.parse(style) if style else None)
+                sayable = text.encode(self._encoding, "replace").decode(self._encoding)
+                yield Segment(sayable, Style.parse(style) if style else None)

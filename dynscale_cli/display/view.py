@@ -110,7 +110,8 @@ def _row(row: Row, sizes: list[int], glyphs: Glyphs) -> Line:
     styles = ["", "", "", BOLD if not result else style, "", style, DIM]
     right = (False, True, True, False, True, False, False)
     return [
-        (_cell(text, size, flush, glyphs), look) for text, size, flush, look in zip(texts, sizes, right, styles, strict=False)
+        (_cell(text, size, flush, glyphs), look)
+        for text, size, flush, look in zip(texts, sizes, right, styles, strict=False)
     ]
 
 
@@ -133,7 +134,7 @@ def _single(board: Board, width: int, room: int, glyphs: Glyphs) -> list[Line]:
     """The question, its votes as they move, and the running text if it is kept."""
     row = next(iter([*board.rows.values(), *board.recent]), None)
     if row is None:
-        return [[("loading the question", DIM)]]
+        return [[("waiting for the first sample", DIM)]]
     lines: list[Line] = [[(_fit(plain(row.question[: 8 * width]), width, glyphs), BOLD)]]
     spoken = _spoken(board.text, width, min(MOST_TEXT, room - 5)) if board.text else []
     space = min(MOST_VOTES, room - 2 - len(spoken))
@@ -217,7 +218,7 @@ def _totals(board: Board, reading: Reading, width: int, glyphs: Glyphs) -> list[
         parts.append(f"{board.started.budget - step.spent:,} left")
         parts.append(f"chains {step.chain_share:.0%}")
     if reading.left is not None:
-        parts.append(f"at most {words.clock(reading.left)} to go")
+        parts.append(f"about {words.clock(reading.left)} to go")
     text = f" {glyphs.middle} ".join(parts)
     return [[(_fit(text, width, glyphs), "")]] if text else []
 

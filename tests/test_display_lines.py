@@ -1,0 +1,137 @@
+"""Progress without a terminal, the closing line, and --explain."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from dynscale_cli.display import words
+from dynscale_cli.display.choose import choose_display
+from dynscale_cli.display.closing import closing_line
+from dynscale_cli.display.explain import Explain, question_line
+from dynscale_cli.display.lines import Lines, Quiet, answer_line
+from dynscale_cli.engine.protocol import Tokens
+from dynscale_cli.runs.events import Answered, KindReport, Notice, RunFinished
+from tests.display_events import result, run
+
+END = RunFinished(64, 60, 1, Tokens(3000, 9345, 5000), 40960, 57.3)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_one_line_a_question() -> None:
+    line = answer_line(result(16), 3, 64)
+    assert line == "3/64 q17  42  5 of 6 votes  97% sure  612 tokens  settled"
+
+
+def test_questions_without_an_answer_and_with_an_error() -> None:
+    assert answer_line(result(0, None, stopped="no answer"), 1, 1) == "1/1 q1  no answer  612 tokens  no answer"
+    line = answer_line(result(0, None, stopped="error", error="the prompt needs 9000 tokens"), 1, 1)
+    assert line.endswith("the prompt needs 9000 tokens")
+
+
+def test_a_run_of_three_questions() -> None:
+    err = io.StringIO()
+    with Lines(err) as display:
+        for event in run(3):
+            display.handle(event)
+    lines = err.getvalue().splitlines()
+    assert [line.split()[0] for line in lines] == ["1/3", "2/3", "3/3", "3"]
+    assert lines[3].startswith("3 questions, 3 settled · ")
+
+
+def test_notices_and_hostile_text_are_one_plain_line_each() -> None:
+    err = io.StringIO()
+    display = Lines(err)
+    display.handle(Notice("width\nhalved\x1b[2J"))
+    display.handle(Answered(result(0, "4\x1b]0;x\x07\n2" * 100)))
+    first, second = err.getvalue().splitlines()
+    assert first == "dynscale: width halved"
+    assert "\x1b" not in second
+    assert len(second) < 200
+
+
+def test_the_closing_line_adds_up() -> None:
+    assert closing_line(END) == (
+        "64 questions, 60 settled, 1 unanswered · 12,345 tokens (3,000 prompt + 9,345 generated; 5,000 reused)"
+        " · 28,615 of 40,960 left · 57.3 s · 163 tokens/s"
+    )
+
+
+def test_an_interrupted_run_says_so_first() -> None:
+    end = RunFinished(1, 0, 0, Tokens(), 100, 0.0, interrupted=True)
+    assert closing_line(end).startswith("interrupted: 1 question, 0 settled · 0 tokens (0 prompt")
+    assert closing_line(end).endswith(" · 100 of 100 left · 0.0 s")
+
+
+def test_quiet_says_nothing_and_a_closed_stderr_ends_no_run() -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(32, "Broken pipe")
+
+    for display in (choose_display(Closed()), choose_display(None)):
+        with display:
+            for event in run(2):
+                display.handle(event)
+    err = io.StringIO()
+    with choose_display(err, quiet=True) as display:
+        for event in run(2):
+            display.handle(event)
+    assert err.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("err", "environ", "kind"),
+    [
+        (io.StringIO(), {"TERM": "xterm"}, Lines),
+        (Terminal(), {"TERM": "dumb"}, Lines),
+        (Terminal(), {}, Lines),
+        (Terminal(), {"TERM": "xterm", "CI": "true"}, Lines),
+    ],
+)
+def test_what_cannot_be_redrawn_gets_lines(err: io.StringIO, environ: dict[str, str], kind: type[Quiet]) -> None:
+    assert type(choose_display(err, environ=environ)) is kind
+
+
+def test_explain_tells_why_each_question_got_its_samples() -> None:
+    explain = Explain()
+    for event in (Answered(result(1, None, stopped="budget")), Answered(result(0)), END):
+        explain.handle(event)
+    first, second = explain.lines()
+    assert first == (
+        "q1: 42 after 6 samples (4 parallel, 2 chain), 612 tokens: 5 votes against 1 for 41, 97% sure that it leads;"
+        " stopped since more samples were not expected to change the leader"
+    )
+    assert second == "q2: no answer after 6 samples (4 parallel, 2 chain), 612 tokens; the budget was spent"
+
+
+def test_explain_names_all_that_was_voted_for() -> None:
+    line = question_line(result(0, votes={"41": 1.0, "42": 4.5, "7": 1.0, "8": 0.5}))
+    assert "4.5 votes against 1 for 41 and 1.5 for 2 others" in line
+
+
+def test_explain_tells_what_each_kind_earned_and_cost() -> None:
+    explain = Explain()
+    kinds = {"parallel": KindReport(4, 400, 0.61), "chain": KindReport(2, 212), "other": KindReport()}
+    explain.handle(RunFinished(1, 1, 0, Tokens(), 1000, 1.0, kinds=kinds))
+    assert list(explain.lines()) == [
+        "parallel: 4 samples, 400 tokens, 100 tokens each, agreement 61%",
+        "chain: 2 samples, 212 tokens, 106 tokens each, agreement not known yet",
+        "other: no samples",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.5, "50%"), (0.994, "99%"), (0.9999, ">99%"), (1.0, "100%"), (0.0, "0%")]
+)
+def test_certainty_is_not_rounded_up(share: float, text: str) -> None:
+    assert words.percent(share) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(3.4, "3 s"), (59.7, "1:00"), (125, "2:05"), (3725, "1:02:05")])
+def test_times(seconds: float, text: str) -> None:
+    assert words.clock(seconds) == text
