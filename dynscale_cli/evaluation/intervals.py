@@ -33,8 +33,11 @@ def interval(values: Sequence[float]) -> Interval:
 
 
 def student(degrees: int) -> float:
-    """The 97.5% point of Student's t: a table up to 10 degrees of freedom, then two terms of its expansion."""
+    """The 97.5% point of Student's t: a table up to 10 degrees of freedom, then three terms of its expansion."""
     if degrees <= len(STUDENT):
         return STUDENT[degrees - 1]
     z = statistics.NormalDist().inv_cdf(0.975)
-    return z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / degrees + second / degrees**2 + third / degrees**3
