@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence as Seq
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,27 +17,12 @@ import numpy as np
 from dynscale_cli.errors import EngineError, ModelError
 
 from .binding import Abort, binding, log_clear, log_tail
+from .options import CACHE_TYPES, FLASH_ATTENTION, LoadOptions, physical_cores
 from .protocol import Aborted, EngineInfo, Message, Prompt, Sampling
 from .scheduler import Share
 from .template import BASE_STOP, ChatTemplate, render_plain
 
-CACHE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "bf16": 30}
-FLASH_ATTENTION = {"auto": -1, "off": 0, "on": 1}
 CPU_CHUNK, GPU_CHUNK = 128, 512  # prompt tokens a step: what decodes in about the time of a few steps
-
-
-@dataclass(frozen=True, slots=True)
-class LoadOptions:
-    """How to put a model on the machine, in llama.cpp's own terms."""
-
-    n_gpu_layers: int = -1  # -1: all that the build can offload
-    main_gpu: int = 0
-    tensor_split: tuple[float, ...] = ()
-    flash_attn: str = "auto"
-    cache_type_k: str = "f16"
-    cache_type_v: str = "f16"
-    threads: int = 0  # 0: one for each physical core
-    rpc: tuple[str, ...] = ()  # HOST:PORT of llama.cpp RPC servers
 
 
 class LlamaModel:
@@ -62,6 +46,11 @@ class LlamaModel:
         self.n_ctx_train: int = self.lib.llama_model_n_ctx_train(self.handle)
         self.bos = self._special(self.lib.llama_vocab_bos(self.vocab))
         self._template = self._chat_template()
+
+    @property
+    def offloads(self) -> bool:
+        """Whether layers are put on another device than the CPU."""
+        return bool(self.lib.llama_supports_gpu_offload()) and self.options.n_gpu_layers != 0
 
     @property
     def has_template(self) -> bool:
@@ -158,9 +147,7 @@ class LlamaBackend:
     def __init__(self, model: LlamaModel, *, width: int, context: int) -> None:
         self.lib = model.lib
         self.model = model
-        self.gpu = bool(self.lib.llama_supports_gpu_offload()) and model.options.n_gpu_layers != 0
-        self.chunk = GPU_CHUNK if self.gpu else CPU_CHUNK
-        self._samplers: set[int] = set()
+        self.chunk = GPU_CHUNK if model.offloads else CPU_CHUNK
         self._abort = Abort()
         self.context, width = self._open(width, context)
         self._abort.install(self.context)
@@ -288,7 +275,7 @@ class LlamaBackend:
         params.kv_unified = False  # as fast or faster at every width, and forks never touch each other
         params.swa_full = False  # suffixes are never cut off, so the window is all that is needed
         params.no_perf = True
-        params.n_threads = params.n_threads_batch = options.threads
+        params.n_threads = params.n_threads_batch = options.threads or physical_cores()
         params.flash_attn_type = FLASH_ATTENTION[options.flash_attn]
         params.type_k = CACHE_TYPES[options.cache_type_k]
         params.type_v = CACHE_TYPES[options.cache_type_v]

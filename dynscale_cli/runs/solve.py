@@ -15,7 +15,7 @@ from dynscale_cli.allocation.allocator import Allocator
 from dynscale_cli.allocation.ledger import Ledger
 from dynscale_cli.answers.compare import Equivalence, same_as_gold
 from dynscale_cli.answers.extract import extract
-from dynscale_cli.answers.kinds import AnswerType, decide
+from dynscale_cli.answers.kinds import AnswerType
 from dynscale_cli.answers.thoughts import ThoughtTracker
 from dynscale_cli.answers.vote import Ballot, tally
 from dynscale_cli.engine.protocol import Aborted, Engine, EngineEvent, Finished, Piece, Tokens
@@ -104,7 +104,7 @@ class Run:
         self.tokens = Tokens()
         self._clock, self._interrupted = clock, interrupted
         self._equivalence = Equivalence()
-        self._fixed_kind = None if settings.answer_type == "auto" else AnswerType.parse(settings.answer_type)
+        self._kind = AnswerType.parse(settings.answer_type)
         self._tracks: dict[int, Track] = {}
         self._pulls: dict[int, Pull] = {}
         self._answered = bytearray(len(questions))
@@ -238,10 +238,10 @@ class Run:
         track = self._tracks.get(q)
         if track is None:
             question = self.questions[q]
-            kind = self._fixed_kind or decide(question.text, question.choices)
+            kind = self._kind.for_question(question.text, question.choices)
             track = self._tracks[q] = Track(question, kind, None, self._clock())
             try:
-                track.asked = self.sampler.ask(question, compared=not kind.long_form)
+                track.asked = self.sampler.ask(question, compared=not kind.long)
             except DynscaleError as error:
                 track.error = error.message
                 return track
@@ -264,7 +264,7 @@ class Run:
             open_pulls = [pull for pull in self._pulls.values() if not pull.closing]
             pull = max(open_pulls, key=lambda pull: (pull.generated, pull.draft.request.id))
             pull.out_of_budget = True
-            if pull.generated and not self._tracks[pull.question].kind.long_form:
+            if pull.generated and not self._tracks[pull.question].kind.long:
                 self._ask_for_answer(pull)
             else:
                 self._drop(pull)
@@ -302,7 +302,7 @@ class Run:
         track = self._tracks[pull.question]
         answer = extract(event.text, track.kind, choices=track.question.choices)
         cut_off = event.reason == "length" and not pull.closing
-        if cut_off and not track.kind.long_form and not (answer and answer.committed):
+        if cut_off and not track.kind.long and not (answer and answer.committed):
             self._ask_for_answer(pull)
             return
         if pull.closing and answer and not answer.committed:

@@ -1,0 +1,163 @@
+"""One `ask` from its questions to its exit code: read, load, run, show.
+
+Owns the order in which a session's parts come to life, and the exit code. What is decoded and how
+it is shown is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from dynscale_cli.engine.options import LoadOptions
+from dynscale_cli.errors import DynscaleError, UsageError
+from dynscale_cli.questions import Question, read
+
+from .interrupts import Interrupts, watch
+
+if TYPE_CHECKING:
+    from dynscale_cli.engine.batched import BatchedEngine
+    from dynscale_cli.engine.llama import LlamaModel
+    from dynscale_cli.runs.events import Event
+    from dynscale_cli.runs.settings import Settings
+    from dynscale_cli.runs.solve import Run
+
+DONE, FAILED, UNANSWERED, READER_GONE = 0, 1, 3, 141
+MEASURED = 8  # how many of the longest questions are laid out to size the context
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What `dynscale ask` was told, checked but not yet acted on."""
+
+    arguments: tuple[str, ...]
+    file: Path | None
+    limit: int | None
+    whole: bool
+    model: str | None
+    options: LoadOptions
+    context: int | None
+    width: int | None
+    budget: int | None
+    settings: dict[str, Any]
+    sampling: tuple[float, float, int]
+    system: str | None
+    prompt_file: Path | None
+    json: bool
+    unordered: bool
+    explain: bool
+    show: bool
+    export: Path | None
+    quiet: bool
+    color: bool
+
+
+class Loading:
+    """The model, loading in a thread while the rest of the session gets ready."""
+
+    def __init__(self, path: Path, options: LoadOptions) -> None:
+        self._model: LlamaModel | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._load, args=(path, options), daemon=True)
+        self._thread.start()
+
+    def _load(self, path: Path, options: LoadOptions) -> None:
+        try:
+            from dynscale_cli.engine.llama import LlamaModel
+
+            self._model = LlamaModel(path, options)
+        except BaseException as error:  # handed to whoever waits for the model
+            self._error = error
+
+    def wait(self) -> LlamaModel:
+        """The model. Raises what loading raised."""
+        while self._thread.is_alive():
+            self._thread.join(0.1)
+        if self._error is not None:
+            raise self._error
+        assert self._model is not None
+        return self._model
+
+
+def answer(asking: Asking) -> int:
+    """Run a session; the exit code. Raises DynscaleError."""
+    with watch() as interrupts:
+        loading = Loading(_checked_model(asking), asking.options)
+        questions = read(asking.arguments, asking.file, _stdin(asking), whole=asking.whole, limit=asking.limit)
+        settings = _settings(asking, len(questions))
+        run, engine = _prepare(asking, loading, questions, settings, interrupts)
+        try:
+            return _show(asking, questions, run, interrupts)
+        finally:
+            engine.close()
+
+
+def _checked_model(asking: Asking) -> Path:
+    from dynscale_cli.models.header import read_header, require_generator
+    from dynscale_cli.models.resolve import resolve
+
+    path = resolve(asking.model)
+    require_generator(read_header(path))
+    return path
+
+
+def _stdin(asking: Asking) -> BinaryIO | None:
+    """Standard input, where it is to be read: never beside a question, never from a terminal."""
+    if sys.stdin is None:
+        return None
+    if "-" in asking.arguments:
+        return sys.stdin.buffer
+    if asking.arguments or asking.file is not None or sys.stdin.isatty():
+        return None
+    return sys.stdin.buffer
+
+
+def _settings(asking: Asking, questions: int) -> Settings:
+    from dynscale_cli.answers.kinds import AnswerType
+    from dynscale_cli.allocation import parse_policy
+    from dynscale_cli.engine.protocol import Sampling
+    from dynscale_cli.runs.settings import DEFAULT_BUDGET, Settings
+    from dynscale_cli.sampling.prompts import load_prompts
+
+    parse_policy(asking.settings["policy"])
+    AnswerType.parse(asking.settings["answer_type"])
+    return Settings(
+        budget=asking.budget or DEFAULT_BUDGET * questions,
+        sampling=Sampling(*asking.sampling),
+        prompts=load_prompts(asking.prompt_file, asking.system),
+        **asking.settings,
+    )
+
+
+def _prepare(
+    asking: Asking, loading: Loading, questions: Sequence[Question], settings: Settings, interrupts: Interrupts
+) -> tuple[Run, BatchedEngine]:
+    """A run, ready to go: the model is waited for, its context sized to the questions."""
+    from dynscale_cli.engine.loading import context_for, open_engine
+    from dynscale_cli.runs.solve import Run
+
+    model = loading.wait()
+    longest = sorted(questions, key=lambda q: len(q.text), reverse=True)[:MEASURED]
+    layouts = [settings.prompts.parallel(question, compared=True) for question in longest]
+    most = min(settings.max_tokens, settings.budget)
+    context = asking.context or context_for(model, layouts, most)
+    engine, backend = open_engine(model, context=context, width=asking.width, notice=_notice(asking))
+    interrupts.on_first = backend.abort
+    return Run(questions, engine, settings, interrupted=lambda: bool(interrupts)), engine
+
+
+def _notice(asking: Asking) -> Any:
+    def tell(text: str) -> None:
+        if not asking.quiet:
+            print(f"dynscale: {text}", file=sys.stderr)
+
+    return tell
+
+
+def _show(asking: Asking, questions: Sequence[Question], run: Run, interrupts: Interrupts) -> int:
+    raise NotImplementedError

@@ -1,0 +1,22 @@
+"""What every test may rely on: a directory of its own for the user's things, and the bundled model."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test meets the settings or the model of whoever runs it."""
+    for name in ("DYNSCALE_MODEL", "NO_COLOR", "FORCE_COLOR", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DYNSCALE_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def bundled_model() -> Path:
+    from dynscale_cli.models.resolve import bundled
+
+    path = bundled()
+    assert path is not None, "the test extra installs the bundled model"
+    return path
