@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.segment import Segment
@@ -49,6 +50,8 @@ class LiveView:
         self._drawn = float("-inf")
         self._glyphs = FINE if "utf" in self._console.encoding.lower() else ASCII
         self._live: Live | None = None
+        self._last: list[Line] = []  # as drawn, at the width `_width`
+        self._width = self._console.width
 
     def handle(self, event: Event) -> None:
         """Take an event in; draw if it is time to. Notices and the closing line are printed above the view."""
@@ -89,13 +92,25 @@ class LiveView:
         if board.started and board.step:
             remaining = board.started.budget - board.step.spent
             left = self._pace.left(now, remaining, board.answered, board.started.questions - board.answered)
-        return draw(board, Reading(self._pace.speed(), left), width, height, self._glyphs)
+        self._last, self._width = draw(board, Reading(self._pace.speed(), left), width, height, self._glyphs), width
+        return self._last
 
     def _draw(self, now: float) -> None:
         self._drawn = now
         if self._live is not None:
             with contextlib.suppress(OSError, ValueError):
+                if self._console.width < self._width:
+                    self._erase_wrapped()
                 self._live.refresh()
+
+    def _erase_wrapped(self) -> None:
+        """In a window that became narrower, the terminal has wrapped the old lines: Rich would go up too few."""
+        width = max(1, self._console.width)
+        sizes = [sum(cell_len(text) for text, _ in line) for line in self._last]
+        self._stop()
+        if extra := sum((size - 1) // width for size in sizes if size):
+            self._console.file.write(f"\x1b[{extra}A\x1b[J")
+        self._start()
 
     def _start(self) -> None:
         """A new `Live` each time: one that has been stopped still believes that its old lines are above the cursor.

@@ -60,7 +60,14 @@ def draw(board: Board, reading: Reading, width: int, height: int, glyphs: Glyphs
         body = _single(board, width, room, glyphs)
     else:
         body = _table(board, width, room, glyphs)
-    return (body + foot)[-max(1, height - 1) :]
+    return [_trimmed(line) for line in (body + foot)[-max(1, height - 1) :]]
+
+
+def _trimmed(line: Line) -> Line:
+    """Without blanks at its end, which a terminal that becomes narrower may wrap or not."""
+    while line and not line[-1][0].strip():
+        line = line[:-1]
+    return [*line[:-1], (line[-1][0].rstrip(), line[-1][1])] if line else line
 
 
 # Many questions

@@ -46,9 +46,11 @@ WITHOUT_ROPE: Final = frozenset({"jamba", "nemotron_h", "nemotron_h_moe", "grani
 # two formats that only ever hold activations.
 UNUSABLE_WEIGHTS: Final = frozenset({"Q8_1", "Q8_K", "I8", "I16", "I64", "F64"})
 
+_ROPE_FLOATS: Final = re.compile(r"\.rope\.(freq_base|freq_base_swa|scaling\.factor|scale_linear)$")
+
 # Added or convolved as they are: there is no kernel for any other type than F32.
 _FLOATS: Final = re.compile(
-    r"_norm\.weight$|\.bias$|\b(ssm_a|ssm_d|ssm_conv1d|shortconv\.conv|position_embd|token_types)\b"
+    r"_norm\.weight$|\.bias$|\b(ssm_a|ssm_d|ssm_conv1d|shortconv\.conv)\b"
 )
 
 _PROJECTION: Final = re.compile(r"blk\.(\d+)\.attn_[kv]\.weight")
@@ -153,7 +155,7 @@ def check_floats(container: Container) -> None:
             raise Damaged(f"{key} is not a number")
         if key.endswith("epsilon") and not 0 <= value <= 1:
             raise Damaged(f"{key} is {value:g}, which cannot be")
-        if "rope" in key and not 0 <= value <= 1e12:
+        if _ROPE_FLOATS.search(key) and not 0 <= value <= 1e12:
             raise Damaged(f"{key} is {value:g}, which cannot be")
 
 
@@ -297,7 +299,7 @@ def _check_parallel_arrays(container: Container, tokens: int) -> None:
         array = container.values.get(key)
         if array is None:
             continue
-        if not isinstance(array, Array) or array.kind not in kinds or array.count != tokens:
+        if not isinstance(array, Array) or array.kind not in kinds or array.count < tokens:
             raise Damaged(f"{key} must hold one number for each of {tokens:,} tokens")
     if container.kinds.get("tokenizer.ggml.merges", ARRAY) != ARRAY:
         raise Damaged("key tokenizer.ggml.merges must be an array")

@@ -261,9 +261,9 @@ class _Parser:
         if not name or "\0" in name:
             raise Damaged(f"{self.place} has no name")
         (n_dims,) = self._take(_U32)
-        if not 0 < n_dims <= MAX_DIMS:
+        if n_dims > MAX_DIMS:
             raise Damaged(f"tensor {name} has {n_dims} dimensions")
-        dims = self._take(_DIMS[n_dims])
+        dims = self._take(_DIMS[n_dims]) or (1,)
         kind, offset = self._take(_TYPE_AND_OFFSET)
         if kind not in TENSOR_TYPES:
             raise Damaged(f"tensor {name} has type {kind}, which is unknown here")
