@@ -6,13 +6,14 @@ it is shown is decided elsewhere.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.errors import DynscaleError, UsageError
@@ -23,11 +24,11 @@ from .interrupts import Interrupts, watch
 if TYPE_CHECKING:
     from dynscale_cli.engine.batched import BatchedEngine
     from dynscale_cli.engine.llama import LlamaModel
-    from dynscale_cli.runs.events import Event
+    from dynscale_cli.runs.export import Pool
     from dynscale_cli.runs.settings import Settings
     from dynscale_cli.runs.solve import Run
 
-DONE, FAILED, UNANSWERED, READER_GONE = 0, 1, 3, 141
+DONE, UNANSWERED = 0, 3
 MEASURED = 8  # how many of the longest questions are laid out to size the context
 
 
@@ -151,13 +152,69 @@ def _prepare(
     return Run(questions, engine, settings, interrupted=lambda: bool(interrupts)), engine
 
 
-def _notice(asking: Asking) -> Any:
+def _notice(asking: Asking) -> Callable[[str], None]:
     def tell(text: str) -> None:
         if not asking.quiet:
-            print(f"dynscale: {text}", file=sys.stderr)
+            _say(f"dynscale: {text}")
 
     return tell
 
 
 def _show(asking: Asking, questions: Sequence[Question], run: Run, interrupts: Interrupts) -> int:
-    raise NotImplementedError
+    """Run, and show what happens as it happens. Nothing that was answered is lost to what fails later."""
+    from dynscale_cli.display.answers import Answers
+    from dynscale_cli.display.choose import choose_display
+    from dynscale_cli.display.explain import Explain
+    from dynscale_cli.runs.events import RunFinished
+
+    display = choose_display(sys.stderr, quiet=asking.quiet, color=asking.color, show=asking.show)
+    answers = Answers(
+        _stdout(), len(questions), as_json=asking.json, unordered=asking.unordered, aside=display.aside
+    )
+    explain, pool = Explain(), _pool(asking, questions, run)
+    finished, failure = None, None
+    with display:
+        try:
+            for event in run.events():
+                display.handle(event)
+                answers.handle(event)
+                explain.handle(event)
+                if pool is not None:
+                    pool.handle(event)
+                if isinstance(event, RunFinished):
+                    finished = event
+        except DynscaleError as error:
+            failure = error
+        answers.finish()
+    if pool is not None:
+        pool.finish()
+    for line in explain.lines() if asking.explain else ():
+        _say(line)
+    if failure is not None:
+        raise failure
+    if interrupts:
+        return interrupts.exit_code
+    return UNANSWERED if finished is not None and finished.unanswered else DONE
+
+
+def _stdout() -> TextIO:
+    """Standard output. Where the caller closed it, answers go nowhere, quietly."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  it lives as long as the process
+    return sys.stdout
+
+
+def _pool(asking: Asking, questions: Sequence[Question], run: Run) -> Pool | None:
+    if asking.export is None:
+        return None
+    from dynscale_cli.answers.kinds import AnswerType
+    from dynscale_cli.runs.export import Pool
+
+    if all(question.gold is None for question in questions):
+        _notice(asking)("the questions state no right answers, so replay cannot score the exported pool")
+    return Pool(asking.export, questions, AnswerType.parse(run.settings.answer_type), run.equivalence)
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(line, file=sys.stderr, flush=True)

@@ -15,6 +15,7 @@ from dynscale_cli.allocation.allocator import Allocator
 from dynscale_cli.allocation.ledger import Ledger
 from dynscale_cli.answers.compare import Equivalence, same_as_gold
 from dynscale_cli.answers.extract import extract
+from dynscale_cli.answers.prover import Prover
 from dynscale_cli.answers.kinds import AnswerType
 from dynscale_cli.answers.thoughts import ThoughtTracker
 from dynscale_cli.answers.vote import Ballot, tally
@@ -103,7 +104,8 @@ class Run:
         )
         self.tokens = Tokens()
         self._clock, self._interrupted = clock, interrupted
-        self._equivalence = Equivalence()
+        self._prover = Prover()
+        self.equivalence = Equivalence(self._prover)
         self._kind = AnswerType.parse(settings.answer_type)
         self._tracks: dict[int, Track] = {}
         self._pulls: dict[int, Pull] = {}
@@ -343,7 +345,7 @@ class Run:
         self._generated += sample.tokens.generated
         self._samples += 1
         track.add(sample, ballot)
-        track.tally = tally(track.ballots, track.kind, self.settings.vote, self._equivalence)
+        track.tally = tally(track.ballots, track.kind, self.settings.vote, self.equivalence)
         self.allocator.record(q, track.votes, len(track.samples), sample.tokens.billed)
         if self.settings.max_samples is not None and track.started >= self.settings.max_samples:
             track.limited = True
@@ -405,7 +407,7 @@ class Run:
             stopped = "no answer"
         correct = None
         if question.gold is not None:
-            correct = answer is not None and same_as_gold(answer, question.gold, track.kind, question.choices)
+            correct = answer is not None and same_as_gold(answer, question.gold, track.kind, question.choices, self.equivalence)
         return Result(
             id=question.id,
             index=question.index,

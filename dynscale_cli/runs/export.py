@@ -1,0 +1,67 @@
+"""A finished run's samples as a pool for `dynscale replay`: one JSON line a question.
+
+{"qid", "gold", "answers": [key or null, …], "tokens": [billed, …]}. Only parallel samples go in: they are
+exchangeable, which is what a replay draws from; a chain depends on the samples before it.
+Owns that file's form. Knows nothing of terminals.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dynscale_cli.answers.compare import Equivalence, same_as_gold
+from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.errors import DynscaleError, UsageError
+from dynscale_cli.questions import Question
+
+from .events import Event, SampleFinished
+
+
+class Pool:
+    """Collects answer keys and costs, and writes them when the run is over.
+
+    Opens the file at once, so that a path that cannot be written is an error before anything is decoded.
+    """
+
+    def __init__(self, path: Path, questions: Sequence[Question], kind: AnswerType, equivalence: Equivalence) -> None:
+        self._path, self._questions, self._kind, self._equivalence = path, questions, kind, equivalence
+        self._samples: dict[int, list[tuple[int, str | None, int]]] = {}
+        try:
+            self._file = path.open("w", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}", "check --export") from error
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, SampleFinished) and event.sample.kind == "parallel":
+            sample = event.sample
+            self._samples.setdefault(event.index, []).append((sample.number, sample.key, sample.tokens.generated))
+
+    def finish(self) -> None:
+        """Write the pool. Raises DynscaleError when the disk refuses it."""
+        try:
+            with self._file:
+                for question in self._questions:
+                    if question.index in self._samples:
+                        line = self._line(question, sorted(self._samples[question.index]))
+                        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise DynscaleError(f"cannot write {self._path}: {error.strerror}", "make room, and ask again") from error
+
+    def _line(self, question: Question, samples: list[tuple[int, str | None, int]]) -> dict[str, Any]:
+        keys = self._equivalence.classes(key for _, key, _ in samples if key is not None)
+        answers = [keys[key] if key is not None else None for _, key, _ in samples]
+        tokens = [generated for _, _, generated in samples]
+        return {"qid": question.id, "gold": self._gold(question, answers), "answers": answers, "tokens": tokens}
+
+    def _gold(self, question: Question, answers: Sequence[str | None]) -> str | None:
+        """The gold answer, spelled as the samples spell it: a replay compares strings."""
+        if question.gold is None:
+            return None
+        kind = self._kind.for_question(question.text, question.choices)
+        for key in dict.fromkeys(answers):
+            if key is not None and same_as_gold(key, question.gold, kind, question.choices, self._equivalence):
+                return key
+        return question.gold
