@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import answers_completions as table
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dynscale_cli.answers import AnswerType, canonical, extract
+from tests import answers_completions as table
 
 ROWS = [
     pytest.param(completion, kind, choices, expected, id=f"{kind}-{index}")
@@ -36,3 +36,98 @@ def test_extracts_what_a_careful_person_reads(
     answer = extract(completion, answer_type, choices=choices)
     wanted = canonical(expected, answer_type, choices) if expected is not None else None
     assert (answer.key if answer is not None else None) == wanted
+
+
+# --- for every text --------------------------------------------------------------------------------------------
+
+KINDS = [AnswerType.parse(name) for name in ("auto", "number", "choice", "boolean", "math", "text")]
+# Hypothesis seldom writes LaTeX or a label by chance; pieces that models write find more.
+WRITTEN = [
+    "Answer:", "the answer is", "\\boxed{", "}", "{", "$", "\\frac", "12", "3.5", ",", "(B)", "B", "A or", "yes", "not",
+    "<think>", "</think>", "####", '{"answer":', "=", "x^2", "\\sqrt", "\n", " ", "**", "½", "٣", "\\text{", "±", "-",
+    "/", "\\begin{pmatrix}", "&", "\\\\", "\\end{pmatrix}", "e", "999999999", "!", "|", "_", "^", "%", "€", "İ", "[",
+    ")", "\\cup", "<", "\\le ", "and", ":", "π", "apples", "\\infty",
+]  # fmt: skip
+PIECES = st.lists(st.sampled_from(WRITTEN), max_size=14).map("".join)
+TEXTS = st.one_of(st.text(max_size=200), PIECES)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@settings(max_examples=250, deadline=None)
+@given(text=TEXTS)
+@example(text="\ud800")
+@example(text="Answer: \x00")
+@example(text="İ" * 50 + "Answer: 5")
+def test_never_raises_and_never_gives_an_empty_answer(kind: AnswerType, text: str) -> None:
+    answer = extract(text, kind, choices=("one", "two", "½") if kind.name == "choice" else ())
+    assert answer is None or (answer.key and answer.text.strip())
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@settings(max_examples=250, deadline=None)
+@given(text=TEXTS)
+def test_a_key_is_its_own_key(kind: AnswerType, text: str) -> None:
+    key = canonical(text, kind)
+    if key is not None:
+        assert canonical(key, kind) == key
+
+
+@given(value=st.fractions(max_denominator=10**6), kind=st.sampled_from([AnswerType("number"), AnswerType("math")]))
+def test_equal_fractions_have_equal_keys(value: object, kind: AnswerType) -> None:
+    numerator, denominator = value.numerator * 6, value.denominator * 6  # type: ignore[attr-defined]
+    assert canonical(f"{numerator}/{denominator}", kind) == canonical(str(value), kind)
+
+
+@given(value=st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-(10**9), max_value=10**9))
+def test_separators_and_zeros_do_not_change_a_number(value: object) -> None:
+    number = AnswerType("number")
+    assert canonical(f"{value:,}", number) == canonical(f"{value}", number)  # type: ignore[str-bytes-safe]
+    assert canonical(f"{value}000", number) == canonical(f"{value}", number)  # type: ignore[str-bytes-safe]
+
+
+def test_huge_exponents_are_compared_without_being_written_out() -> None:
+    number = AnswerType("number")
+    assert canonical("1e999999999", number) == canonical("0.1e1000000000", number)
+    assert canonical("1e999999999", number) != canonical("1e999999998", number)
+    assert canonical("1e" + "9" * 50_000, AnswerType("math")) is not None  # compared as spelt
+
+
+# --- answers that are not a row of a table ---------------------------------------------------------------------
+
+
+def test_a_long_text_is_the_whole_response() -> None:
+    essay = "Rain falls when clouds cool.\n\nIt then runs to the sea. Answer: see above."
+    answer = extract(f"<think>Plan.</think>\n{essay}", AnswerType("text", long=True))
+    assert answer is not None
+    assert answer.text == essay
+
+
+def test_a_pattern_takes_the_group_of_its_last_match() -> None:
+    kind = AnswerType.parse(r"regex:code (\w+)")
+    answer = extract("code red, then code blue", kind)
+    assert answer is not None
+    assert answer.key == "blue"
+    assert extract("nothing here", kind) is None
+    assert extract("<think>code red</think>", kind) is None
+
+
+def test_what_ends_the_text_without_a_statement_is_not_committed() -> None:
+    number = AnswerType("number")
+    stated, guessed = extract("The answer is 42.", number), extract("That leaves 42 of them.", number)
+    assert stated is not None
+    assert stated.committed
+    assert guessed is not None
+    assert not guessed.committed
+
+
+def test_the_text_shown_is_what_was_said() -> None:
+    shown = {
+        "Answer: $18.00 a day": ("number", "$18.00"),
+        "Answer: 25 % of it": ("number", "25 %"),
+        "\\boxed{\\frac{1}{2}}": ("math", "\\frac{1}{2}"),
+        "The answer is **the Great Gatsby**.": ("text", "the Great Gatsby"),
+    }
+    for completion, (kind, text) in shown.items():
+        answer = extract(completion, AnswerType.parse(kind))
+        assert answer is not None
+        assert answer.text == text

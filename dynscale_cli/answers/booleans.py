@@ -8,18 +8,21 @@ from __future__ import annotations
 import re
 
 from dynscale_cli.answers.latex import prose
+from dynscale_cli.answers.plain import word_set
 
-_YES = frozenset(
+_YES = word_set(
     "yes yeah yep yup true correct right affirmative indeed definitely certainly absolutely "
-    "sí si sì sim oui ja jawohl да tak ano evet ya có ναι כן हाँ हां نعم بله vrai verdadero verdadeiro vero wahr richtig "
-    "cierto correcto correto waar sant правда верно истина kyllä igen 是 是的 对 對 正确 正確 はい 正しい 예 네 맞습니다 참".split()
+    "sí si sì sim oui ja jawohl да tak ano evet ya có ναι כן हाँ हां نعم بله vrai verdadero verdadeiro vero wahr "
+    "richtig "
+    "cierto correcto correto waar sant правда верно истина kyllä igen 是 是的 对 對 正确 正確 はい 正しい "
+    "예 네 맞습니다 참"
 )
-_NO = frozenset(
+_NO = word_set(
     "no nope nah false incorrect wrong untrue negative never "
     "non não nao nein nee nej nei нет nie ne hayır tidak bukan không όχι לא नहीं لا نه faux falso falsch onwaar fel "
-    "неверно неправда ложь ei nem 不 不是 否 不对 不對 错误 錯誤 错 いいえ 間違い 아니요 아니오 아닙니다 거짓".split()
+    "неверно неправда ложь ei nem 不 不是 否 不对 不對 错误 錯誤 错 いいえ 間違い 아니요 아니오 아닙니다 거짓"
 )
-_FIRST = re.compile(r"[\s*_`'\"(\[{#>:,-]*([^\W\d_]+(?:[\u0900-\u0dff]+[^\W\d_]*)*)")
+_FIRST = re.compile(r"[\s*_`'\"(\[{#>:,-]*([^\W\d_](?:[^\W\d_]|[\u0900-\u0dff])*)")
 _EITHER = re.compile(r"\b(?:yes|true|correct|right)\b\s*(?:/|,|or|and)\s*(?:no|false|incorrect|wrong)\b", re.IGNORECASE)
 _NEGATED = re.compile(
     r"[\s*_`'\"]*(?:(?:this|that|it|the statement|the claim)\s+(?:is|was)\s+)?"
@@ -48,9 +51,9 @@ def read_boolean(content: str) -> str | None:
         return None
     first = _FIRST.match(content)
     word = first[1] if first is not None else ""
-    if word.lower() in ("definitely", "certainly", "absolutely", "ya") or _side(word) is None:
-        if _NEGATED.match(content):
-            return "no"
+    emphatic = word.lower() in ("definitely", "certainly", "absolutely")  # "definitely not"
+    if (emphatic or _side(word) is None) and _NEGATED.match(content):
+        return "no"
     if _side(word) is not None:
         return _side(word)
     return _last_verdict(content)

@@ -15,7 +15,7 @@ from dynscale_cli.answers.reading import read, text_key
 from dynscale_cli.answers.shapes import math_key
 
 # GSM8K's gold answers are worked solutions that end so.
-_WORKED = re.compile(r"####[ \t]*(\S[^\n]*)\s*\Z")
+_WORKED = re.compile(r"(?:\A|\s)####[ \t]*([^\s#][^\n]*)\s*\Z")
 
 
 def canonical(text: str, kind: AnswerType, choices: Sequence[str] = ()) -> str | None:
@@ -33,6 +33,4 @@ def canonical(text: str, kind: AnswerType, choices: Sequence[str] = ()) -> str |
     if kind.name == "math":
         return math_key(said)
     reading = read(said, kind, choices)
-    if reading is not None:
-        return reading[0]
-    return math_key(said) if kind.name == "number" and any(char.isdigit() for char in said) else None
+    return reading[0] if reading is not None else None

@@ -18,16 +18,20 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _UNKNOWN = 8  # letters to expect where the choices are not known: A to H
 
 _NAMED = re.compile(
-    r"[\s*_`'\"]*(?:(?:the|my)\s+)?(?:(?:(?:correct|right|best)\s+)?(?:option|choice|answer|letter|alternative|statement)s?"
-    r"\s*(?:is|:)?\s*)?[\s*_`'\"]*(?P<open>[(\[{<]?)\s*[*_`'\"]*(?P<letter>[A-Za-z])(?![\w'’%$=+^])[*_`'\"]*\s?(?P<close>[)\]}>.:,;/-]?)",
+    r"[\s*_`'\"]*(?:(?:the|my)\s+)?(?:(?:(?:correct|right|best)\s+)?(?:option|choice|answer|letter|alternative|"
+    r"statement)s?"
+    r"\s{0,3}(?:is|:)?)?[\s*_`'\"]{0,6}(?P<open>[(\[{<]?)\s{0,2}[*_`'\"]{0,3}(?P<letter>[A-Za-z])(?![\w'’%$=+^])"
+    r"[*_`'\"]{0,3}\s?(?P<close>[)\]}>.:,;/-]?)",
     re.IGNORECASE,
 )
 _ANOTHER = re.compile(
-    r"[\s*_`'\")\].]*(?:,|/|&|\bor\b|\band\b|,\s*(?:or|and)\b)\s*(?:or\s+|and\s+)?(?:option\s+|choice\s+)?"
-    r"[(\[*_]*(?P<letter>[A-Z])(?![\w'])(?!\s+(?:is|are|was|does|cannot|can't)\b)"
+    r"[\s*_`'\")\].]{0,6}(?:,|/|&|\bor\b|\band\b)\s{0,3}(?:or\s+|and\s+)?(?:option\s+|choice\s+)?"
+    r"[(\[*_]{0,4}(?P<letter>[A-Z])(?![\w'])(?!\s+(?:is|are|was|does|cannot|can't)\b)"
 )
 _REASON = re.compile(r"\s*(?:is|because|since|as|for|due|with|which|that|-|the)\b", re.IGNORECASE)
-_ORDINAL = re.compile(r"[\s*_`'\"]*(?:(?:option|choice|answer|number)\s*)?[(#]?(\d)[).]?[\s*_`'\".]*", re.IGNORECASE)
+_ORDINAL = re.compile(
+    r"[\s*_`'\"]*(?:(?:option|choice|answer|number)\s{0,3})?[(#]?(\d)[).]?[\s*_`'\".]*", re.IGNORECASE
+)
 _LABEL = re.compile(r"\s*[(\[]?([A-Za-z])[)\].:]\s+")
 
 
@@ -71,6 +75,8 @@ def _letter(content: str, choices: Sequence[str]) -> tuple[str | None, bool]:
     if named is None:
         return None, False
     letter = named["letter"]
+    if not letter.isascii():  # ignoring case, the pattern takes İ and ſ for letters of ours
+        return None, False
     delimited = bool(named["open"]) or bool(named["close"]) or not content[named.end() :].strip(" *_`'\"\n")
     if letter.islower() and not delimited:
         return None, False
@@ -129,9 +135,12 @@ def _mentioned(said: list[str], texts: list[tuple[str, ...]]) -> str | None:
 
 
 _ASSERTED = re.compile(
-    r"(?:\b(?i:choose|select|pick|go with|going with|option|choice|answer|it's|it is|therefore|thus|so|hence|must be|would be|is)[,:]?\s+"
-    r"(?:option\s+|choice\s+|answer\s+)?[*_]*[(\[]?(?P<before>[A-Z])[)\]]?[*_]*(?=[.,;:!)*_\]\n]|\s*$|\s+(?:because|since|as)\b)"
-    r"|(?<![\w'])[*_]{0,3}[(\[]?(?P<after>[A-Z])[)\].:]?[*_]*\s+(?:is|would be|must be|seems)\s+(?P<not>not\s+|in)?(?:the\s+|most\s+|only\s+|best\s+)*"
+    r"(?:\b(?i:choose|select|pick|go with|going with|option|choice|answer|it's|it is|therefore|thus|so|hence|"
+    r"must be|would be|is)[,:]?\s+"
+    r"(?:option\s+|choice\s+|answer\s+)?[*_]*[(\[]?(?P<before>[A-Z])[)\]]?[*_]*(?=[.,;:!)*_\]\n]|\s*$|"
+    r"\s+(?:because|since|as)\b)"
+    r"|(?<![\w'])[*_]{0,3}[(\[]?(?P<after>[A-Z])[)\].:]?[*_]*\s+(?:is|would be|must be|seems)\s+(?P<not>not\s+|"
+    r"in)?(?:the\s+|most\s+|only\s+|best\s+)*"
     r"(?:correct|right|best|answer|true|accurate|appropriate|likely)\b)",
 )
 _LINE = re.compile(r"^[\s*_#>-]{0,6}[(\[]?([A-Z])(?:[)\].:]+[*_]*(?:\s|$)|[*_]*\s*$)", re.MULTILINE)
@@ -140,7 +149,7 @@ _NOT = re.compile(r"\b(?:not|isn't|neither|nor|never|eliminate|exclude|rule out|
 
 
 def find_choice(text: str, choices: Sequence[str] = ()) -> str | None:
-    """The choice of a completion without a committed answer: asserted, on a line of its own, alone in its last sentence."""
+    """The choice of a completion without a committed answer: asserted, on a line, or alone in the last sentence."""
     allowed = LETTERS[: letter_count(choices)]
     if len(text) <= 80 and "\n" not in text.strip():
         whole = read_choice(text, choices)
@@ -152,14 +161,14 @@ def find_choice(text: str, choices: Sequence[str] = ()) -> str | None:
         return asserted
     lines = {match[1] for match in _LINE.finditer(tail) if match[1] in allowed}
     if len(lines) == 1:
-        return next(iter(lines))
+        return str(*lines)
     closing = last_sentence(tail)
     if len(lines) > 1 and _LINE.match(closing):
         return None  # the choices repeated, or weighed one by one
     if not _NOT.search(closing):
         letters = set(_PARENTHESISED.findall(closing)) & set(allowed)
         if len(letters) == 1:
-            return letters.pop()
+            return str(*letters)
         by_text = match_text(closing, choices)
         if by_text is not None:
             return by_text
@@ -175,7 +184,9 @@ def _asserted(tail: str, allowed: str) -> str | None:
         letter = match["before"] or match["after"]
         if letter not in allowed or match["not"]:
             continue
-        if _NOT.search(_CLAUSE_END.split(tail[max(0, match.start() - 20) : match.start()])[-1]) or _ANOTHER.match(tail, match.end()):
+        if _NOT.search(_CLAUSE_END.split(tail[max(0, match.start() - 20) : match.start()])[-1]) or _ANOTHER.match(
+            tail, match.end()
+        ):
             continue
         if match["before"] and _ANOTHER.match(tail, match.end("before")):
             continue

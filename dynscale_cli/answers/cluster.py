@@ -2,7 +2,8 @@
 
 Owns the similarity of texts and the medoid. A short answer ("Paris", "Paris, France") joins one that contains
 it; texts that each say something the other does not join only when most of their telling words are shared.
-Words that every sample repeats (the question's own) tell little and weigh little. Negations and numbers must
+In short answers, words that every sample
+repeats (the question's own) weigh little. Negations and numbers must
 agree. Deterministic: texts join in order of frequency, then of appearance. Must not know votes or models.
 """
 
@@ -13,19 +14,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 
-from dynscale_cli.answers.plain import words
+from dynscale_cli.answers.plain import word_set, words
 
 _LONGEST = 6000  # characters of a text that are compared
 _SHORT = 10  # telling words of a short answer
-_SHARED_LONG = 0.5  # weighted overlap (Dice) from which long texts are one answer
-_SHARED_SHORT = 0.85
+_SHARED_LONG = 0.4  # overlap (Dice) from which long texts are one answer
+_SHARED_SHORT = 0.85  # the same, by weight, for short ones
 _CONTAINED = 0.4
-_NEGATIONS = frozenset(
-    "not no never none neither nor cannot can't isn't aren't wasn't doesn't don't didn't won't without nicht kein pas ne не нет".split()
+_NEGATIONS = word_set(
+    "not no never none neither nor cannot can't isn't aren't wasn't doesn't don't didn't won't without nicht kein "
+    "pas ne не нет"
 )
-_EMPTY_WORDS = frozenset(
-    "is are was were be been it its it's this that these those of in on at to for and or as by with from there here he she they we i you "
-    "answer so therefore thus would will can has have had do does did called known named also just very".split()
+_EMPTY_WORDS = word_set(
+    "is are was were be been it its it's this that these those of in on at to for and or as by with from there "
+    "here he she they we i you "
+    "answer so therefore thus would will can has have had do does did called known named also just very"
 )
 
 
@@ -59,7 +62,7 @@ def cluster(texts: Sequence[str]) -> list[Cluster]:
             gathered.append(list(group))
         else:
             home.extend(group)
-    clusters = [_finished(members, weights) for members in gathered]
+    clusters = [_finished(members) for members in gathered]
     return sorted(clusters, key=lambda found: (-len(found.members), found.members[0]))
 
 
@@ -103,7 +106,9 @@ def _alike(first: _Text, second: _Text, weights: dict[str, float]) -> bool:
 
 
 def _overlap(first: _Text, second: _Text, weights: dict[str, float]) -> float:
-    """Dice coefficient of the telling words by weight, 0 to 1."""
+    """Dice coefficient of the telling words, 0 to 1; by weight where one text is short."""
+    if min(len(first.telling), len(second.telling)) > _SHORT:
+        return _dice(first, second)
     total = sum(weights[token] for token in sorted(first.telling)) + sum(
         weights[token] for token in sorted(second.telling)
     )
@@ -111,16 +116,17 @@ def _overlap(first: _Text, second: _Text, weights: dict[str, float]) -> float:
     return 2 * shared / total if total else 0.0
 
 
-def _finished(members: list[_Text], weights: dict[str, float]) -> Cluster:
+def _dice(first: _Text, second: _Text) -> float:
+    return 2 * len(first.telling & second.telling) / max(1, len(first.telling) + len(second.telling))
+
+
+def _finished(members: list[_Text]) -> Cluster:
     """The medoid: highest total overlap with the members, equal texts counted; ties to the first seen."""
     members = sorted(members, key=lambda text: text.index)
     count = Counter(text.said for text in members)
     distinct = {text.said: text for text in reversed(members)}
     likeness = {
-        said: sum(
-            times * (1.0 if other == said else _overlap(text, distinct[other], weights))
-            for other, times in count.items()
-        )
+        said: sum(times * (1.0 if other == said else _dice(text, distinct[other])) for other, times in count.items())
         for said, text in distinct.items()
     }
     medoid = max(members, key=lambda text: (round(likeness[text.said], 9), -text.index))

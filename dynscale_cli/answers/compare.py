@@ -57,7 +57,7 @@ class Equivalence:
 
 
 def may_be_equal(first: str, second: str) -> bool:
-    """Whether asking is worth its time: two formulas of one shape, not two numbers, of which exact arithmetic knows all."""
+    """Whether asking is worth its time: two formulas of one shape, not two rationals, which arithmetic decides."""
     if max(len(first), len(second)) > _LONGEST or (_RATIONAL.fullmatch(first) and _RATIONAL.fullmatch(second)):
         return False
     if not all(_FORMULA.search(key) and not _LONG_WORD.search(key) for key in (first, second)):

@@ -13,18 +13,19 @@ from math import comb, factorial
 
 from dynscale_cli.answers import polynomial as poly
 from dynscale_cli.answers.exact import Huge, literal
+from dynscale_cli.answers.plain import word_set
 from dynscale_cli.answers.polynomial import Polynomial, TooLarge
 
 LONGEST = 600
 _DEEPEST = 30
 _TOKEN = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+(?![\w.]))?|\.\d+|\\[a-zA-Z]+|[A-Za-z]+|\*\*|\s+|.", re.DOTALL)
 _REPEATING = re.compile(r"(?<!\d)(\d{0,9})\.(\d{0,9})\\overline\s?\{(\d{1,9})\}")
-_FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp sqrt cbrt det gcd lcm max min".split()
+_FUNCTIONS = word_set(
+    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp sqrt cbrt det gcd lcm max min"
 )
-_GREEK = frozenset(
+_GREEK = word_set(
     "alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi "
-    "chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega infty ell hbar emptyset R".split()
+    "chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega infty ell hbar emptyset R"
 )
 _NAMES = {
     "pi": r"\pi",
@@ -33,7 +34,7 @@ _NAMES = {
     "oo": r"\infty",
     **{g: "\\" + g for g in _GREEK if len(g) > 2},
 }
-_SHORT_WORDS = frozenset("no is of to in it or an as at be by if so we he me us do go am on my up".split())
+_SHORT_WORDS = word_set("no is of to in it or an as at be by if so we he me us do go am on my up")
 
 
 class NotMath(ValueError):
@@ -129,7 +130,7 @@ class _Parser:
 
     def _juxtaposed(self, value: Polynomial) -> Polynomial:
         previous = self.tokens[self.at - 1]
-        mixed = previous.isdigit() and self.peek() == r"\frac" and not self.peek(-2) in ("^", "_", "/", "*")
+        mixed = previous.isdigit() and self.peek() == r"\frac" and self.peek(-2) not in ("^", "_", "/", "*")
         factor = self.factor()
         rational = poly.as_rational(factor)
         whole = poly.as_rational(value)
@@ -298,10 +299,7 @@ class _Parser:
                 raise NotMath
             degree = int(token)
         token = self.peek()
-        if token.isdigit():
-            radicand = poly.constant(int(self.take()[:300]))
-        else:
-            radicand = self._argument()
+        radicand = poly.constant(int(self.take()[:300])) if token.isdigit() else self._argument()
         return poly.power(radicand, Fraction(1, degree))
 
 

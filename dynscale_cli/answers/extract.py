@@ -7,6 +7,7 @@ ends on. "No answer" is None and never votes. Linear in the completion, and neve
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from dynscale_cli.answers.booleans import find_boolean
 from dynscale_cli.answers.choices import find_choice, last_sentence
 from dynscale_cli.answers.kinds import AnswerType
 from dynscale_cli.answers.latex import prose
-from dynscale_cli.answers.numbers import numbers
+from dynscale_cli.answers.numbers import last_number
 from dynscale_cli.answers.plain import lower, plain, strip_markup
 from dynscale_cli.answers.reading import Reading, read, read_any, read_math, read_number, states_none, text_key
 from dynscale_cli.answers.statements import Statement, statements
@@ -31,13 +32,16 @@ class Answer:
 
 
 _CONTROL = re.compile(
-    r"<\|(?:im_end|eot_id|end|return|endoftext|end_of_text|im_start|start|eom_id)\|>|</s>|<eos>|<end_of_turn>|<\|begin_of_solution\|>|<\|end_of_solution\|>"
+    r"<\|(?:im_end|eot_id|end|return|endoftext|end_of_text|im_start|start|eom_id)\|>|</s>|<eos>|<end_of_turn>|"
+    r"<\|begin_of_solution\|>|<\|end_of_solution\|>"
 )
 # Where a base model, its answer given, goes on to ask and answer something else.
 _RUN_ON = re.compile(
-    r"\n[ \t*_#]{0,6}(?:(?:next\s+|new\s+)?(?:question|problem|exercise)\s{0,2}\d{0,4}\s?[:.]|q\s?\d{0,4}\s?:|(?:user|human|student)\s?:|### ?instruction|<\|(?:im_start|start_header_id)\|>\s?user)",
+    r"\n[ \t*_#]{0,6}(?:(?:next\s+|new\s+)?(?:question|problem|exercise)\s{0,2}\d{0,4}\s?[:.]|q\s?\d{0,4}\s?:|"
+    r"(?:user|human|student)\s?:|### ?instruction|<\|(?:im_start|start_header_id)\|>\s?user)",
     re.IGNORECASE,
 )
+_NEAR = 240
 _TAIL = 2400
 _REGEX_REACH = 200_000
 
@@ -72,9 +76,7 @@ def _extract(text: str, original: str, kind: AnswerType, choices: Sequence[str])
 
 
 def _by_pattern(text: str, pattern: str) -> Answer | None:
-    last = None
-    for last in re.finditer(pattern, text[-_REGEX_REACH:]):
-        pass
+    last = next(iter(deque(re.finditer(pattern, text[-_REGEX_REACH:]), maxlen=1)), None)
     if last is None:
         return None
     groups = [group for group in last.groups() if group is not None]
@@ -105,9 +107,13 @@ def _committed(text: str, lowered: str, kind: AnswerType, choices: Sequence[str]
 
 
 def _calmly(statement: Statement) -> str:
-    """"The answer is 42!" says 42 with pleasure; a factorial stands in a box or between dollars."""
+    """ "The answer is 42!" says 42 with pleasure; a factorial stands in a box or between dollars."""
     content = statement.content
-    if statement.form in ("sentence", "label") and content.rstrip(" *_").endswith("!") and not set(content) & {"$", "\\"}:
+    if (
+        statement.form in ("sentence", "label")
+        and content.rstrip(" *_").endswith("!")
+        and not set(content) & {"$", "\\"}
+    ):
         return content.rstrip("!*_ ")
     return content
 
@@ -136,7 +142,7 @@ _BOLD = re.compile(r"\*\*([^*\n]{1,160})\*\*|__([^_\n]{1,160})__")
 _EQUALS_LAST = re.compile(r"(?:=|≈|\\approx)[ \t]*([^=\n≈]{1,120})$")
 _DENIED = re.compile(r"\b(?:not|isn't|n't be|rather than|instead of)\s+(?:equal to\s+)?[-$]?\d[\d.,]*", re.IGNORECASE)
 _LIST_MARK = re.compile(
-    r"^[ \t*_#>]{0,6}(?:(?:step|part|case|equation|figure|method)\s+)?\(?\d{1,3}[.):](?=\s+\S|\s*$)",
+    r"^[ \t*_#>]{0,6}(?:(?:step|part|case|equation|figure|method)\s+)?\(?\d{1,3}[.):](?=[ \t]+\S)",
     re.IGNORECASE | re.MULTILINE,
 )
 _ALONE = re.compile(r"\s*[-+$(]?\s?[\d.,/]+\s?[%)]?\.?\s*")
@@ -213,38 +219,45 @@ def _full_value(content: str, kind: AnswerType) -> Reading | None:
 
 
 def _last_number(text: str) -> Reading | None:
-    """The last number that is no list mark and not denied; what the last "=" of its sentence gives goes before."""
-    for window in (text[-_TAIL:], text) if len(text) > _TAIL else (text,):
-        spelt = prose(_DENIED.sub(" ", _LIST_MARK.sub(" ", window)))
-        found = list(numbers(spelt[-3 * _TAIL :], comma_decimal=True)) or list(numbers(window[-3 * _TAIL :]))
-        if found:
-            spelt = spelt[-3 * _TAIL :]
-            last = found[-1]
-            line = spelt.rfind("\n", 0, last.start) + 1
-            sentence = max(line, spelt.rfind(". ", 0, last.start) + 1)
-            equals = spelt.rfind("=", sentence, last.start)
-            if equals >= 0:
-                computed = read_number(spelt[equals + 1 :].partition("\n")[0])
-                return computed or (last.key, spelt[last.start : last.end].strip())
-            return last.key, spelt[last.start : last.end].strip()
-    return None
+    """The last number that is no list mark and not denied, looked for from the end in windows that grow."""
+    for reach in (_NEAR, _TAIL, 8 * _TAIL):
+        reading = _last_number_within(text[-reach:], whole=reach >= len(text))
+        if reading is not None or reach >= len(text):
+            return reading
+    return None  # so far back a number is not what the completion ends on
+
+
+def _last_number_within(window: str, whole: bool) -> Reading | None:
+    """What the last "=" of the last number's sentence gives goes before the number itself."""
+    spelt = prose(_DENIED.sub(" ", _LIST_MARK.sub(" ", window)))
+    last = last_number(spelt)
+    if last is None or not (whole or last.start > 0):
+        return None  # a window may begin inside a number
+    line = spelt.rfind("\n", 0, last.start) + 1
+    sentence = max(line, spelt.rfind(". ", 0, last.start) + 1)
+    equals = spelt.rfind("=", sentence, last.start)
+    computed = read_number(spelt[equals + 1 :].partition("\n")[0]) if equals >= 0 else None
+    return computed or (last.key, spelt[last.start : last.end].strip())
 
 
 _CLOSING_NUMBER = re.compile(r"[\s*_]*(?:[^\W\d_]+[\s*_'-]{1,3}){0,4}[^\W\d_]{0,20}[.!*_\s\"')]*$")
 
 
 def _ends_on(text: str, original: str, kind: AnswerType) -> Answer | None:
-    """For formulas and undecided questions: a short completion as it is, the number that the last sentence ends on, else words."""
+    """Formulas, undecided questions: a short completion as it is, the number its last sentence ends on, or words."""
     short = strip_markup(text)
     sentence = prose(_DENIED.sub(" ", _LIST_MARK.sub(" ", last_sentence(text[-_TAIL:]))))
-    found = list(numbers(sentence))
-    ending = found[-1] if found and _CLOSING_NUMBER.match(sentence, found[-1].end) else None
+    ending = last_number(sentence)
+    if ending is not None and not _CLOSING_NUMBER.match(sentence, ending.end):
+        ending = None
     closing = Answer(ending.key, sentence[ending.start : ending.end].strip(), False) if ending is not None else None
     if kind.name == "auto" and ending is not None and len(sentence[: ending.start].split()) >= 2:
         return closing
     if len(short) <= 120 and "\n" not in short:
         reading = read_math(short) if kind.name == "math" else read_any(short)
-        if reading is not None and (kind.name != "math" or any(char.isdigit() for char in reading[0]) or len(short) < 40):
+        if reading is not None and (
+            kind.name != "math" or any(char.isdigit() for char in reading[0]) or len(short) < 40
+        ):
             return Answer(*reading, committed=False)
     if closing is not None:
         return closing

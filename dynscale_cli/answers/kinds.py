@@ -67,7 +67,7 @@ _MANY_CHOICES = 26
 
 
 def inline_choices(question: str) -> tuple[str, ...]:
-    """The options written into a question ("A) red B) blue", "(a) … (b) …"), without their letters; () if there are none."""
+    """The options written into a question ("A) red B) blue", "(a) … (b) …"), without letters; () if there are none."""
     text = plain(question)
     for first in "Aa1":
         marks = []
@@ -92,35 +92,51 @@ def inline_choices(question: str) -> tuple[str, ...]:
 
 
 _LONG = re.compile(
-    r"^(?:please\s+|can you\s+|could you\s+|would you\s+|kindly\s+|i (?:want|need|would like) (?:you to\s+)?|help me\s+|now\s+)*"
-    r"(?:explain|describe|write|summari[sz]e|compose|draft|discuss|outline|elaborate|tell me|translate|rewrite|paraphrase|implement|"
-    r"create|generate|brainstorm|suggest|recommend|list|compare|contrast|analy[sz]e|critique|argue|essay|poem|story|teach|show me how|"
-    r"give (?:me )?(?:an?|some|three|two|five|\d+) (?:example|overview|summary|explanation|reason|idea|tip|description|list|\w+ examples?)|"
+    r"^(?:please\s+|can you\s+|could you\s+|would you\s+|kindly\s+|i (?:want|need|would like) (?:you to\s+)?|"
+    r"help me\s+|now\s+)*"
+    r"(?:explain|describe|write|summari[sz]e|compose|draft|discuss|outline|elaborate|tell me|translate|rewrite|"
+    r"paraphrase|implement|"
+    r"create|generate|brainstorm|suggest|recommend|list|compare|contrast|analy[sz]e|critique|argue|essay|poem|"
+    r"story|teach|show me how|"
+    r"give (?:me )?(?:an?|some|three|two|five|\d+) (?:example|overview|summary|explanation|reason|idea|tip|"
+    r"description|list|\w+ examples?)|"
     r"why\b|how (?:do|does|did|can|could|should|would|to|is|are)\b|"
-    r"explica|describe|escribe|resume|explique|écris|décris|résume|erkläre|beschreibe|schreibe|fasse|объясни|опиши|напиши|解释|描述|写|说明|説明|翻译)",
+    r"explica|describe|escribe|resume|explique|écris|décris|résume|erkläre|beschreibe|schreibe|fasse|объясни|"
+    r"опиши|напиши|解释|描述|写|说明|説明|翻译)",
 )
 _LONG_LATER = re.compile(
-    r"\b(?:explain (?:why|how|in|your|the|what)|write (?:an?|the|me) (?!answer|number|final|expression|equation|value|result)|in your own words|step[- ]by[- ]step guide)\b"
+    r"\b(?:explain (?:why|how|in|your|the|what)|write (?:an?|the|me) (?!answer|number|final|expression|equation|"
+    r"value|result)|in your own words|step[- ]by[- ]step guide)\b"
 )
 _BOOLEAN = re.compile(
-    r"\b(?:yes or no|yes/no|true or false|true/false|answer (?:with )?(?:yes|true)|is it true|correct or incorrect|oui ou non|sí o no|ja oder nein|да или нет)\b|是否|吗[?？]?\s*$|对吗"
+    r"\b(?:yes or no|yes/no|true or false|true/false|answer (?:with )?(?:yes|true)|is it true|"
+    r"correct or incorrect|oui ou non|sí o no|ja oder nein|да или нет)\b|是否|吗[?？]?\s*$|对吗"
 )
 _BOOLEAN_START = re.compile(
-    r"^(?:so,?\s+|then,?\s+)?(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|may|might|must|isn't|aren't|doesn't|didn't)\s+(?!you\s+(?:tell|give|calculate|compute|find|solve|list|name|please|help|show|what))"
+    r"^(?:so,?\s+|then,?\s+)?(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|may|might|"
+    r"must|isn't|aren't|doesn't|didn't)\s+(?!you\s+(?:tell|give|calculate|compute|find|solve|list|name|please|"
+    r"help|show|what))"
 )
 _ALTERNATIVES = re.compile(r"\b(?:or|oder|ou)\b")
 _NUMBER = re.compile(
-    r"\b(?:how (?:many|much|old|far|long|tall|fast|big|often|deep|wide|heavy|high)|what (?:number|percent(?:age)?|fraction|year|age|amount|time)|in what year|which year|"
-    r"(?:find|calculate|compute|determine|what is|what's|what was|what will be|what are|give) (?:the )?(?:\w+ )?(?:sum|product|difference|quotient|average|mean|median|total|area|volume|perimeter|"
-    r"number|cost|price|profit|speed|distance|probability|percentage|remainder|value|result|length|width|height|age|weight|amount|ratio|rate|gcd|lcm|factorial|perimeter|circumference|radius|square root)|"
-    r"cu[aá]nt[oa]s?|combien|wie ?viele?|quanti|quante|quanto|quantos|quantas|hoeveel|hur många|ile|kaç|berapa)\b|сколько|多少|几个|何個|いくつ|いくら|몇|कितन|كم "
+    r"\b(?:how (?:many|much|old|far|long|tall|fast|big|often|deep|wide|heavy|high)|what (?:number|percent(?:age)?|"
+    r"fraction|year|age|amount|time)|in what year|which year|"
+    r"(?:find|calculate|compute|determine|what is|what's|what was|what will be|what are|"
+    r"give) (?:the )?(?:\w+ )?(?:sum|product|difference|quotient|average|mean|median|total|area|volume|perimeter|"
+    r"number|cost|price|profit|speed|distance|probability|percentage|remainder|value|result|length|width|height|"
+    r"age|weight|amount|ratio|rate|gcd|lcm|factorial|perimeter|circumference|radius|square root)|"
+    r"cu[aá]nt[oa]s?|combien|wie ?viele?|quanti|quante|quanto|quantos|quantas|hoeveel|hur många|ile|kaç|berapa)\b|"
+    r"сколько|多少|几个|何個|いくつ|いくら|몇|कितन|كم "
 )
 _ARITHMETIC = re.compile(r"\d\s*(?:[-+*/×÷x^]|plus|minus|times|divided by|multiplied by|mod)\s*\(?-?\d")
 _CALCULATE = re.compile(r"\b(?:calculate|compute|evaluate|add|subtract|multiply|divide)\b")
 _MATH = re.compile(
-    r"\\(?:frac|sqrt|int|sum|begin|cdot|left|le|ge|pi|infty|log|sin|cos|tan|boxed|in|cup|theta)|\$[^$]{1,200}\$|"
-    r"\b(?:simplify|factor(?:ize|ise)?|solve (?:for|the)|derivative|integral|differentiate|integrate|antiderivative|expand|in terms of|expression|equation|polynomial|"
-    r"matrix|vector|coordinates|interval notation|domain|range of|inverse function|roots? of|simplest form|closed form|slope-intercept|in radians|ordered pair|eigenvalue)\b|√|∫|²|³"
+    r"\\(?:frac|sqrt|int|sum|begin|cdot|left|le|ge|pi|infty|log|sin|cos|tan|boxed|in|cup|theta)|"
+    r"\$[^$\n]{0,200}?[\\^_=][^$\n]{0,200}\$|\$[a-z0-9]{1,3}\$|"
+    r"\b(?:simplify|factor(?:ize|ise)?|solve (?:for|the)|derivative|integral|differentiate|integrate|"
+    r"antiderivative|expand|in terms of|expression|equation|polynomial|"
+    r"matrix|vector|coordinates|interval notation|domain|range of|inverse function|roots? of|simplest form|"
+    r"closed form|slope-intercept|in radians|ordered pair|eigenvalue)\b|√|∫|²|³"
 )
 _LOOK = 4000  # characters of a long question that its wording is read from, at either end
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from dynscale_cli.answers.plain import word_set
+
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _LONGEST_GROUP = 4000
 
@@ -74,7 +76,7 @@ def ascii_math(text: str) -> str:
     return text.translate(_SIGNS)
 
 
-_COMMAND = re.compile(r"\\(?:[a-zA-Z]+\*?|.)", re.DOTALL)
+_COMMAND = re.compile(r"\\(?:operatorname\*|[a-zA-Z]+|.)", re.DOTALL)
 _RENAMED = {
     r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\leq": r"\le", r"\geq": r"\ge",
     r"\leqslant": r"\le", r"\geqslant": r"\ge", r"\neq": r"\ne", r"\lt": "<", r"\gt": ">", r"\cdot": "*",
@@ -85,10 +87,10 @@ _RENAMED = {
     r"\land": r"\text{ and }", r"\vee": r"\text{ or }", r"\ldots": "...", r"\dots": "...", r"\cdots": "...",
     r"\tan^{-1}": r"\arctan", r"\&": "&", r"\_": "_", r"\#": "#", r"\to": r"\to", r"\percent": "%",
 }  # fmt: skip
-_DROPPED = frozenset(
+_DROPPED = word_set(
     r"\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \displaystyle \textstyle \limits "
     r"\mathstrut \hline \, \; \: \! \quad \qquad \( \) \[ \] \$ \circ \degree \boldsymbol \bm \hfill \nobreak "
-    r"\rm \bf \it \tt \thinspace \enspace \phantom".split()
+    r"\rm \bf \it \tt \thinspace \enspace \phantom"
 )
 _SPACE = frozenset({r"\ ", "\\\n", r"\,", r"\;", r"\:", r"\quad", r"\qquad", r"\enspace", r"\thinspace"})
 # Their braces hold words; the others' hold mathematics.
@@ -108,7 +110,7 @@ def tidy(text: str) -> str:
 
 
 def _respell(command: re.Match[str]) -> str:
-    name = command.group().rstrip("*") if len(command.group()) > 2 else command.group()
+    name = command.group().removesuffix("*")
     if name in _SPACE:
         return " "
     if name in _DROPPED:

@@ -39,6 +39,8 @@ _MONEY_SCALE = re.compile(r"\s?(bn|[kmbt])\b", re.IGNORECASE)
 _LABEL = re.compile(rf"\s?(?:\\?%|percent\b|per cent\b|pct\b|{_CURRENCY}(?!\w))", re.IGNORECASE)
 _CLOCK = re.compile(r"(?P<minutes>:[0-5]\d(?::[0-5]\d)?)(?!\d)(?:\s?(?P<half>[ap])\.?m\b)?", re.IGNORECASE)
 _VARIABLE = re.compile(r"[xyzn](?![^\W\d_])|[a-zA-Z]?\^|_")
+_NEIGHBOURS = 6  # raw matches that may belong to one number and its surroundings
+_LONGEST_RANGE = 60  # characters
 _GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d?(?:,\d{2})+,\d{3}")
 
 
@@ -172,14 +174,30 @@ def _found_at(text: str, match: re.Match[str], comma_decimal: bool) -> Found | N
 
 def numbers(text: str, *, comma_decimal: bool = True) -> Iterator[Found]:
     """The numbers of a plain text from left to right. A range ("5-7") is one answer, not two."""
+    return _read(text, _NUMBER.finditer(text), comma_decimal)
+
+
+def last_number(text: str) -> Found | None:
+    """The last of `numbers(text)`, without reading those before it."""
+    matches = list(_NUMBER.finditer(text))
+    for reach in (_NEIGHBOURS, _NEIGHBOURS**2, _NEIGHBOURS**3):
+        found = list(_read(text, iter(matches[-reach:]), True))
+        # Where the first look begins, a date or a range may have been cut in two.
+        if found and (len(found) > 1 or reach >= len(matches)):
+            return found[-1]
+    return None
+
+
+def _read(text: str, matches: Iterator[re.Match[str]], comma_decimal: bool) -> Iterator[Found]:
     pending: Found | None = None
-    for match in _NUMBER.finditer(text):
+    for match in matches:
         inside = pending is not None and match.start() < pending.end  # the minutes of a clock
         found = None if inside else _found_at(text, match, comma_decimal)
         if found is None:
             continue
         if pending is not None:
-            if found.start == pending.end + 1 and text[pending.end] == "-":
+            joined = found.start == pending.end + 1 and text[pending.end] == "-"
+            if joined and pending.end - pending.start < _LONGEST_RANGE:
                 pending = Found(f"{pending.key}-{found.key}", pending.start, found.end)
                 continue
             yield pending

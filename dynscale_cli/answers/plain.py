@@ -76,6 +76,11 @@ class _Table(dict[int, str]):
 _TABLE = _Table({code: chr(code) for code in range(128)})
 
 
+def word_set(text: str) -> frozenset[str]:
+    """The words of a literal, as a set to look words up in."""
+    return frozenset(text.split())
+
+
 def plain(text: str) -> str:
     """`text` with digits, signs, spaces and quotes of all scripts in ASCII; other characters stay."""
     return text if text.isascii() else text.translate(_TABLE)

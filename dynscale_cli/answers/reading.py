@@ -25,7 +25,7 @@ _LONGEST_KEY = 160
 
 
 def read(content: str, kind: AnswerType, choices: Sequence[str] = ()) -> Reading | None:
-    """(key, text) of a stated answer; None where it holds none of that kind."""
+    """(key, text) of a stated answer; None where it holds none of that kind. The key of the key is the key."""
     if kind.name == "number":
         return read_number(content)
     if kind.name == "choice":
@@ -38,13 +38,26 @@ def read(content: str, kind: AnswerType, choices: Sequence[str] = ()) -> Reading
         return read_math(content)
     if kind.name == "text":
         return read_text(content)
-    return read_any(content, choices)
+    return _settled(read_any(content, choices), choices)
+
+
+def _settled(reading: Reading | None, choices: Sequence[str]) -> Reading | None:
+    """Words without their punctuation may read as a number or a side ("<: 0"); then that is their key."""
+    for _ in range(4):
+        if reading is None or _VALUE.fullmatch(reading[0]):
+            return reading
+        again = read_any(reading[0], choices)
+        if again is None or again[0] == reading[0]:
+            return again and (again[0], reading[1])
+        reading = (again[0], reading[1])
+    return reading
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------
 
 _ASIDE = re.compile(
-    r"[^\w$€£¥₹\\.√π({\[+-]*(?:approximately|about|around|roughly|exactly|only|just|a total of|≈|~|=|\\approx|\s|\$|\()*",
+    r"[^\w$€£¥₹\\.√π({\[+-]*(?:approximately|about|around|roughly|exactly|only|just|a total of|≈|~|=|\\approx|\s|"
+    r"\$|\()*",
     re.IGNORECASE,
 )
 _OPERATOR = re.compile(
@@ -52,17 +65,20 @@ _OPERATOR = re.compile(
 )
 _EMPHASIS = re.compile(r"\*\*([^*\n]{1,120})\*\*")
 _STATED_NUMBER = re.compile(
-    r"\b(?:is|are|was|be|equals|has|have|had|makes|make|earns|costs|gets|needs|takes|total of)\s+(?:\w+ly\s+|about\s+)?[*_]{0,3}$",
+    r"\b(?:is|are|was|be|equals|has|have|had|makes|make|earns|costs|gets|needs|takes|total of)\s+(?:\w+ly\s+|"
+    r"about\s+)?[*_]{0,3}$",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?。](?=\s+[A-Z\u0400-\u04ff]|\s*$|。)|。")
 # "The answer is correct because 42/7 = 6": said of an answer, not the answer.
 _VERDICT = re.compile(
-    r"[\s*_]*(?:correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|not\s+(?:known|given|unique|clear|correct))\b",
+    r"[\s*_]*(?:correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|not\s+(?:known|given|unique|"
+    r"clear|correct))\b",
     re.IGNORECASE,
 )
 _NONE = re.compile(
-    r"[\s*_`'\"(\[]*(?:none|n/?a|null|unknown|unclear|undetermined|i don't know|i do not know|not sure|no answer|cannot (?:be )?determined?|"
+    r"[\s*_`'\"(\[]*(?:none|n/?a|null|unknown|unclear|undetermined|i don't know|i do not know|not sure|no answer|"
+    r"cannot (?:be )?determined?|"
     r"can't be determined|unable to|undefined answer|\?+|-+|\.{2,}|_+)[\s*_`'\")\].!]*$",
     re.IGNORECASE,
 )
@@ -79,10 +95,14 @@ def first_sentence(content: str) -> str:
 
 
 def read_number(content: str) -> Reading | None:
-    """The number that is stated: what the content begins with or computes, in bold, behind a verb, else the last one."""
+    """The number stated: what the content begins with or computes, in bold, behind a verb, else the last one."""
     if _VERDICT.match(content):
         return None
     spelt = prose(content)
+    if _IRRATIONAL.search(content):
+        constant = _computed(first_sentence(content), _CONSTANT)
+        if constant is not None:
+            return constant
     start = _ASIDE.match(spelt)
     lead = start.end() if start is not None else 0
     found = list(numbers(spelt[:400]))
@@ -126,26 +146,31 @@ def _in_words(text: str) -> Reading | None:
 
 
 _VALUE = re.compile(r"-?\d+(?:\.\d+)?(?:/\d+)?")
+_IRRATIONAL = re.compile(r"[√π]|\\pi\b|\\sqrt|\bsqrt\b|\bpi\b|\d\s?pi\b")
+# A value without variables: digits, roots, π.
+_CONSTANT = re.compile(r"(?:[-+*/(){}^\d.]|\\pi|\\sqrt)+")
 
 
-def _computed(content: str) -> Reading | None:
-    """A formula with a rational value: 2^10, 3·4, 5!, √16."""
-    content = strip_markup(content)
+def _computed(content: str, wanted: re.Pattern[str] = _VALUE) -> Reading | None:
+    """A formula with a value: 2^10, 3·4, √16; with `_CONSTANT` also 12π and 2√3."""
+    content = strip_markup(_without_reason(content))
     if len(content) > 200 or not any(char.isdigit() for char in content):
         return None
     key = exact_math_key(content)
-    return (key, content) if key is not None and _VALUE.fullmatch(key) else None
+    return (key, _without_dollars(content)) if key is not None and wanted.fullmatch(key) else None
 
 
 # --- formulas --------------------------------------------------------------------------------------------------
 
 _REASON = re.compile(
-    r"\s*(?:,\s*)?(?:\b(?:because|since|which|where|when|for all|so that|as (?:we|it|the)|given that)\b|\((?:since|because|as)\b)",
+    r"\s*(?:,\s*)?(?:\b(?:because|since|which|where|when|for all|so that|as (?:we|it|the)|given that)\b|"
+    r"\((?:since|because|as)\b)",
     re.IGNORECASE,
 )
 _INLINE = re.compile(r"\$+([^$\n]{1,300})\$+|\\\(([^\n]{1,300}?)\\\)")
 _FILLER = re.compile(
-    r"[\s*_`'\"]*(?:as follows|given by|correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|found|the following|that|in the form|"
+    r"[\s*_`'\"]*(?:as follows|given by|correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|"
+    r"found|the following|that|in the form|"
     r"to (?:the|this|be)|not)\b",
     re.IGNORECASE,
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from math import gcd
 
 from dynscale_cli.answers import polynomial as poly
@@ -35,6 +36,7 @@ _LEFT_SIDE = re.compile(
 )
 _TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
 _POINT = re.compile(r"[A-Z](?:_\{?\d\}?)?'?\s?(?=\()")
+_COMMAND_END = re.compile(r"(\\[a-zA-Z]+)\s+(?=[a-zA-Z])")  # the space that keeps \mu a from being \mua
 _EMPTY = frozenset({r"\emptyset", _OPEN + _CLOSE, "{}"})
 _RATIO = re.compile(r"(\d{1,12})\s?:\s?(\d{1,12})")
 _ELLIPSIS = "..."
@@ -45,16 +47,22 @@ def math_key(text: str) -> str | None:
     formula = _formula(text)
     if not formula:
         return None
-    key = exact_shape(formula)
-    if key is None:
-        key = _as_spelt(formula)
-        # Without its markup it may read exactly; then that is its one key.
-        key = exact_shape(_formula(key)) or key
-    return key
+    key, spelt = exact_shape(formula), ""
+    for _ in range(4):
+        if key is not None:
+            return key
+        spelt = _as_spelt(formula)
+        # Without its markup it may read exactly, or as other words; then that is its one key.
+        again = _formula(spelt)
+        if again == formula or not again:
+            return spelt or None
+        formula, key = again, exact_shape(again)
+    return key or spelt
 
 
 def _formula(text: str) -> str:
-    return _outer(tidy(plain(text)).replace(r"\{", _OPEN).replace(r"\}", _CLOSE))
+    text = plain(text).replace(_OPEN, "").replace(_CLOSE, "")
+    return _outer(tidy(text).replace(r"\{", _OPEN).replace(r"\}", _CLOSE))
 
 
 def exact_math_key(text: str) -> str | None:
@@ -63,7 +71,9 @@ def exact_math_key(text: str) -> str | None:
     return exact_shape(formula) if formula else None
 
 
+@lru_cache(maxsize=4096)
 def exact_shape(formula: str) -> str | None:
+    """The key of what `_formula` gives; None where it is not read exactly. Kept: samples repeat each other."""
     if len(formula) > LONGEST * 2:
         return None
     try:
@@ -99,7 +109,8 @@ def _as_spelt(formula: str) -> str:
     unwrapped = _TEXT.sub(r" \1 ", formula)
     if "\\" not in unwrapped and not set(unwrapped) & set("^_={}()[]\x01\x02+*/<>|"):
         return " ".join(words(unwrapped)) or "".join(unwrapped.split())
-    return "".join(formula.replace(_OPEN, r"\{").replace(_CLOSE, r"\}").split())
+    spelt = _COMMAND_END.sub(r"\1{}", formula.replace(_OPEN, r"\{").replace(_CLOSE, r"\}"))
+    return "".join(spelt.split()).replace("{}", " ")
 
 
 def _split(text: str, also: re.Pattern[str] | None = None) -> list[str]:
@@ -168,7 +179,7 @@ def _value(text: str) -> str:
 
 
 def _listed(parts: list[str], text: str, depth: int) -> str:
-    """Several values: coordinates where each names another variable, else a set; inequalities joined by "or" a union."""
+    """Several values: coordinates if each names its own variable, else a set; inequalities with "or" are a union."""
     if not parts or len(parts) > 40:
         raise NotMath
     if any(_RELATION.search(part) for part in parts):
@@ -233,6 +244,8 @@ def _equation(text: str, depth: int) -> str:
     """The right side of "name = value" and of a calculation; otherwise left minus right, scaled, = 0."""
     sides = [side.strip() for side in text.split("=")]
     left, right = sides[0], sides[-1]
+    if len(sides) == 2 and _VARIABLE.fullmatch(right) and not _VARIABLE.fullmatch(left):
+        left, right = right, left  # 5 = x
     if not left or _LEFT_SIDE.fullmatch(left):
         return _shape(right, depth + 1)
     difference = normal_form(left)

@@ -1,4 +1,4 @@
-r"""Where a completion commits itself: "Answer: …", "the answer is …", \boxed{…}, JSON, tags, ####, in several languages.
+r"""Where a completion commits itself: "Answer: …", "the answer is …", \boxed{…}, JSON, tags, ####, any language.
 
 Owns finding those places, last first, and how far what is stated reaches. Reads no values: that is `reading`'s
 business. Every look is bounded (so many places, so many characters each), so the cost is linear in the text.
@@ -13,17 +13,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dynscale_cli.answers.latex import box_at
+from dynscale_cli.answers.plain import word_set
 
 Form = Literal["label", "sentence", "box", "json", "tag", "hash", "reverse", "revision"]
 
 _MOST_PLACES = 48
 _REACH = 700
 _STEMS = (
-    "answer", "boxed", "boxe", "fbox", "####", "ans:", "ans =", "antwort", "ergebnis", "lösung", "respuesta", "resultado", "réponse", "resposta",
-    "risposta", "risultato", "antwoord", "svar", "odpowiedź", "ответ", "відповідь", "cevap", "jawaban", "đáp án", "vastaus", "válasz",
-    "απάντηση", "תשובה", "الجواب", "الإجابة", "جواب", "پاسخ", "उत्तर", "जवाब", "答案", "答え", "回答", "답", "คำตอบ", "correction",
-    "should be", "actually", "result:", "correct option", "correct choice", "best option", "best choice", "right choice",
-    "right option", "choice is", "option is",
+    "answer", "boxed", "boxe", "fbox", "####", "ans:", "ans =", "result:", "correction", "should be", "actually",
+    "correct option", "correct choice", "best option", "best choice", "right option", "right choice", "option is",
+    "choice is", "antwort", "ergebnis", "lösung", "respuesta", "resultado", "réponse", "resposta", "risposta",
+    "risultato", "antwoord", "svar", "odpowiedź", "ответ", "відповідь", "cevap", "jawaban", "đáp án", "vastaus",
+    "válasz", "απάντηση", "תשובה", "الجواب", "الإجابة", "جواب", "پاسخ", "उत्तर", "जवाब", "答案", "答え", "回答", "답",
+    "คำตอบ",
 )  # fmt: skip
 _ASCII_STEMS = tuple(stem for stem in _STEMS if stem.isascii())
 _FOREIGN_STEMS = tuple(stem for stem in _STEMS if not stem.isascii())
@@ -44,18 +46,23 @@ class Statement:
 # --- behind an English cue -------------------------------------------------------------------------------------
 
 _BE = (
-    r"(?:is|are|was|would(?:\s+then)?\s+be|will\s+be|should\s+be|must\s+be|could\s+be|can\s+be|has\s+to\s+be|equals|comes\s+(?:out\s+)?to|"
+    r"(?:is|are|was|would(?:\s+then)?\s+be|will\s+be|should\s+be|must\s+be|could\s+be|can\s+be|has\s+to\s+be|"
+    r"equals|comes\s+(?:out\s+)?to|"
     r"turns\s+out\s+to\s+be|becomes|works\s+out\s+to(?:\s+be)?|remains|has\s+been|=)"
 )
 _LABEL = re.compile(
-    r"s?(?:\s+(?:key|choice|option|letter))?[*_\"')\]]{0,6}\s{0,3}(?:\([^)\n]{0,40}\)\s?)?[*_]{0,4}(?::|=|->|→|\s-\s)[*_]{0,4}",
+    r"s?(?:\s+(?:key|choice|option|letter))?[*_\"')\]]{0,6}\s{0,3}(?:\([^)\n]{0,40}\)\s?)?[*_]{0,4}(?::|=|->|→|"
+    r"\s-\s)[*_]{0,4}",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(
-    rf"s?(?:\s+(?:to|for|of|in|from|we|that|here)\b(?:[^.:\n?]|\.(?=\d)){{0,110}}?|\s+(?:option|choice|key|letter)|,[^.:\n,]{{0,60}},)?"
+    rf"s?(?:\s+(?:to|for|of|in|from|we|that|here)\b(?:[^.:\n?]|\.(?=\d)){{0,110}}?|\s+(?:option|choice|key|"
+    rf"letter)|,[^.:\n,]{{0,60}},)?"
     rf"[*_]{{0,3}}\s+(?:[a-z]+ly\s+)?{_BE}(?![\w])(?P<not>\s+(?:not|never|neither)\b|n't\b)?"
-    r"(?:\s+(?:therefore|thus|hence|indeed|simply|just|then|now|also|clearly|definitely|actually|probably|likely|most\s+likely|still|exactly|"
-    r"approximately|about|roughly|around|equal\s+to|given\s+by|as\s+follows|the\s+following|option|choice|letter)\b)*\s{0,3}(?:[:=]|->)?[*_]{0,4}",
+    r"(?:\s+(?:therefore|thus|hence|indeed|simply|just|then|now|also|clearly|definitely|actually|probably|likely|"
+    r"most\s+likely|still|exactly|"
+    r"approximately|about|roughly|around|equal\s+to|given\s+by|as\s+follows|the\s+following|option|choice|"
+    r"letter)\b)*\s{0,3}(?:[:=]|->)?[*_]{0,4}",
     re.IGNORECASE,
 )
 _HEADING = re.compile(r"s?[*_#]{0,4}[ \t]{0,4}\n")
@@ -71,14 +78,16 @@ _DIRECT_BEFORE = re.compile(
     r"(?:(?:^|\n)[ \t*_#>]{0,8}|\b(?:final|correct|choose|select|pick|the|is)\s+(?:the\s+)?)$", re.IGNORECASE
 )
 _REVERSE_BEFORE = re.compile(
-    r"(?P<said>[^\n]{1,80}?)\s+(?:is|are|must be|would be|should be|as)\s+(?:(?:therefore|thus|hence|clearly|indeed)\s+)?"
-    r"(?:the|my|our)\s+(?:(?:correct|right|final|best|only|most \w+)\s+){0,3}$",
+    r"\s(?:is|are|must be|would be|should be|as)\s+(?:(?:therefore|thus|hence|clearly|indeed)\s+)?"
+    r"(?:the|my|our)\s+(?:(?:correct|right|final|best|only|most \w{1,20})\s+){0,3}$",
     re.IGNORECASE,
 )
 # What is weighed or denied is not stated; what follows from a condition is.
 _UNSTATED_BEFORE = re.compile(
-    r"(?:\b(?:if|whether|suppose|supposing|assume|assuming|unless|until|doubt|don't think|n't believe|not think|not sure|hypothetical)\b"
-    r"[^.,;\n]{0,24}|\b(?:wrong|incorrect|previous|possible|potential|student's|their|no|never|not the|not my)\s+(?:final\s+)?)$",
+    r"(?:\b(?:if|whether|suppose|supposing|assume|assuming|unless|until|doubt|don't think|n't believe|not think|"
+    r"not sure|hypothetical)\b"
+    r"[^.,;\n]{0,24}|\b(?:wrong|incorrect|previous|possible|potential|student's|their|no|never|not the|"
+    r"not my)\s+(?:final\s+)?)$",
     re.IGNORECASE,
 )
 _STATED_ANYWAY = re.compile(
@@ -88,9 +97,11 @@ _STATED_ANYWAY = re.compile(
 # --- behind a cue of another language --------------------------------------------------------------------------
 
 _FOREIGN = re.compile(
-    r"[*_\"')\]]{0,4}\s{0,3}(?:(?:final(?:e)?|correcta?|correct|correcte|richtige|finale|finala|corretta|правильный|انهائي|النهائية|"
+    r"[*_\"')\]]{0,4}\s{0,3}(?:(?:final(?:e)?|correcta?|correct|correcte|richtige|finale|finala|corretta|"
+    r"правильный|انهائي|النهائية|"
     r"الصحيحة|الصحيح|النهائي)\s+)?"
-    r"(?:est\s+donc|es\s+por\s+tanto|lautet(?:\s+also)?|ist(?:\s+also)?|es|est|é|è|is|är|er|to|jest|adalah|là|είναι|на|это|-|:|=|为|為|是|应为|应该是|選項|选项|"
+    r"(?:est\s+donc|es\s+por\s+tanto|lautet(?:\s+also)?|ist(?:\s+also)?|es|est|é|è|is|är|er|to|jest|adalah|là|"
+    r"είναι|на|это|-|:|=|为|為|是|应为|应该是|選項|选项|"
     r"は|이다|은|는|है|هو|هي|ist|→)\s{0,3}[:=]?\s{0,3}[*_]{0,4}",
     re.IGNORECASE,
 )
@@ -152,8 +163,8 @@ def _statement(text: str, at: int, stem: str) -> Statement | None:
     return _english(text, at, at + len(stem.split(" is")[0]))
 
 
-_LATIN_STEMS = frozenset(
-    "antwort ergebnis respuesta resultado resposta risposta risultato antwoord svar cevap jawaban vastaus".split()
+_LATIN_STEMS = word_set(
+    "antwort ergebnis respuesta resultado resposta risposta risultato antwoord svar cevap jawaban vastaus"
 )
 
 
@@ -170,7 +181,9 @@ def _english(text: str, at: int, behind: int) -> Statement | None:
         return None
     reverse = _REVERSE_BEFORE.search(before)
     if reverse is not None and not _SENTENCE.match(text, behind) and not _LABEL.match(text, behind):
-        return Statement("reverse", _last_clause(reverse["said"]), at - len(before), behind)
+        return Statement(
+            "reverse", _last_clause(before[: reverse.start()].rpartition("\n")[2]), at - len(before), behind
+        )
     if _UNSTATED_BEFORE.search(before) and not _STATED_ANYWAY.search(before):
         return None
     sentence = _SENTENCE.match(text, behind)
@@ -229,7 +242,7 @@ _SKIPPED = " \t*_>`"
 
 
 def _until(text: str, form: Form, at: int, start: int) -> Statement:
-    """From `start` to the line's end; on the next line with text, or all of a display formula, if that is where it is."""
+    """From `start` to the line's end; or the next line with text; or all of a display formula that begins there."""
     window = text[start : start + _REACH]
     first, _, rest = window.partition("\n")
     said = first.lstrip(_SKIPPED)

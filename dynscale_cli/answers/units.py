@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import re
 
-_SYMBOLS = frozenset(
-    "m s g h l L N J W V A K C F b B cm mm km nm dm kg mg lb lbs oz ft yd mi hr hrs min mins sec secs ms mL ml cl dl kL "
+from dynscale_cli.answers.plain import word_set
+
+_SYMBOLS = word_set(
+    "m s g h l L N J W V A K C F b B cm mm km nm dm kg mg lb lbs oz ft yd mi hr hrs min mins sec secs ms mL ml cl "
+    "dl kL "
     "Hz kHz MHz GHz kW kWh MW kJ kcal cal Pa kPa eV keV MeV mol rad sr deg mph kph rpm USD EUR GBP INR sq cu in pm am "
-    "cents cent GB MB KB TB kB px pts pt db dB Wh mAh kN kV mA uL ha ac pH bps".split()
+    "cents cent GB MB KB TB kB px pts pt db dB Wh mAh kN kV mA uL ha ac pH bps"
 )
 _WORD = re.compile(r"[a-z]{3,}(?:[-'][a-z]+)*")
 _SMALL_WORDS = frozenset({"per", "of", "the", "a", "an", "each", "in", "to", "more", "left", "on", "at"})
-_NOT_UNITS = frozenset(
-    "and or plus minus times over sin cos tan cot sec csc log exp sqrt inf pi infinity not mod div theta alpha beta gamma "
-    "delta lambda sigma omega phi psi rho".split()
+_NOT_UNITS = word_set(
+    "and or plus minus times over sin cos tan cot sec csc log exp sqrt inf pi infinity not mod div theta alpha "
+    "beta gamma "
+    "delta lambda sigma omega phi psi rho"
 )
 _POWER = re.compile(r"(?:\^\{?-?\d\}?|\*\*\d)$")
 _ATTACHED = re.compile(r"(?<=\d)\s?(?:cm|mm|km|nm|kg|mg|lbs?|oz|ft|yd|hrs?|min|sec|mL|ml|mph|kW|kWh|Hz|USD|EUR|GBP)$")
