@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import ask, replay
+from . import ask, bench, replay
 
 app = typer.Typer(
     name="dynscale",
@@ -37,6 +37,7 @@ def root(
 
 
 app.command("ask")(ask.ask)
+app.command("bench")(bench.bench)
 app.command("replay")(replay.replay)
 
 

@@ -213,7 +213,7 @@ class BatchedEngine:
         """A new token: more text, or the end."""
         request = sequence.request
         sequence.accept(token)
-        if self._backend.is_end(token):
+        if self._backend.is_end(token) and not request.ignore_end:
             sequence.feed, sequence.sampled_in_feed = [], 0
             self._finish(sequence, "stop")
             return

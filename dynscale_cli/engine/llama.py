@@ -148,6 +148,7 @@ class LlamaBackend:
         self.lib = model.lib
         self.model = model
         self.chunk = GPU_CHUNK if model.offloads else CPU_CHUNK
+        self.threads = model.options.threads or physical_cores()
         self._abort = Abort()
         self.context, width = self._open(width, context)
         self._abort.install(self.context)
@@ -275,7 +276,7 @@ class LlamaBackend:
         params.kv_unified = False  # as fast or faster at every width, and forks never touch each other
         params.swa_full = False  # suffixes are never cut off, so the window is all that is needed
         params.no_perf = True
-        params.n_threads = params.n_threads_batch = options.threads or physical_cores()
+        params.n_threads = params.n_threads_batch = self.threads
         params.flash_attn_type = FLASH_ATTENTION[options.flash_attn]
         params.type_k = CACHE_TYPES[options.cache_type_k]
         params.type_v = CACHE_TYPES[options.cache_type_v]

@@ -69,6 +69,7 @@ class Request:
 
     At most `max_tokens` tokens are sampled. `keep` names prefix lengths of the prompt, ascending,
     whose KV state later requests are likely to share: the engine reuses the longest it still has.
+    `ignore_end`: the model's own end tokens do not end the sample (for measuring).
     """
 
     id: int
@@ -78,6 +79,7 @@ class Request:
     seed: int
     keep: tuple[int, ...] = ()
     logprobs: bool = False
+    ignore_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
