@@ -15,7 +15,7 @@ from dynscale_cli.answers.reading import read, text_key
 from dynscale_cli.answers.shapes import math_key
 
 # GSM8K's gold answers are worked solutions that end so.
-_WORKED = re.compile(r"(?:\A|\s)####[ \t]*([^\s#][^\n]*)\s*\Z")
+_WORKED = re.compile(r"(?:\A|\s)####[ \t]+([^\s#][^\n]*)\s*\Z")
 
 
 def canonical(text: str, kind: AnswerType, choices: Sequence[str] = ()) -> str | None:

@@ -55,7 +55,7 @@ def math_key(text: str) -> str | None:
         # Without its markup it may read exactly, or as other words; then that is its one key.
         again = _formula(spelt)
         if again == formula or not again:
-            return spelt or None
+            return spelt if again else None
         formula, key = again, exact_shape(again)
     return key or spelt
 
@@ -232,6 +232,14 @@ def _matrix(text: str, depth: int) -> str:
     return f"[{','.join('[' + ','.join(row) + ']' for row in keys)}]"
 
 
+def _unwrapped(side: str) -> str:
+    """A side of a relation without parentheses around all of it: (x) < 5."""
+    side = side.strip()
+    while side.startswith(("(", "{")) and side.endswith((")", "}")) and _encloses(side) and len(_split(side[1:-1])) == 1:
+        side = side[1:-1].strip()
+    return side
+
+
 def _approximation(text: str, depth: int) -> str:
     """`x = 2\\pi \\approx 6.28`: the exact side where there is one."""
     left, _, right = text.partition(r"\approx")
@@ -242,7 +250,7 @@ def _approximation(text: str, depth: int) -> str:
 
 def _equation(text: str, depth: int) -> str:
     """The right side of "name = value" and of a calculation; otherwise left minus right, scaled, = 0."""
-    sides = [side.strip() for side in text.split("=")]
+    sides = [_unwrapped(side) for side in text.split("=")]
     left, right = sides[0], sides[-1]
     if len(sides) == 2 and _VARIABLE.fullmatch(right) and not _VARIABLE.fullmatch(left):
         left, right = right, left  # 5 = x
@@ -265,7 +273,7 @@ _FLIPPED = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}
 def _inequality(text: str) -> str:
     """`x > 5`, `2 \\le x < 7` as intervals; others with the smaller side first."""
     operators = [{"<=": r"\le", ">=": r"\ge"}.get(found, found) for found in _RELATION.findall(text)]
-    sides = [side.strip() for side in _RELATION.split(text)]
+    sides = [_unwrapped(side) for side in _RELATION.split(text)]
     if len(operators) == 1:
         return _half_line(sides[0], operators[0], sides[1])
     if len(operators) != 2 or not _VARIABLE.fullmatch(sides[1]):
