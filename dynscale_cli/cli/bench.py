@@ -10,7 +10,6 @@ import json
 import statistics
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +18,7 @@ from dynscale_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.options import LoadOptions
+    from dynscale_cli.models.header import GGUFHeader
 
 
 def bench(
@@ -42,20 +42,20 @@ def bench(
     from dynscale_cli.models.header import read_header, require_generator
     from dynscale_cli.models.resolve import resolve
 
-    path = resolve(model)
-    require_generator(read_header(path))
+    header = read_header(resolve(model))
+    require_generator(header)
     options = LoadOptions(n_gpu_layers=config.parse_layers(layers), threads=threads)
-    print(json.dumps(_speed(path, options, parallel, tokens, rounds)))
+    print(json.dumps(_speed(header, options, parallel, tokens, rounds)))
 
 
-def _speed(path: Path, options: LoadOptions, width: int | None, tokens: int, rounds: int) -> dict[str, Any]:
+def _speed(header: GGUFHeader, options: LoadOptions, width: int | None, tokens: int, rounds: int) -> dict[str, Any]:
     from dynscale_cli.engine.loading import context_for, load_model, open_engine
     from dynscale_cli.engine.protocol import Message
     from dynscale_cli.evaluation.speed import QUESTION, measure
 
-    model = load_model(path, options)
+    model = load_model(header.path, options)
     context = context_for(model, [[Message("user", QUESTION)]], tokens)
-    engine, backend = open_engine(model, context=context, width=width, notice=_say)
+    engine, backend = open_engine(model, context=context, width=width, header=header, notice=_say)
     _say(f"{model.name}: {engine.info.width} samples of {tokens} tokens, {backend.threads} threads")
     rates = []
     for number, measured in enumerate(measure(engine, tokens=tokens, rounds=rounds, clock=time.perf_counter), 1):

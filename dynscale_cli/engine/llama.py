@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence as Seq
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dynscale_cli.errors import EngineError, ModelError
+from dynscale_cli.errors import EngineError, ModelError, UsageError
 
 from .binding import Abort, binding, log_clear, log_tail
+from .devices import add_rpc_servers, has_gpu
+from .memory import available
 from .options import CACHE_TYPES, FLASH_ATTENTION, LoadOptions, physical_cores
 from .protocol import Aborted, EngineInfo, Message, Prompt, Sampling
 from .scheduler import Share
 from .template import BASE_STOP, ChatTemplate, render_plain
 
+MEMORY_SHARE = 0.9  # of what is free: llama.cpp's buffers and kept prefixes need some, too
 CPU_CHUNK, GPU_CHUNK = 128, 512  # prompt tokens a step: what decodes in about the time of a few steps
 
 
@@ -36,21 +38,26 @@ class LlamaModel:
         self.lib = binding()
         self.options = options
         self.name = name or path.stem
+        self._pieces: dict[int, bytes] = {}
         log_clear()
-        self.handle = self.lib.llama_model_load_from_file(str(path).encode(), self._params(options))
+        add_rpc_servers(options.rpc)
+        file = str(path).encode("utf-8", "surrogateescape")
+        self.handle = self.lib.llama_model_load_from_file(file, self._params(options))
         if not self.handle:
             raise ModelError(f"llama.cpp cannot load {path}: {log_tail()}", "check the file, or try another model")
         self._refuse_unusable()
         self.vocab = self.lib.llama_model_get_vocab(self.handle)
         self.n_vocab: int = self.lib.llama_vocab_n_tokens(self.vocab)
         self.n_ctx_train: int = self.lib.llama_model_n_ctx_train(self.handle)
-        self.bos = self._special(self.lib.llama_vocab_bos(self.vocab))
+        bos = self.lib.llama_vocab_bos(self.vocab)
+        self.bos = self._special(bos)
+        self._begin = [bos] if bos >= 0 and self.lib.llama_vocab_get_add_bos(self.vocab) else []
         self._template = self._chat_template()
 
     @property
     def offloads(self) -> bool:
         """Whether layers are put on another device than the CPU."""
-        return bool(self.lib.llama_supports_gpu_offload()) and self.options.n_gpu_layers != 0
+        return self.options.n_gpu_layers != 0 and has_gpu()
 
     @property
     def has_template(self) -> bool:
@@ -64,23 +71,19 @@ class LlamaModel:
         return Prompt(tuple(tokens), open_thought=text.rstrip().endswith("<think>"))
 
     def tokenize(self, text: str, special: bool = False, parse: bool = True) -> list[int]:
-        """Token ids of `text`. `special`: with the model's own BOS where it wants one."""
+        """Token ids of `text`. `special`: with the model's own BOS where it wants one, never with an EOS."""
         data = text.encode("utf-8", "replace")
         buffer = (ctypes.c_int32 * (len(data) + 8))()
-        count = self.lib.llama_tokenize(self.vocab, data, len(data), buffer, len(buffer), special, parse)
+        count = self.lib.llama_tokenize(self.vocab, data, len(data), buffer, len(buffer), False, parse)
         if count < 0:
             raise EngineError("llama.cpp cannot split a text into tokens", "report the question and the model")
-        return list(buffer[:count])
+        return [*self._begin, *buffer[:count]] if special else list(buffer[:count])
 
-    @lru_cache(maxsize=1 << 16)  # noqa: B019  lives as long as the model does
     def piece(self, token: int) -> bytes:
-        size = 64
-        while True:
-            buffer = ctypes.create_string_buffer(size)
-            count: int = self.lib.llama_token_to_piece(self.vocab, token, buffer, size, 0, False)
-            if count >= 0:
-                return buffer.raw[:count]
-            size = -count
+        found = self._pieces.get(token)
+        if found is None:
+            found = self._pieces[token] = self._spell(token)
+        return found
 
     def is_end(self, token: int) -> bool:
         return bool(self.lib.llama_vocab_is_eog(self.vocab, token))
@@ -95,7 +98,10 @@ class LlamaModel:
         params.n_gpu_layers = options.n_gpu_layers
         params.main_gpu = options.main_gpu
         if options.tensor_split:
-            self._split = (ctypes.c_float * self.lib.llama_max_devices())(*options.tensor_split)
+            most = self.lib.llama_max_devices()
+            if len(options.tensor_split) > most:
+                raise UsageError(f"--tensor-split for {len(options.tensor_split)} devices", f"name {most} at most")
+            self._split = (ctypes.c_float * most)(*options.tensor_split)
             params.tensor_split = self._split
         return params
 
@@ -108,6 +114,15 @@ class LlamaModel:
         if problem:
             self.close()
             raise ModelError(f"{self.name} cannot be used: {problem}", "choose a text-generating (decoder) model")
+
+    def _spell(self, token: int) -> bytes:
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            count: int = self.lib.llama_token_to_piece(self.vocab, token, buffer, size, 0, False)
+            if count >= 0:
+                return buffer.raw[:count]
+            size = -count
 
     def _special(self, token: int) -> str:
         text = self.lib.llama_vocab_get_text(self.vocab, token) if token >= 0 else None
@@ -140,23 +155,25 @@ class LlamaModel:
 class LlamaBackend:
     """A context over a model: `width` streams of `context` tokens each.
 
-    Tries `width` first and halves it until the memory suffices (`info.width` tells).
-    Raises EngineError when not even one stream can be had.
+    Tries `width` first and halves it until the memory suffices (`info.width` tells). `token_bytes`: what the KV cache
+    holds for one token at most; 0 where that is unknown. Raises EngineError when not even one stream can be had.
     """
 
-    def __init__(self, model: LlamaModel, *, width: int, context: int) -> None:
+    def __init__(self, model: LlamaModel, *, width: int, context: int, token_bytes: int = 0) -> None:
         self.lib = model.lib
         self.model = model
         self.chunk = GPU_CHUNK if model.offloads else CPU_CHUNK
         self.threads = model.options.threads or physical_cores()
         self._abort = Abort()
+        self._token_bytes = token_bytes
         self.context, width = self._open(width, context)
         self._abort.install(self.context)
         self.memory = self.lib.llama_get_memory(self.context)
         if not self.memory:
             self.close()
             raise ModelError(f"{model.name} has no memory of a text: it cannot generate", "choose a decoder model")
-        self.info = EngineInfo(model.name, width, int(self.lib.llama_n_ctx_seq(self.context)), model.has_template)
+        capacity = min(context, int(self.lib.llama_n_ctx_seq(self.context)))  # llama.cpp rounds it up
+        self.info = EngineInfo(model.name, width, capacity, model.has_template)
         self._batch = Batch(self.lib, width + self.chunk)
         self._candidates: Any = None
 
@@ -258,14 +275,24 @@ class LlamaBackend:
     def _open(self, width: int, context: int) -> tuple[Any, int]:
         """A context of the largest width that memory allows: (handle, width)."""
         while True:
-            handle = self.lib.llama_init_from_model(self.model.handle, self._params(width, context))
-            if handle:
-                return handle, width
+            problem = self._too_large(width, context)
+            if not problem:
+                handle = self.lib.llama_init_from_model(self.model.handle, self._params(width, context))
+                if handle:
+                    return handle, width
+                problem = log_tail()
             if width == 1:
-                raise EngineError(
-                    f"no memory for a context of {context} tokens: {log_tail()}", "try a smaller --ctx-size"
-                )
+                raise EngineError(f"no memory for a context of {context} tokens: {problem}", "try a smaller --ctx-size")
             width //= 2
+
+    def _too_large(self, width: int, context: int) -> str:
+        """Why a KV cache cannot be had, as far as that is known beforehand; empty where it may be tried."""
+        swa = self.lib.llama_model_n_swa(self.model.handle) > 0  # then `token_bytes` may be far too high
+        free = None if self.model.offloads or (swa and width == 1) else available()
+        needed = width * context * self._token_bytes
+        if free is None or needed <= MEMORY_SHARE * free:
+            return ""
+        return f"it takes {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
 
     def _params(self, width: int, context: int) -> Any:
         options, params = self.model.options, self.lib.llama_context_default_params()
@@ -288,11 +315,11 @@ class Batch:
 
     def __init__(self, lib: Any, capacity: int) -> None:
         self.last: list[int] = []  # share number -> its last row
-        self._tokens = (ctypes.c_int32 * capacity)()
-        self._positions = (ctypes.c_int32 * capacity)()
+        self._tokens: Any = (ctypes.c_int32 * capacity)()
+        self._positions: Any = (ctypes.c_int32 * capacity)()
         self._counts = (ctypes.c_int32 * capacity)(*[1] * capacity)
-        self._slots = (ctypes.c_int32 * capacity)()
-        self._wanted = (ctypes.c_int8 * capacity)()
+        self._slots: Any = (ctypes.c_int32 * capacity)()
+        self._wanted: Any = (ctypes.c_int8 * capacity)()
         pointer, size = ctypes.POINTER(ctypes.c_int32), ctypes.sizeof(ctypes.c_int32)
         start = ctypes.addressof(self._slots)
         self._slot_pointers = (pointer * capacity)(

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .batched import BatchedEngine
 from .llama import LlamaBackend, LlamaModel
-from .options import CPU_WIDTH, GPU_WIDTH, LoadOptions
+from .memory import available
+from .options import CACHE_BYTES, CPU_WIDTH, GPU_WIDTH, LoadOptions
 from .protocol import Message
+
+if TYPE_CHECKING:
+    from dynscale_cli.models.header import GGUFHeader
 
 ROUND = 256  # llama.cpp rounds a stream's capacity up to this many tokens
 SLACK = 96  # for asking a sample for its answer
-CACHE_BYTES = 1 << 30  # memory for kept prefixes
+PREFIX_BYTES = 1 << 30  # memory for kept prefixes, where a tenth of what is free is not less
 
 
 def context_for(model: LlamaModel, longest: Sequence[Sequence[Message]], max_tokens: int) -> int:
@@ -35,14 +40,33 @@ def open_engine(
     *,
     context: int,
     width: int | None = None,
+    header: GGUFHeader | None = None,
     notice: Callable[[str], None] = lambda text: None,
 ) -> tuple[BatchedEngine, LlamaBackend]:
-    """An engine over a loaded model. `notice` is told where memory made it smaller than asked for."""
+    """An engine over a loaded model; with its `header`, a KV cache that memory cannot hold is not even tried.
+
+    `notice` is told where the engine is smaller than asked for. Raises EngineError when none can be had.
+    """
+    if 0 < model.n_ctx_train < context:
+        notice(f"{model.name} was trained with {model.n_ctx_train} tokens of context: using these, not {context}")
+        context = model.n_ctx_train
     wanted = width or (GPU_WIDTH if model.offloads else CPU_WIDTH)
-    backend = LlamaBackend(model, width=wanted, context=context)
+    backend = LlamaBackend(model, width=wanted, context=context, token_bytes=token_bytes(header, model.options))
     if backend.info.width < wanted:
         notice(f"not enough memory for {wanted} samples side by side: running {backend.info.width}")
-    return BatchedEngine(backend, chunk=backend.chunk, cache_bytes=CACHE_BYTES), backend
+    return BatchedEngine(backend, chunk=backend.chunk, cache_bytes=prefix_bytes(available())), backend
+
+
+def token_bytes(header: GGUFHeader | None, options: LoadOptions) -> int:
+    """What one token takes in the KV cache, at most; 0 where the header is not at hand."""
+    if header is None:
+        return 0
+    return header.kv_bytes(CACHE_BYTES[options.cache_type_k], CACHE_BYTES[options.cache_type_v])
+
+
+def prefix_bytes(free: int | None) -> int:
+    """Memory for kept prefixes, given the bytes that are free."""
+    return PREFIX_BYTES if free is None else min(PREFIX_BYTES, free // 10)
 
 
 def load_model(path: Path, options: LoadOptions, name: str = "") -> LlamaModel:

@@ -14,6 +14,10 @@ from dynscale_cli.errors import UsageError
 # ggml's type numbers for those that llama.cpp accepts for a KV cache.
 CACHE_TYPES = {"f32": 0, "f16": 1, "bf16": 30, "q8_0": 8, "q5_1": 7, "q5_0": 6, "q4_1": 3, "q4_0": 2}
 FLASH_ATTENTION = {"auto": -1, "off": 0, "on": 1}
+CACHE_BYTES = {  # of one element; the quantised types hold 32 values in a block with its scales
+    "f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q5_1": 24 / 32, "q5_0": 22 / 32, "q4_1": 20 / 32,
+    "q4_0": 18 / 32,
+}  # fmt: skip
 CPU_WIDTH, GPU_WIDTH = 16, 32
 
 

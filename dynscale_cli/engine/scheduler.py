@@ -114,7 +114,7 @@ class Scheduler:
 
     def compact(self) -> list[tuple[int, int]]:
         """Close the gaps between slots. Returns the moves (from, to), to be made in this order."""
-        moves = []
+        moves: list[tuple[int, int]] = []
         while True:
             gap = self._slots.index(None) if None in self._slots else self.width
             last = max((s.slot for s in self.active), default=-1)
