@@ -116,14 +116,13 @@ class ScriptedBackend:
 
     def sample_from(self, sampler: WordSampler, logits: Content) -> int:
         text = self.text(logits.tokens)
-        asked = text.endswith("Answer:") and not (sampler.queue is None)
+        asked = text.endswith("Answer:") and logits.tokens[-1:] != tuple(sampler.written[-1:])
         if sampler.queue is None:
             sampler.queue = [*self.tokenize(self.script(text, sampler.seed)), END]
         elif asked:
             sampler.queue = [*self.tokenize(" " + self.forced(text, sampler.seed)), END]
         else:
-            tail = sampler.written[-1:]
-            assert list(logits.tokens[-1:]) == tail or not tail, "the slot does not hold what was written"
+            assert logits.tokens[-1:] == tuple(sampler.written[-1:]), "the slot does not hold what was written"
         token = sampler.queue.pop(0) if sampler.queue else END
         sampler.written.append(token)
         return token

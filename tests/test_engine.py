@@ -30,7 +30,8 @@ def words(prompt: str, seed: int) -> str:
 
 def test_forks_of_one_prompt_pay_for_it_once():
     engine = scripted_engine(words, width=4)
-    prompt = len([ask(engine, id) for id in range(4)][0].prompt)
+    requests = [ask(engine, id) for id in range(4)]
+    prompt = len(requests[0].prompt)
     finished, announced = run(engine, 4)
     assert [finished[id].text for id in range(4)] == [words("", id) for id in range(4)]
     assert sum(f.tokens.prompt for f in finished.values()) == prompt
@@ -108,7 +109,7 @@ def test_cancelling_frees_the_slot_and_the_sampler():
 
 def test_a_prefix_goes_when_the_cache_is_full_and_is_then_paid_for_again():
     engine = scripted_engine(words, width=1, cache_bytes=200)
-    for id, text in enumerate(["first question here", "second question here, much longer than it", "first question here"]):
+    for id, text in enumerate(["first question", "second question, much longer than it", "first question"]):
         ask(engine, id, text=text)
         run(engine, 1)
     assert engine._prefixes.nbytes <= 200

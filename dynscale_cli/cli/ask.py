@@ -39,22 +39,20 @@ def ask(
     ] = None,
     layers: Annotated[
         str,
-        typer.Option(
-            "--n-gpu-layers", "-ngl", metavar="N|auto", help="Layers to offload.", rich_help_panel=MODEL
-        ),
+        typer.Option("--n-gpu-layers", "-ngl", metavar="N|auto", help="Layers to offload.", rich_help_panel=MODEL),
     ] = "auto",
     ctx_size: Annotated[
         int | None,
         typer.Option("--ctx-size", "-c", min=128, help="Tokens one sample can hold.", rich_help_panel=MODEL),
     ] = None,
-    threads: Annotated[
-        int, typer.Option("--threads", "-t", min=0, help="0: one a core.", rich_help_panel=MODEL)
-    ] = 0,
+    threads: Annotated[int, typer.Option("--threads", "-t", min=0, help="0: one a core.", rich_help_panel=MODEL)] = 0,
     main_gpu: Annotated[int, typer.Option("--main-gpu", "-mg", min=0, rich_help_panel=MODEL)] = 0,
     tensor_split: Annotated[
         str | None, typer.Option("--tensor-split", "-ts", metavar="N,N,…", rich_help_panel=MODEL)
     ] = None,
-    flash_attn: Annotated[str, typer.Option("--flash-attn", "-fa", metavar="on|off|auto", rich_help_panel=MODEL)] = "auto",
+    flash_attn: Annotated[
+        str, typer.Option("--flash-attn", "-fa", metavar="on|off|auto", rich_help_panel=MODEL)
+    ] = "auto",
     cache_type_k: Annotated[str, typer.Option("--cache-type-k", "-ctk", metavar="TYPE", rich_help_panel=MODEL)] = "f16",
     cache_type_v: Annotated[str, typer.Option("--cache-type-v", "-ctv", metavar="TYPE", rich_help_panel=MODEL)] = "f16",
     rpc: Annotated[
@@ -70,7 +68,10 @@ def ask(
     budget: Annotated[
         str | None,
         typer.Option(
-            "--budget", "-b", metavar="TOKENS", help="Hard cap, such as 12k. Default: 2048 a question.",
+            "--budget",
+            "-b",
+            metavar="TOKENS",
+            help="Hard cap, such as 12k. Default: 2048 a question.",
             rich_help_panel=SPEND,
         ),
     ] = None,
@@ -83,7 +84,9 @@ def ask(
     ] = "race",
     confidence: Annotated[
         float,
-        typer.Option("--confidence", **_number(0.5, 1.0), help="A question this sure is settled.", rich_help_panel=SPEND),
+        typer.Option(
+            "--confidence", **_number(0.5, 1.0), help="A question this sure is settled.", rich_help_panel=SPEND
+        ),
     ] = 0.95,
     exhaust: Annotated[
         bool, typer.Option("--exhaust", help="Spend the whole budget, settled or not.", rich_help_panel=SPEND)
@@ -98,14 +101,14 @@ def ask(
     temp: Annotated[float, typer.Option("--temp", **_number(0, 10), rich_help_panel=SAMPLE)] = 0.8,
     top_p: Annotated[float, typer.Option("--top-p", **_number(0, 1), rich_help_panel=SAMPLE)] = 0.95,
     top_k: Annotated[int, typer.Option("--top-k", min=0, rich_help_panel=SAMPLE)] = 40,
-    seed: Annotated[int, typer.Option("--seed", "-s", help="Fixes everything on one machine and width.", rich_help_panel=SAMPLE)] = 0,
-    mode: Annotated[
-        str, typer.Option("--mode", metavar="hybrid|parallel|chain", rich_help_panel=SAMPLE)
-    ] = "hybrid",
+    seed: Annotated[
+        int, typer.Option("--seed", "-s", help="Fixes everything on one machine and width.", rich_help_panel=SAMPLE)
+    ] = 0,
+    mode: Annotated[str, typer.Option("--mode", metavar="hybrid|parallel|chain", rich_help_panel=SAMPLE)] = "hybrid",
     layout: Annotated[
         str,
         typer.Option("--layout", metavar="turns|quoted", help="How chains show attempts.", rich_help_panel=SAMPLE),
-    ] = "turns",
+    ] = "quoted",
     system: Annotated[str | None, typer.Option("--system", help="A system prompt.", rich_help_panel=SAMPLE)] = None,
     prompt_file: Annotated[
         Path | None, typer.Option("--prompt-file", help="A TOML file of prompts.", rich_help_panel=SAMPLE)
@@ -113,7 +116,9 @@ def ask(
     answer_type: Annotated[
         str,
         typer.Option(
-            "--answer-type", metavar="TYPE", rich_help_panel=ANSWER,
+            "--answer-type",
+            metavar="TYPE",
+            rich_help_panel=ANSWER,
             help="auto, number, choice, boolean, math, text or regex:PATTERN.",
         ),
     ] = "auto",
@@ -122,7 +127,9 @@ def ask(
     ] = "majority",
     abstain_below: Annotated[
         float,
-        typer.Option("--abstain-below", metavar="P", **_number(0, 1), help="No answer below this.", rich_help_panel=ANSWER),
+        typer.Option(
+            "--abstain-below", metavar="P", **_number(0, 1), help="No answer below this.", rich_help_panel=ANSWER
+        ),
     ] = 0.0,
     json_output: Annotated[
         bool, typer.Option("--json", help="One JSON object a question.", rich_help_panel=OUTPUT)
@@ -138,9 +145,13 @@ def ask(
     ] = False,
     export: Annotated[
         Path | None,
-        typer.Option("--export", metavar="FILE", help="Write the samples as a pool for replay.", rich_help_panel=OUTPUT),
+        typer.Option(
+            "--export", metavar="FILE", help="Write the samples as a pool for replay.", rich_help_panel=OUTPUT
+        ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but answers and errors.", rich_help_panel=OUTPUT)] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Nothing but answers and errors.", rich_help_panel=OUTPUT)
+    ] = False,
     color: Annotated[bool, typer.Option("--color/--no-color", rich_help_panel=OUTPUT)] = True,
 ) -> int:
     """Answer questions: many samples of each, compared, for exactly the tokens you allow.
@@ -163,19 +174,40 @@ def ask(
         rpc=tuple(part.strip() for part in rpc.split(",")) if rpc else (),
     )
     asking = Asking(
-        arguments=tuple(questions or ()), file=file, limit=limit, whole=whole, model=model, options=options,
-        context=ctx_size, width=parallel, budget=config.parse_tokens(budget) if budget is not None else None,
-        settings=dict(
-            max_samples=max_samples, policy=policy, confidence=confidence, exhaust=exhaust,
-            max_tokens=config.parse_tokens(max_tokens, "--max-tokens"),
-            max_thinking=config.parse_tokens(max_thinking, "--max-thinking") if max_thinking else None,
-            mode=_one_of("--mode", mode, ("hybrid", "parallel", "chain")),
-            layout=_one_of("--layout", layout, ("turns", "quoted")),
-            vote=_one_of("--vote", vote, ("majority", "length", "confidence")),
-            answer_type=answer_type, abstain_below=abstain_below, seed=seed, stream=show,
-        ),
-        sampling=(temp, top_p, top_k), system=system, prompt_file=prompt_file,
-        json=json_output, unordered=unordered, explain=explain, show=show, export=export, quiet=quiet, color=color,
+        arguments=tuple(questions or ()),
+        file=file,
+        limit=limit,
+        whole=whole,
+        model=model,
+        options=options,
+        context=ctx_size,
+        width=parallel,
+        budget=config.parse_tokens(budget) if budget is not None else None,
+        settings={
+            "max_samples": max_samples,
+            "policy": policy,
+            "confidence": confidence,
+            "exhaust": exhaust,
+            "max_tokens": config.parse_tokens(max_tokens, "--max-tokens"),
+            "max_thinking": config.parse_tokens(max_thinking, "--max-thinking") if max_thinking else None,
+            "mode": _one_of("--mode", mode, ("hybrid", "parallel", "chain")),
+            "layout": _one_of("--layout", layout, ("turns", "quoted")),
+            "vote": _one_of("--vote", vote, ("majority", "length", "confidence")),
+            "answer_type": answer_type,
+            "abstain_below": abstain_below,
+            "seed": seed,
+            "stream": show,
+        },
+        sampling=(temp, top_p, top_k),
+        system=system,
+        prompt_file=prompt_file,
+        json=json_output,
+        unordered=unordered,
+        explain=explain,
+        show=show,
+        export=export,
+        quiet=quiet,
+        color=color,
     )
     return answer(asking)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from dynscale_cli.engine.options import LoadOptions
-from dynscale_cli.errors import DynscaleError, UsageError
+from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question, read
 
 from .interrupts import Interrupts, watch
@@ -24,6 +24,7 @@ from .interrupts import Interrupts, watch
 if TYPE_CHECKING:
     from dynscale_cli.engine.batched import BatchedEngine
     from dynscale_cli.engine.llama import LlamaModel
+    from dynscale_cli.models.header import GGUFHeader
     from dynscale_cli.runs.export import Pool
     from dynscale_cli.runs.settings import Settings
     from dynscale_cli.runs.solve import Run
@@ -61,10 +62,11 @@ class Asking:
 class Loading:
     """The model, loading in a thread while the rest of the session gets ready."""
 
-    def __init__(self, path: Path, options: LoadOptions) -> None:
+    def __init__(self, header: GGUFHeader, options: LoadOptions) -> None:
+        self.header = header
         self._model: LlamaModel | None = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._load, args=(path, options), daemon=True)
+        self._thread = threading.Thread(target=self._load, args=(header.path, options), daemon=True)
         self._thread.start()
 
     def _load(self, path: Path, options: LoadOptions) -> None:
@@ -98,13 +100,13 @@ def answer(asking: Asking) -> int:
             engine.close()
 
 
-def _checked_model(asking: Asking) -> Path:
+def _checked_model(asking: Asking) -> GGUFHeader:
     from dynscale_cli.models.header import read_header, require_generator
     from dynscale_cli.models.resolve import resolve
 
-    path = resolve(asking.model)
-    require_generator(read_header(path))
-    return path
+    header = read_header(resolve(asking.model))
+    require_generator(header)
+    return header
 
 
 def _stdin(asking: Asking) -> BinaryIO | None:
@@ -119,8 +121,8 @@ def _stdin(asking: Asking) -> BinaryIO | None:
 
 
 def _settings(asking: Asking, questions: int) -> Settings:
-    from dynscale_cli.answers.kinds import AnswerType
     from dynscale_cli.allocation import parse_policy
+    from dynscale_cli.answers.kinds import AnswerType
     from dynscale_cli.engine.protocol import Sampling
     from dynscale_cli.runs.settings import DEFAULT_BUDGET, Settings
     from dynscale_cli.sampling.prompts import load_prompts
@@ -147,7 +149,9 @@ def _prepare(
     layouts = [settings.prompts.parallel(question, compared=True) for question in longest]
     most = min(settings.max_tokens, settings.budget)
     context = asking.context or context_for(model, layouts, most)
-    engine, backend = open_engine(model, context=context, width=asking.width, notice=_notice(asking))
+    engine, backend = open_engine(
+        model, context=context, width=asking.width, header=loading.header, notice=_notice(asking)
+    )
     interrupts.on_first = backend.abort
     return Run(questions, engine, settings, interrupted=lambda: bool(interrupts)), engine
 
@@ -168,9 +172,7 @@ def _show(asking: Asking, questions: Sequence[Question], run: Run, interrupts: I
     from dynscale_cli.runs.events import RunFinished
 
     display = choose_display(sys.stderr, quiet=asking.quiet, color=asking.color, show=asking.show)
-    answers = Answers(
-        _stdout(), len(questions), as_json=asking.json, unordered=asking.unordered, aside=display.aside
-    )
+    answers = Answers(_stdout(), len(questions), as_json=asking.json, unordered=asking.unordered, aside=display.aside)
     explain, pool = Explain(), _pool(asking, questions, run)
     finished, failure = None, None
     with display:

@@ -149,6 +149,4 @@ class RunFinished:
     kinds: dict[str, KindReport] = field(default_factory=dict)
 
 
-Event: TypeAlias = (
-    RunStarted | SampleStarted | SampleText | SampleFinished | Stepped | Answered | Notice | RunFinished
-)
+Event: TypeAlias = RunStarted | SampleStarted | SampleText | SampleFinished | Stepped | Answered | Notice | RunFinished

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dynscale_cli.answers.vote import Method
 from dynscale_cli.engine.protocol import Sampling
 from dynscale_cli.sampling.prompts import Layout, Prompts
 from dynscale_cli.sampling.sampler import Mode
@@ -25,10 +26,10 @@ class Settings:
     confidence: float = 0.95
     exhaust: bool = False
     mode: Mode = "hybrid"
-    layout: Layout = "turns"
+    layout: Layout = "quoted"
     prompts: Prompts = field(default_factory=Prompts)
     answer_type: str = "auto"
-    vote: str = "majority"
+    vote: Method = "majority"
     abstain_below: float = 0.0
     seed: int = 0
     stream: bool = False  # report text as it is generated

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dynscale_cli.allocation.allocator import Allocator
 from dynscale_cli.allocation.ledger import Ledger
-from dynscale_cli.answers.compare import Equivalence, same_as_gold
+from dynscale_cli.answers.compare import Equivalence
 from dynscale_cli.answers.extract import extract
-from dynscale_cli.answers.prover import Prover
 from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.prover import Prover
 from dynscale_cli.answers.thoughts import ThoughtTracker
 from dynscale_cli.answers.vote import Ballot, tally
 from dynscale_cli.engine.protocol import Aborted, Engine, EngineEvent, Finished, Piece, Tokens
@@ -29,7 +29,6 @@ from .events import (
     Event,
     KindReport,
     Notice,
-    Result,
     RunFinished,
     RunStarted,
     Sample,
@@ -40,26 +39,13 @@ from .events import (
     Stepped,
     Stopped,
 )
+from .pulls import Forecast, Pull
+from .results import result, standing
 from .settings import Settings
 from .track import Track
 
 ANSWER_TOKENS = 24  # what a sample that was cut off gets to say its answer
-FIRST_GUESS = 256  # generated tokens expected of a sample before the run has seen one
 CLOSE_THOUGHT = "\n</think>\n"
-
-
-@dataclass(slots=True)
-class Pull:
-    """One sample in flight."""
-
-    draft: Draft
-    question: int
-    number: int
-    thoughts: ThoughtTracker
-    generated: int = 0
-    closing: bool = False  # it was asked for its answer
-    out_of_budget: bool = False
-    thought_closed: bool = False
 
 
 class Run:
@@ -111,7 +97,7 @@ class Run:
         self._pulls: dict[int, Pull] = {}
         self._answered = bytearray(len(questions))
         self._next_id = 0
-        self._generated = self._samples = 0  # over finished samples
+        self._forecast = Forecast(settings.max_tokens)
         self._kinds: dict[str, KindReport] = {}
         self._unanswered = 0
         self._cheapest: int | None = None  # what one sample would cost, of those refused
@@ -140,7 +126,7 @@ class Run:
         )
         if self._failure is not None:
             raise self._failure
-        if self._cheapest is not None and not self._samples and not self._stopped:
+        if self._cheapest is not None and not self._forecast.samples and not self._stopped:
             raise BudgetError(
                 f"a budget of {self.settings.budget} tokens does not pay for one sample, which needs {self._cheapest}",
                 f"dynscale ask --budget {max(2048, 2 * self._cheapest)} ...",
@@ -159,7 +145,7 @@ class Run:
             yield Stepped(
                 self.ledger.spent,
                 self.ledger.reserved,
-                self._generated,
+                self._forecast.generated,
                 len(self._pulls),
                 self.allocator.settled,
                 self.sampler.share.share if self.settings.mode == "hybrid" else float(self.settings.mode == "chain"),
@@ -202,20 +188,8 @@ class Run:
             return False
         if not self._pulls and not track.samples:
             return True
-        ahead = sum(self._remaining(pull) for pull in self._pulls.values())
-        mean = track.mean_generated(self._mean_generated())
-        return needed + ahead + min(mean, self.settings.max_tokens) <= self.ledger.free
-
-    def _remaining(self, pull: Pull) -> float:
-        """Tokens that a pull in flight is still expected to take from what is free."""
-        if pull.closing:
-            return 0.0
-        mean = self._tracks[pull.question].mean_generated(self._mean_generated())
-        return max(mean - pull.generated, mean / 4)
-
-    def _mean_generated(self) -> float:
-        guess = min(FIRST_GUESS, self.settings.max_tokens)
-        return self._generated / self._samples if self._samples else guess
+        ahead = sum(self._forecast.remaining(pull, self._tracks[pull.question]) for pull in self._pulls.values())
+        return needed + ahead + self._forecast.length(track) <= self.ledger.free
 
     def _refuse(self, q: int, prompt: int) -> None:
         """Nothing is in flight and this pull is too dear: the question gets no more samples."""
@@ -328,23 +302,19 @@ class Run:
         yield from self._count(pull.question, track, sample, ballot)
 
     def _weigh(self, track: Track, sample: Sample) -> Sample:
-        """Learn from a chain what chains are worth; one that repeats what it read votes with less weight."""
-        share = self.sampler.share
-        share.paid(sample.kind, sample.tokens.billed)
-        if sample.kind == "parallel":
+        """A chain that repeats the leader it has read is weak evidence, and votes with less weight."""
+        if sample.kind == "parallel" or sample.key is None:
             return sample
-        parallel = [s for s in track.samples if s.kind == "parallel"]
-        read = [s.key for s in track.samples if s.number in sample.seen and s.key is not None]
-        unseen = [s.key for s in parallel if s.number not in sample.seen and s.key is not None]
-        share.observe(sample.key, read, unseen, [s.key for s in parallel])
-        if sample.key is None or read.count(sample.key) < max(map(read.count, read), default=1):
+        read = [earlier.key for earlier in track.samples if earlier.number in sample.seen]
+        if read.count(sample.key) < max(map(read.count, read)):
             return sample
-        return replace(sample, weight=share.repeat_weight)
+        return replace(sample, weight=self.sampler.share.repeat_weight)
 
     def _count(self, q: int, track: Track, sample: Sample, ballot: Ballot) -> Iterator[Event]:
-        self._generated += sample.tokens.generated
-        self._samples += 1
+        self._forecast.finished(sample.tokens.generated)
         track.add(sample, ballot)
+        self.sampler.share.paid(sample.kind, sample.tokens.billed)
+        self.sampler.share.observe(q, track.samples)
         track.tally = tally(track.ballots, track.kind, self.settings.vote, self.equivalence)
         self.allocator.record(q, track.votes, len(track.samples), sample.tokens.billed)
         if self.settings.max_samples is not None and track.started >= self.settings.max_samples:
@@ -391,58 +361,31 @@ class Run:
     def _finish(self, q: int, stopped: Stopped) -> Iterator[Event]:
         track = self._tracks.pop(q, None) or Track(self.questions[q], AnswerType.parse("auto"), None, self._clock())
         self.allocator.close(q)
+        self.sampler.share.forget(q, track.samples)
         self._answered[q] = True
         for kind, report in track.report().items():
             total = self._kinds.get(kind, KindReport())
             self._kinds[kind] = KindReport(total.samples + report.samples, total.tokens + report.tokens)
-        result = self._result(q, track, stopped)
-        self._unanswered += result.answer is None
-        yield Answered(result)
-
-    def _result(self, q: int, track: Track, stopped: Stopped) -> Result:
-        question, leader = track.question, track.tally.leader if track.tally else None
-        confidence = self.allocator.confidence(q)
-        answer = leader.text if leader and confidence >= self.settings.abstain_below else None
-        if track.samples and leader is None and stopped in ("budget", "limit"):
-            stopped = "no answer"
-        correct = None
-        if question.gold is not None:
-            correct = answer is not None and same_as_gold(answer, question.gold, track.kind, question.choices, self.equivalence)
-        return Result(
-            id=question.id,
-            index=question.index,
-            question=question.text,
-            answer=answer,
-            confidence=round(confidence, 6),
-            votes={text: round(weight, 6) for text, weight in track.shown},
-            samples=len(track.samples),
-            tokens=track.tokens,
-            stopped=stopped,
-            forced=track.forced,
-            seed=self.settings.seed,
+        outcome = result(
+            track,
+            stopped,
+            confidence=self.allocator.confidence(q),
+            settings=self.settings,
             model=self.engine.info.model,
-            seconds=round(self._clock() - track.started_at, 3),
-            error=track.error,
-            kinds=track.report(),
-            gold=question.gold,
-            correct=correct,
+            seconds=self._clock() - track.started_at,
+            equivalence=self.equivalence,
         )
+        self._unanswered += outcome.answer is None
+        yield Answered(outcome)
 
     def _standing(self, q: int) -> Standing:
-        track = self._tracks[q]
-        return Standing(
-            samples=len(track.samples),
-            pending=sum(pull.question == q for pull in self._pulls.values()),
-            votes=track.shown,
-            confidence=self.allocator.confidence(q),
-            settled=self.allocator.is_settled(q),
-        )
+        pending = sum(pull.question == q for pull in self._pulls.values())
+        return standing(self._tracks[q], pending, self.allocator.confidence(q), self.allocator.is_settled(q))
 
     def _report(self) -> dict[str, KindReport]:
         """What each kind of sample cost and earned, over the run."""
-        share = self.sampler.share
-        rates = {"parallel": share.parallel, "chain": share.chain}
+        earned = self.sampler.share.agreement
         return {
-            kind: replace(report, agreement=round(rates[kind].mean, 4) if rates[kind].seen else None)
+            kind: replace(report, agreement=None if (value := earned[kind].value) is None else round(value, 4))
             for kind, report in sorted(self._kinds.items())
         }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from dynscale_cli.answers.kinds import AnswerType
 from dynscale_cli.answers.vote import Ballot, Tally
@@ -31,13 +30,12 @@ class Track:
     samples: list[Sample] = field(default_factory=list)
     ballots: list[Ballot] = field(default_factory=list)
     tally: Tally | None = None
-    tokens: Tokens = Tokens()
+    tokens: Tokens = field(default_factory=Tokens)
     forced: int = 0
     error: str | None = None
     limited: bool = False  # it reached its own limit of samples
     kinds: Counter[str] = field(default_factory=Counter)
     kind_tokens: Counter[str] = field(default_factory=Counter)
-    agreement: dict[str, Any] = field(default_factory=dict)
 
     def add(self, sample: Sample, ballot: Ballot) -> None:
         self.samples.append(sample)
@@ -59,11 +57,6 @@ class Track:
     def shown(self) -> tuple[tuple[str, float], ...]:
         """(answer as shown, weight), most votes first."""
         return tuple((text, weight) for _, text, weight in self.tally.votes) if self.tally else ()
-
-    def mean_generated(self, prior: float) -> float:
-        """Expected generated tokens of one more sample: its own mean, with `prior` as one more sample."""
-        generated = sum(sample.tokens.generated for sample in self.samples)
-        return (generated + prior) / (len(self.samples) + 1)
 
     def report(self) -> dict[str, KindReport]:
         return {kind: KindReport(self.kinds[kind], self.kind_tokens[kind]) for kind in sorted(self.kind_tokens)}

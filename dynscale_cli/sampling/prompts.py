@@ -33,7 +33,9 @@ class Prompts:
     choice: str = "\n{label}) {text}"
     instruction: str = '\n\nThink step by step, then write the final answer on the last line as "Answer: ...".'
     attempt: str = "\n\nAttempt {number}:\n{attempt}"
-    quote: str = "{question}\n\nHere are earlier attempts at this question. Some of them may be wrong.{attempts}\n\n{again}"
+    quote: str = (
+        "{question}\n\nHere are earlier attempts at this question. Some of them may be wrong.{attempts}\n\n{again}"
+    )
     again: str = (
         "Compare these attempts, find any mistakes, and solve the question again from the start. "
         'Write the final answer on the last line as "Answer: ...".'

@@ -57,7 +57,7 @@ class Sampler:
         spare: int,
         seed: int = 0,
         mode: Mode = "hybrid",
-        layout: Layout = "turns",
+        layout: Layout = "quoted",
         logprobs: bool = False,
     ) -> None:
         self.engine, self.prompts = engine, prompts

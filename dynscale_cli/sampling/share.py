@@ -1,129 +1,156 @@
-"""How often to draw a chain instead of another parallel sample, learned from the run itself.
+"""How much of the later tokens goes to chains instead of more parallel samples, learned from the run itself.
 
-The signal is held-out agreement (METHOD: no gold answer needed): how often a sample's answer equals
-that of a parallel sample which its chain did not contain. Three rates are kept as Beta posteriors,
-all over the same questions and the same unseen samples, so that they compare:
+The signal is held-out agreement, which needs no right answer: how often an answer equals that of a
+parallel sample which it could not know. Two comparisons are kept, each between a chain's answer and
+a rival's on the same unseen samples, so that what makes a question easy or hard cancels out:
 
-    chain      the chain sample's own answer
-    parallel   what one more independent sample would give
-    copy       the leader among the attempts that the chain has read
+    bought   the majority of as many parallel samples as the chain has read and has cost: what the
+             same tokens would have bought
+    copied   the leader among the attempts that the chain has read
 
-A chain earns its place only against the better of the other two: a copier of the majority agrees
-with unseen samples more often than a fresh sample does, and yet tells nothing new.
+The first decides the share; the second how far a chain that repeats the leader may vote.
 
-Owns those posteriors. Pure: draws come from the generator it is handed.
+This departs from METHOD in one point. Agreement per token, compared directly, forbids chains that are
+worth their price (an agreement can at best equal the leader's share of the samples, so it cannot grow
+fourfold when a chain costs four samples) and admits chains that copy the majority of what they read
+(they agree more often than a fresh sample, and add nothing).
+
+Owns those posteriors. Pure: it draws from the generator it is handed.
 """
 
 from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
+
+from dynscale_cli.runs.events import Sample
+
+from .chains import ATTEMPTS
+
+Keys: TypeAlias = Sequence[str | None]  # answer keys; None: no answer
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One chain sample against the parallel samples it has not seen: agreements, in [0, 1]."""
+
+    chain: float
+    parallel: float
+    bought: float
+    copied: float
 
 
 @dataclass(slots=True)
-class Rate:
-    """A Beta posterior over an agreement rate, from a uniform prior."""
+class Mean:
+    """A running mean whose values can be taken back."""
 
-    yes: float = 1.0
-    no: float = 1.0
+    count: int = 0
+    total: float = 0.0
+    squares: float = 0.0
 
-    @property
-    def seen(self) -> float:
-        return self.yes + self.no - 2.0
-
-    @property
-    def mean(self) -> float:
-        return self.yes / (self.yes + self.no)
+    def add(self, value: float, times: int = 1) -> None:
+        self.count += times
+        self.total += times * value
+        self.squares += times * value * value
 
     @property
-    def variance(self) -> float:
-        total = self.yes + self.no
-        return self.yes * self.no / (total * total * (total + 1))
-
-    def add(self, share: float) -> None:
-        self.yes += share
-        self.no += 1.0 - share
-
-    def draw(self, rng: random.Random) -> float:
-        return rng.betavariate(self.yes, self.no)
-
-
-@dataclass(slots=True)
-class Cost:
-    """Mean billed tokens of a kind of sample."""
-
-    samples: int = 0
-    tokens: int = 0
-
-    def add(self, tokens: int) -> None:
-        self.samples += 1
-        self.tokens += tokens
+    def value(self) -> float | None:
+        return self.total / self.count if self.count else None
 
     @property
-    def mean(self) -> float:
-        return self.tokens / self.samples if self.samples else 0.0
+    def above_zero(self) -> float:
+        """P(the mean of a difference in [-1, 1] is positive): normal, from a prior of one win and one loss."""
+        return 0.5 * (1.0 + math.erf(self.total / math.sqrt(2.0 * (self.squares + 2.0))))
 
 
 class ChainShare:
-    """Thompson sampling between the two kinds, per unit of cost."""
+    """The share of later tokens that chains get: the probability that they beat what they displace."""
 
     def __init__(self) -> None:
-        self.chain, self.parallel, self.copy = Rate(), Rate(), Rate()
-        self.costs = {"chain": Cost(), "parallel": Cost()}
-
-    def choose(self, rng: random.Random) -> bool:
-        """Whether the next later pull is a chain."""
-        rival = max(self.parallel.draw(rng), self.copy.draw(rng)) if self.chain.seen else self.parallel.draw(rng)
-        return self.chain.draw(rng) > rival * self.price
-
-    @property
-    def price(self) -> float:
-        """What a chain sample costs, in parallel samples; 1 until both are known."""
-        chain, parallel = self.costs["chain"].mean, self.costs["parallel"].mean
-        return chain / parallel if chain and parallel else 1.0
+        self.bought, self.copied = Mean(), Mean()
+        self.agreement = {"chain": Mean(), "parallel": Mean()}
+        self._costs = {"chain": Mean(), "parallel": Mean()}
+        self._scored: dict[tuple[int, int], Scored] = {}
 
     @property
     def share(self) -> float:
-        """The probability that `choose` says chain, by the normal approximation of the posteriors."""
-        if not self.chain.seen:
-            return 0.5
-        rival = max((self.parallel, self.copy), key=lambda rate: rate.mean)
-        spread = math.sqrt(self.chain.variance + self.price**2 * rival.variance)
-        return _normal((self.chain.mean - self.price * rival.mean) / spread)
+        """Of tokens, from 1/2 at the start towards 0 or 1."""
+        return self.bought.above_zero
+
+    @property
+    def price(self) -> float:
+        """What a chain sample costs, in parallel samples: at first its own length and what it reads."""
+        parallel = self._costs["parallel"].value
+        if not parallel:
+            return 1.0 + ATTEMPTS
+        chain = self._costs["chain"]
+        return (chain.total / parallel + 1.0 + ATTEMPTS) / (chain.count + 1)
 
     @property
     def repeat_weight(self) -> float:
-        """The weight of a chain's vote that repeats the leader it has read: from 1/2 up, as evidence allows.
+        """The weight of a chain's vote for the leader it has read: 1/2, and more as copying fails to explain it."""
+        return max(0.5, self.copied.above_zero)
 
-        It is the probability that chains agree with unseen samples more often than copying explains.
-        """
-        if not self.chain.seen:
-            return 0.5
-        spread = math.sqrt(self.chain.variance + self.copy.variance)
-        return max(0.5, _normal((self.chain.mean - self.copy.mean) / spread))
+    def choose(self, rng: random.Random) -> bool:
+        """Whether the next later pull is a chain. Dearer pulls come up more rarely, so that tokens are shared."""
+        share = self.share
+        return rng.random() * (share + (1.0 - share) * self.price) < share
 
     def paid(self, kind: str, tokens: int) -> None:
         """A sample of this kind cost so many billed tokens."""
-        self.costs[kind].add(tokens)
+        self._costs[kind].add(tokens)
 
-    def observe(self, answer: str | None, read: Sequence[str], unseen: Sequence[str], all_keys: Sequence[str | None]) -> None:
-        """A chain sample came back.
+    def observe(self, question: int, samples: Sequence[Sample]) -> None:
+        """Score a question's chains anew: every parallel sample that comes later is one more they have not seen."""
+        parallel = [sample for sample in samples if sample.kind == "parallel"]
+        keys = {sample.number: sample.key for sample in samples}
+        for sample in samples:
+            if sample.kind == "chain":
+                read = [keys[number] for number in sample.seen]
+                seen = [s.key for s in parallel if s.number in sample.seen]
+                unseen = [s.key for s in parallel if s.number not in sample.seen]
+                self._replace((question, sample.number), self._score(sample.key, read, seen, unseen))
 
-        `read`: answer keys of the attempts in its chain; `unseen`: of the parallel samples outside it;
-        `all_keys`: of every parallel sample of the question, None where there was no answer.
-        """
-        if not unseen:
-            return
-        held = len(unseen)
-        self.chain.add(sum(key == answer for key in unseen) / held)
-        top = max((read.count(key) for key in read), default=0)
-        leaders = {key for key in read if read.count(key) == top}
-        self.copy.add(sum(key in leaders for key in unseen) / held / max(1, len(leaders)))
-        others = max(1, len(all_keys) - 1)
-        self.parallel.add(sum((all_keys.count(key) - 1) / others for key in unseen) / held)
+    def forget(self, question: int, samples: Sequence[Sample]) -> None:
+        """A question is over: its scores stand, and need not be looked up again."""
+        for sample in samples:
+            self._scored.pop((question, sample.number), None)
+
+    def _score(self, answer: str | None, read: Keys, seen: Keys, unseen: Keys) -> Scored | None:
+        """Agreements of one chain's answer and its rivals, over unseen samples with an answer; None without any."""
+        held = [place for place, key in enumerate(unseen) if key is not None]
+        if not held:
+            return None
+        afford = round(len(read) + self.price)
+        chain = parallel = bought = copied = 0.0
+        for place in held:
+            key = unseen[place]
+            others = [*seen, *unseen[:place], *unseen[place + 1 :]]
+            chain += key == answer
+            parallel += others.count(key) / max(1, len(others))
+            bought += _agrees(key, others[:afford])
+            copied += _agrees(key, read)
+        number = len(held)
+        return Scored(chain / number, parallel / number, bought / number, copied / number)
+
+    def _replace(self, name: tuple[int, int], score: Scored | None) -> None:
+        for scored, times in ((self._scored.pop(name, None), -1), (score, 1)):
+            if scored is not None:
+                self.agreement["chain"].add(scored.chain, times)
+                self.agreement["parallel"].add(scored.parallel, times)
+                self.bought.add(scored.chain - scored.bought, times)
+                self.copied.add(scored.chain - scored.copied, times)
+        if score is not None:
+            self._scored[name] = score
 
 
-def _normal(z: float) -> float:
-    return 0.5 * (1.0 + math.erf(z / math.sqrt(2.0)))
+def _agrees(key: str | None, votes: Keys) -> float:
+    """How far the majority of `votes` says `key`: 1, 0, or a part of 1 in a tie."""
+    counted = Counter(vote for vote in votes if vote is not None)
+    most = max(counted.values(), default=0)
+    leaders = [vote for vote, count in counted.items() if count == most]
+    return (key in leaders) / len(leaders) if leaders else 0.0
