@@ -12,14 +12,8 @@ import sys
 
 def main() -> None:
     """Run the command line and exit."""
-    code = _run()
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (BrokenPipeError, ValueError, AttributeError):
-        code = 141
-    except OSError:
-        code = code or 1
+    _open_standard_descriptors()
+    code = _flush(_run())
     # llama.cpp's threads and a thread that waits on a pipe must not hold the exit up.
     os._exit(code)
 
@@ -28,15 +22,40 @@ def _run() -> int:
     from dynscale_cli.errors import DynscaleError
 
     from .app import run
+    from .report import report
 
     try:
         return run()
     except DynscaleError as error:
-        from .report import report
-
         report(error)
         return error.exit_code
     except BrokenPipeError:
         return 141
     except KeyboardInterrupt:
         return 130
+    except OSError as error:  # mostly a disk that is full under standard output
+        report(DynscaleError(f"{error.filename or 'standard output'}: {error.strerror or error}"))
+        return 1
+
+
+def _open_standard_descriptors() -> None:
+    """Where the caller closed descriptor 0, 1 or 2, put the null device: or the next file opened would be taken for it,
+    and what the C library writes to standard error would end up in the model or in an exported pool."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+
+
+def _flush(code: int) -> int:
+    """Write out what is still buffered; the exit code, which tells when that failed. A closed stream is no failure."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except BrokenPipeError:
+            code = 141
+        except OSError:
+            code = code or (1 if stream is sys.stdout else 0)
+    return code

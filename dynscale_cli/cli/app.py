@@ -49,6 +49,10 @@ def run() -> int:
         return leave.exit_code
     except typer.Abort:
         return 130
+    except SystemExit as leave:  # the parser turns a reader that went away into an exit with 1
+        if isinstance(leave.__context__, BrokenPipeError):
+            return 141
+        raise
     except Exception as error:
         show = getattr(error, "show", None)  # the parser's own usage errors know how to show themselves
         if show is None:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dynscale_cli.engine.batched import BatchedEngine
     from dynscale_cli.engine.llama import LlamaModel
     from dynscale_cli.models.header import GGUFHeader
-    from dynscale_cli.runs.export import Pool
+    from dynscale_cli.runs.events import Event
     from dynscale_cli.runs.settings import Settings
     from dynscale_cli.runs.solve import Run
 
@@ -89,6 +89,8 @@ class Loading:
 
 def answer(asking: Asking) -> int:
     """Run a session; the exit code. Raises DynscaleError."""
+    if not asking.arguments and asking.file is None and _stdin(asking) is None:
+        read()  # raises: nothing was asked, which is said before anything about a model
     with watch() as interrupts:
         loading = Loading(_checked_model(asking), asking.options)
         questions = read(asking.arguments, asking.file, _stdin(asking), whole=asking.whole, limit=asking.limit)
@@ -173,23 +175,21 @@ def _show(asking: Asking, questions: Sequence[Question], run: Run, interrupts: I
 
     display = choose_display(sys.stderr, quiet=asking.quiet, color=asking.color, show=asking.show)
     answers = Answers(_stdout(), len(questions), as_json=asking.json, unordered=asking.unordered, aside=display.aside)
-    explain, pool = Explain(), _pool(asking, questions, run)
+    explain = Explain()
     finished, failure = None, None
-    with display:
+    with _export(asking, questions, run) as pool, display:
         try:
-            for event in run.events():
-                display.handle(event)
-                answers.handle(event)
-                explain.handle(event)
-                if pool is not None:
-                    pool.handle(event)
+            for event in _paid(run.events()):
+                for handle in (display.handle, explain.handle, *pool):
+                    handle(event)
+                with _writing():
+                    answers.handle(event)
                 if isinstance(event, RunFinished):
                     finished = event
         except DynscaleError as error:
             failure = error
-        answers.finish()
-    if pool is not None:
-        pool.finish()
+        with _writing():
+            answers.finish()
     for line in explain.lines() if asking.explain else ():
         _say(line)
     if failure is not None:
@@ -199,6 +199,31 @@ def _show(asking: Asking, questions: Sequence[Question], run: Run, interrupts: I
     return UNANSWERED if finished is not None and finished.unanswered else DONE
 
 
+def _paid(events: Iterator[Event]) -> Iterator[Event]:
+    """The events, held back until a sample starts: of a budget that pays for none, only the error is shown."""
+    from dynscale_cli.runs.events import SampleStarted
+
+    held = []
+    for event in events:
+        held.append(event)
+        if isinstance(event, SampleStarted):
+            break
+    yield from held
+    yield from events
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    """A disk that is full is an error to be shown; a reader that went away is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        message = f"cannot write the answers to standard output: {error.strerror or error}"
+        raise DynscaleError(message, "make room, or write them elsewhere") from error
+
+
 def _stdout() -> TextIO:
     """Standard output. Where the caller closed it, answers go nowhere, quietly."""
     if sys.stdout is None:
@@ -206,15 +231,22 @@ def _stdout() -> TextIO:
     return sys.stdout
 
 
-def _pool(asking: Asking, questions: Sequence[Question], run: Run) -> Pool | None:
+@contextlib.contextmanager
+def _export(asking: Asking, questions: Sequence[Question], run: Run) -> Iterator[tuple[Callable[[Event], None], ...]]:
+    """What takes in the samples to be exported, if any are; they are written however the run ends."""
     if asking.export is None:
-        return None
+        yield ()
+        return
     from dynscale_cli.answers.kinds import AnswerType
     from dynscale_cli.runs.export import Pool
 
+    pool = Pool(asking.export, questions, AnswerType.parse(run.settings.answer_type), run.equivalence)
     if all(question.gold is None for question in questions):
         _notice(asking)("the questions state no right answers, so replay cannot score the exported pool")
-    return Pool(asking.export, questions, AnswerType.parse(run.settings.answer_type), run.equivalence)
+    try:
+        yield (pool.handle,)
+    finally:
+        pool.finish()
 
 
 def _say(line: str) -> None:
