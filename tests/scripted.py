@@ -115,14 +115,16 @@ class ScriptedBackend:
         return self.sample_from(sampler, Content(tuple(self.slots[self._last[share]])))
 
     def sample_from(self, sampler: WordSampler, logits: Content) -> int:
-        text = self.text(logits.tokens)
-        asked = text.endswith("Answer:") and logits.tokens[-1:] != tuple(sampler.written[-1:])
+        text = self.text(logits.tokens).rstrip()
+        put_in = logits.tokens[-1:] != tuple(sampler.written[-1:])  # by `extend`, not by the model
         if sampler.queue is None:
             sampler.queue = [*self.tokenize(self.script(text, sampler.seed)), END]
-        elif asked:
+        elif put_in and text.endswith("Answer:"):
             sampler.queue = [*self.tokenize(" " + self.forced(text, sampler.seed)), END]
+        elif put_in and text.endswith("</think>"):
+            sampler.queue = sampler.queue[sampler.queue.index(self.tokenize(" </think>")[0]) + 1 :]
         else:
-            assert logits.tokens[-1:] == tuple(sampler.written[-1:]), "the slot does not hold what was written"
+            assert not put_in, "the slot does not hold what was written"
         token = sampler.queue.pop(0) if sampler.queue else END
         sampler.written.append(token)
         return token

@@ -73,6 +73,7 @@ class Result:
     kinds: dict[str, KindReport] = field(default_factory=dict)
     gold: str | None = None
     correct: bool | None = None
+    prompts: str = ""  # version of the prompts
 
 
 @dataclass(frozen=True, slots=True)

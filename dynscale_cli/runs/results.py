@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dynscale_cli.answers.compare import Equivalence, same_as_gold
 
-from .events import Result, Standing, Stopped
+from .events import KindReport, Result, Standing, Stopped
 from .settings import Settings
 from .track import Track
 
@@ -25,6 +25,7 @@ def result(
     model: str,
     seconds: float,
     equivalence: Equivalence,
+    kinds: dict[str, KindReport],
 ) -> Result:
     """A question's outcome. A leader less sure than `settings.abstain_below` is no answer."""
     question, leader = track.question, track.tally.leader if track.tally else None
@@ -49,7 +50,8 @@ def result(
         model=model,
         seconds=round(seconds, 3),
         error=track.error,
-        kinds=track.report(),
+        kinds=kinds,
         gold=question.gold,
         correct=correct,
+        prompts=settings.prompts.version,
     )

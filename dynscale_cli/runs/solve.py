@@ -8,7 +8,7 @@ typed events; prints nothing and reads no clock but the one it is given.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from dynscale_cli.allocation.allocator import Allocator
@@ -122,7 +122,7 @@ class Run:
             budget=self.settings.budget,
             seconds=self._clock() - begun,
             interrupted=self._stopped,
-            kinds=self._report(),
+            kinds=self._with_agreement(self._kinds),
         )
         if self._failure is not None:
             raise self._failure
@@ -156,7 +156,9 @@ class Run:
 
     def _fill(self) -> Iterator[Event]:
         """Start pulls while there is room for them, in the batch and in the budget."""
-        while self.engine.room > 0 and self.ledger.free > self._reserve:
+        while self.engine.room > 0:
+            if self.ledger.free <= self._reserve and (self._pulls or self._forecast.samples):
+                return
             q = self.allocator.choose()
             if q is None:
                 return
@@ -207,6 +209,8 @@ class Run:
         self._next_id += 1
         track.started += 1
         self.allocator.start(q)
+        if track.started == self.settings.max_samples:
+            self.allocator.close(q)
         question = track.question
         yield SampleStarted(q, question.id, question.text, number, draft.kind, self._standing(q))
 
@@ -317,13 +321,10 @@ class Run:
         self.sampler.share.observe(q, track.samples)
         track.tally = tally(track.ballots, track.kind, self.settings.vote, self.equivalence)
         self.allocator.record(q, track.votes, len(track.samples), sample.tokens.billed)
-        if self.settings.max_samples is not None and track.started >= self.settings.max_samples:
-            track.limited = True
-            self.allocator.close(q)
         yield SampleFinished(q, sample, self._standing(q))
         if self.allocator.is_settled(q) and not self.settings.exhaust:
             yield from self._finish(q, "settled")
-        elif track.limited and len(track.samples) == track.started:
+        elif len(track.samples) == self.settings.max_samples:
             yield from self._finish(q, "limit")
 
     def _settle(self, pull: Pull, tokens: Tokens) -> Tokens:
@@ -374,6 +375,7 @@ class Run:
             model=self.engine.info.model,
             seconds=self._clock() - track.started_at,
             equivalence=self.equivalence,
+            kinds=self._with_agreement(track.report()),
         )
         self._unanswered += outcome.answer is None
         yield Answered(outcome)
@@ -382,10 +384,10 @@ class Run:
         pending = sum(pull.question == q for pull in self._pulls.values())
         return standing(self._tracks[q], pending, self.allocator.confidence(q), self.allocator.is_settled(q))
 
-    def _report(self) -> dict[str, KindReport]:
-        """What each kind of sample cost and earned, over the run."""
+    def _with_agreement(self, kinds: Mapping[str, KindReport]) -> dict[str, KindReport]:
+        """What each kind of sample cost, with what it has earned over the run so far."""
         earned = self.sampler.share.agreement
         return {
             kind: replace(report, agreement=None if (value := earned[kind].value) is None else round(value, 4))
-            for kind, report in sorted(self._kinds.items())
+            for kind, report in sorted(kinds.items())
         }

@@ -33,7 +33,6 @@ class Track:
     tokens: Tokens = field(default_factory=Tokens)
     forced: int = 0
     error: str | None = None
-    limited: bool = False  # it reached its own limit of samples
     kinds: Counter[str] = field(default_factory=Counter)
     kind_tokens: Counter[str] = field(default_factory=Counter)
 
