@@ -13,6 +13,7 @@ app = typer.Typer(
     help="Better answers from the language model on your machine, for exactly the tokens you allow.",
     no_args_is_help=True,
     add_completion=False,
+    epilog='Begin with: dynscale ask "What is 17 + 25?"',
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -36,9 +37,9 @@ def root(
     pass
 
 
-app.command("ask")(ask.ask)
+app.command("ask", epilog=ask.EXAMPLES)(ask.ask)
 app.command("bench")(bench.bench)
-app.command("replay")(replay.replay)
+app.command("replay", epilog=replay.EXAMPLES)(replay.replay)
 
 
 def run() -> int:

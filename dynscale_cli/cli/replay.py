@@ -15,19 +15,30 @@ import typer
 from dynscale_cli.errors import UsageError
 
 DEFAULT_POLICIES = "race,ucb,adaptive,early-stop,uniform"
+EXAMPLES = """[bold]Examples[/bold]
+
+dynscale ask -f q.jsonl --mode parallel --exhaust --export samples.jsonl
+
+dynscale replay samples.jsonl --plot accuracy.svg
+"""
 
 
 def replay(
     logs: Annotated[
-        list[Path], typer.Argument(metavar="LOG…", help="JSONL files of samples, written by `dynscale ask --export`.")
+        list[Path], typer.Argument(metavar="LOG", help="JSONL files of samples, written by `dynscale ask --export`.")
     ],
     policy: Annotated[
         str, typer.Option("--policy", metavar="NAMES", help="Policies to compare; ucb:0.5 sets ucb's c.")
     ] = DEFAULT_POLICIES,
-    in_flight: Annotated[int, typer.Option("--in-flight", min=1, help="Pulls kept open at the same time.")] = 1,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Random draws to average over.")] = 16,
+    in_flight: Annotated[
+        int, typer.Option("--in-flight", metavar="N", min=1, help="Pulls kept open at the same time.")
+    ] = 1,
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Random draws to average over.")] = 16,
     confidence: Annotated[
-        float, typer.Option("--confidence", min=0.5, max=1.0, help="A question is settled when its leader is as sure.")
+        float,
+        typer.Option(
+            "--confidence", metavar="P", min=0.5, max=1.0, help="A question is settled when its leader is as sure."
+        ),
     ] = 0.95,
     exhaust: Annotated[bool, typer.Option("--exhaust", help="Spend budgets in full, settled or not.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
