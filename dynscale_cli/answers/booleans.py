@@ -30,12 +30,20 @@ _NEGATED = re.compile(
     re.IGNORECASE,
 )
 _VERDICT = re.compile(
-    r"\b(?:is|are|was|were|be|it's|that's|as)\s+(?P<not>not\s+)?(?:\w+ly\s+)?[*_\"'`]{0,3}"
+    r"\b(?:(?:is|are|was|were|be|it's|that's|as)\s+(?P<not>not\s+)?|(?P<isnt>isn't|aren't|wasn't|not)\s+)(?:\w+ly\s+)?[*_\"'`]{0,3}"
     r"(?P<word>true|false|correct|incorrect|right|wrong|untrue|yes|no)\b(?![\w-])(?!\s+[a-z]+\s+(?:of|for)\b)",
     re.IGNORECASE,
 )
 _LONE = re.compile(
     r"(?<![\w'-])(?P<word>yes|no|true|false)(?=\s*[*_\"'`]*(?:[.,!;:]|\s*$))", re.IGNORECASE | re.MULTILINE
+)
+
+
+_NOT_QUITE = re.compile(
+    r"[\s*_]*not\s+(?:necessarily|really|true|correct|always|exactly|possible|quite|at all)\b", re.IGNORECASE
+)
+_REVISED = re.compile(
+    r"\b(?:actually|correction|no wait|wait)[,:]?\s+(yes|no|true|false)\b(?=\s*(?:[.,!;*]|$))", re.IGNORECASE
 )
 
 
@@ -65,14 +73,13 @@ def find_boolean(text: str) -> str | None:
     first = _FIRST.match(head)
     side = _side(first[1]) if first is not None else None
     tail = text[-800:]
-    if side is not None and first is not None and not _EITHER.match(head):
-        follows = head[first.end() :].lstrip("*_`'\" ")[:1]
-        if follows in ("", ",", ".", "!", ";", ":", "-", "\n", "。", "，", "、") or first[1].lower() not in (
-            "no",
-            "right",
-            "correct",
-        ):
-            return side
+    if _NOT_QUITE.match(head):
+        return "no"
+    revised = [match[1] for match in _REVISED.finditer(tail)]
+    if revised:
+        return _side(revised[-1])
+    if side is not None and first is not None and not _EITHER.match(head) and _stands_alone(head, first):
+        return side
     verdict = _last_verdict(tail)
     if verdict is not None:
         return verdict
@@ -80,9 +87,15 @@ def find_boolean(text: str) -> str | None:
     return _side(lone[-1]) if lone and not _EITHER.search(tail[-120:]) else None
 
 
+def _stands_alone(head: str, first: re.Match[str]) -> bool:
+    """Whether the first word is an answer, not "No doubt …" or "Right triangles …"."""
+    follows = head[first.end() :].lstrip("*_`'\" ")[:1]
+    return follows in tuple(",.!;:-\n。，、") or not follows or first[1].lower() not in ("no", "right", "correct")
+
+
 def _last_verdict(text: str) -> str | None:
     found = None
     for verdict in _VERDICT.finditer(text):
         side = _side(verdict["word"])
-        found = ({"yes": "no", "no": "yes"}[side or "yes"]) if verdict["not"] else side
+        found = ({"yes": "no", "no": "yes"}[side or "yes"]) if verdict["not"] or verdict["isnt"] else side
     return found

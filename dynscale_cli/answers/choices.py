@@ -111,6 +111,9 @@ def match_text(content: str, choices: Sequence[str]) -> str | None:
         return None
     spelt = _spelt(tuple(choices))
     said = words(content)
+    denied = next((index for index, word in enumerate(said) if word in ("not", "unlike") and index), 0)
+    if denied and not any("not" in text for text, _ in spelt):
+        content, said = " ".join(said[:denied]), said[:denied]  # "Paris, not London"
     if said[:1] == ["not"] and not any(text[:1] == ("not",) for text, _ in spelt):
         return None
     equal = [index for index, (text, _) in enumerate(spelt) if list(text) == said]
@@ -135,8 +138,8 @@ def _mentioned(said: list[str], texts: list[tuple[str, ...]]) -> str | None:
 
 
 _ASSERTED = re.compile(
-    r"(?:\b(?i:choose|select|pick|go with|going with|option|choice|answer|it's|it is|therefore|thus|so|hence|"
-    r"must be|would be|is)[,:]?\s+"
+    r"(?:(?:\b(?i:choose|select|pick|go with|going with|option|choice|answer|it's|it is|therefore|thus|so|hence|"
+    r"must be|would be|is)[,:]?\s+|(?:应选|故选|选择|选|選擇|選)\s*)"
     r"(?:option\s+|choice\s+|answer\s+)?[*_]*[(\[]?(?P<before>[A-Z])[)\]]?[*_]*(?=[.,;:!)*_\]\n]|\s*$|"
     r"\s+(?:because|since|as)\b)"
     r"|(?<![\w'])[*_]{0,3}[(\[]?(?P<after>[A-Z])[)\].:]?[*_]*\s+(?:is|would be|must be|seems)\s+(?P<not>not\s+|"

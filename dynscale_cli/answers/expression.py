@@ -126,6 +126,8 @@ class _Parser:
         """A factor without a sign of multiplication: 2x, 3(x+1), 2\\sqrt{3}; not 'x 2'."""
         if token in ("(", "{", "[") or token[:1].isalpha():
             return True
+        if token.isdigit() and self.tokens[self.at - 1] == "!":
+            return True  # 7!3!
         return token[:1] == "\\" and len(token) > 1
 
     def _juxtaposed(self, value: Polynomial) -> Polynomial:

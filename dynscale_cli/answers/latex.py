@@ -106,7 +106,7 @@ def tidy(text: str) -> str:
     if "\\" not in text:
         return text.replace("$", "").replace("{,}", "")
     text = _DEGREES.sub("", _THOUSANDS.sub("", text.replace(r"\$", "")))
-    return _COMMAND.sub(_respell, text).replace("$", "").replace("{}", "")
+    return _COMMAND.sub(_respell, text).replace("$", "").replace(r"\text{}", "").replace("{}", "")
 
 
 def _respell(command: re.Match[str]) -> str:

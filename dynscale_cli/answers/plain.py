@@ -109,7 +109,7 @@ def strip_markup(text: str) -> str:
 # Signs that tell texts apart ("C" from "C++"); all other punctuation is a space between words.
 _TELLING = frozenset("+*/=^<>%&@#\\|$€£")
 _INSIDE = frozenset(".,'")
-_HYPHEN = re.compile(r"-(?!\d)|(?<=\w)-")
+_HYPHEN = re.compile(r"-(?!\d)|(?<=[^\W\d_])-")  # dates, ranges and signs keep theirs
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
@@ -133,7 +133,7 @@ _WORDS = _WordTable()
 
 def words(text: str) -> list[str]:
     """Case-folded words without punctuation or English articles (all words if there are only articles)."""
-    folded = unicodedata.normalize("NFKC", plain(text)).casefold()
+    folded = unicodedata.normalize("NFKC", plain(text).replace("**", " ")).casefold()
     folded = folded if folded.isascii() else plain(unicodedata.normalize("NFKC", folded))
     spaced = _HYPHEN.sub(" ", folded).translate(_WORDS)
     found = [word for raw in spaced.split() if (word := raw.strip(".,'"))]

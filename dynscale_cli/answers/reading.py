@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from dynscale_cli.answers.booleans import read_boolean
-from dynscale_cli.answers.choices import LETTERS, match_text, read_choice
+from dynscale_cli.answers.choices import LETTERS, read_choice
 from dynscale_cli.answers.exact import rational_key
 from dynscale_cli.answers.kinds import AnswerType
 from dynscale_cli.answers.latex import prose
@@ -61,15 +61,18 @@ _ASIDE = re.compile(
     re.IGNORECASE,
 )
 _OPERATOR = re.compile(
-    r"\s*(?:[-+*/×÷·^]|\\times|\\cdot|\\div|\\pm|plus\b|minus\b|times\b|divided\b)\s*(?:[($\\\d√]|[-+]\d)"
+    r"\s*(?:[-+*/×÷·^]|\\times|\\cdot|\\div|\\pm|plus\b|minus\b|times\b|divided\b|of\b)\s*(?:[($\\\d√]|[-+]\d)"
 )
+_ALTERNATIVE = re.compile(r"\s*(?:[^\W\d_]{1,20}\s*){0,2}(?:,|\bor\b|\band\b)")
 _EMPHASIS = re.compile(r"\*\*([^*\n]{1,120})\*\*")
 _STATED_NUMBER = re.compile(
     r"\b(?:is|are|was|be|equals|has|have|had|makes|make|earns|costs|gets|needs|takes|total of)\s+(?:\w+ly\s+|"
     r"about\s+)?[*_]{0,3}$",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"[.!?。](?=\s+[A-Z\u0400-\u04ff]|\s*$|。)|。")
+_SENTENCE_END = re.compile(
+    r"(?<!\b[A-Z])(?<!\bMr)(?<!\bDr)(?<!\bMs)(?<!\bSt)(?<!\bMt)(?<!\bNo)(?<!\bvs)(?<!\bMrs)(?<!\bRev)(?<!\bi\.e)(?<!\be\.g)[.!?。](?=\s+[A-Z\u0400-\u04ff]|\s*$|。)|。"
+)
 # "The answer is correct because 42/7 = 6": said of an answer, not the answer.
 _VERDICT = re.compile(
     r"[\s*_]*(?:correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|not\s+(?:known|given|unique|"
@@ -109,6 +112,10 @@ def read_number(content: str) -> Reading | None:
     if not found:
         return _computed(content) or _in_words(spelt)
     first = found[0]
+    if first.start <= lead and _ALTERNATIVE.match(spelt, first.end):
+        several = exact_math_key(strip_markup(first_sentence(content)))
+        if several is not None and _SEVERAL.fullmatch(several):
+            return several, strip_markup(first_sentence(content))  # "5 or 6" is not 5
     if first.start <= lead and not _OPERATOR.match(spelt, first.end) and "=" not in spelt[first.end : first.end + 3]:
         return _shown(spelt, first)
     if "=" in spelt:
@@ -146,6 +153,7 @@ def _in_words(text: str) -> Reading | None:
 
 
 _VALUE = re.compile(r"-?\d+(?:\.\d+)?(?:/\d+)?")
+_SEVERAL = re.compile(r"\{-?\d[\d./]*(?:,-?\d[\d./]*)*\}")
 _IRRATIONAL = re.compile(r"[√π]|\\pi\b|\\sqrt|\bsqrt\b|\bpi\b|\d\s?pi\b")
 # A value without variables: digits, roots, π.
 _CONSTANT = re.compile(r"(?:[-+*/(){}^\d.]|\\pi|\\sqrt)+")
@@ -167,7 +175,10 @@ _REASON = re.compile(
     r"\((?:since|because|as)\b)",
     re.IGNORECASE,
 )
-_INLINE = re.compile(r"\$+([^$\n]{1,300})\$+|\\\(([^\n]{1,300}?)\\\)")
+_INLINE = re.compile(r"\$+([^$\n]{1,300})\$+|\\\(([^\n]{1,300}?)\\\)|\\\[([^\n]{1,300}?)\\\]")
+_CHUNK = re.compile(
+    r"(?:\\(?:pi|sqrt|frac|dfrac|cdot)|pi\b|sqrt|[π√\d.+\-*/^(){}·×]|(?<=[\d)}\-+*/])\s(?=[π√\\+\-*/(\d]))+"
+)
 _FILLER = re.compile(
     r"[\s*_`'\"]*(?:as follows|given by|correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|"
     r"found|the following|that|in the form|"
@@ -176,37 +187,66 @@ _FILLER = re.compile(
 )
 
 
-_BEHIND_VERB = re.compile(r".*\b(?:is|are|equals|be|equal to)\b[\s:]*(.{1,120})$")
+_BEHIND_VERB = re.compile(r"\b(?:is|are|equals|be|equal to|becomes|gives)\b[\s:]*")
+
+
+_ALSO = re.compile(
+    r"\s*\((?:or|i\.e\.,?|which|about|approximately|approx\.?|≈|=|\\\\approx)[^()]*\)\s*\.?$", re.IGNORECASE
+)
+_LEAD = re.compile(
+    r"[\s*_]*(?:(?:so|thus|therefore|hence|then|finally|consequently|we (?:get|have|obtain|find|conclude)|this gives|"
+    r"which gives|giving|it follows that|and|that)\b[,:]?\s*){1,4}",
+    re.IGNORECASE,
+)
 
 
 def read_math(content: str) -> Reading | None:
     """The formula stated; of a sentence its formula between dollars, else its number."""
-    content = content.strip()
+    content = _ALSO.sub("", content.strip())
     bare = strip_markup(_without_reason(content))
     if not bare or states_none(bare) or _VERDICT.match(bare):
         return None
-    key = exact_math_key(bare)
-    if key is not None:
-        return key, _without_dollars(bare)
-    sentence = strip_markup(first_sentence(bare))
-    key = exact_math_key(sentence)
-    if key is not None:
-        return key, _without_dollars(sentence)
-    inline = [match[1] or match[2] for match in _INLINE.finditer(content)]
-    for formula in reversed(inline):
+    for said in (bare, strip_markup(first_sentence(bare))):
+        key = exact_math_key(said)
+        if key is not None:
+            return key, _without_dollars(said)
+    return _inline(content) or _math_in_sentence(strip_markup(first_sentence(bare)))
+
+
+def _inline(content: str) -> Reading | None:
+    """The last formula between delimiters that reads exactly."""
+    formulas = [match[1] or match[2] or match[3] for match in _INLINE.finditer(content)]
+    for formula in reversed(formulas):
         key = exact_math_key(formula)
         if key is not None:
             return key, formula.strip()
-    return _math_in_sentence(sentence)
+    return None
+
+
+def read_conclusion(sentence: str) -> Reading | None:
+    """The formulas that a closing sentence consists of, but for "therefore", "the solutions are" and the like."""
+    lead = _LEAD.match(sentence)
+    said = strip_markup(sentence[lead.end() if lead is not None else 0 :])
+    key = exact_math_key(said)
+    if key is not None and not _is_one_word(said):
+        return key, _without_dollars(said)
+    return _behind_verb(said) or _inline(sentence)
+
+
+def _behind_verb(sentence: str) -> Reading | None:
+    for behind in _BEHIND_VERB.finditer(sentence):
+        said = strip_markup(sentence[behind.end() :])
+        key = exact_math_key(said)
+        if key is not None and not said.isalpha():
+            return key, _without_dollars(said)
+    return None
 
 
 def _math_in_sentence(sentence: str) -> Reading | None:
     """A sentence about a value; a formula that is not read exactly; words."""
-    behind = _BEHIND_VERB.search(sentence)
+    behind = _behind_verb(sentence)
     if behind is not None:
-        key = exact_math_key(behind[1])
-        if key is not None and not _is_one_word(behind[1]):
-            return key, _without_dollars(behind[1])
+        return behind
     tokens = sentence.split()
     wordy = sum(token.isalpha() and len(token) > 2 for token in tokens) >= 3
     if wordy and any(char.isdigit() for char in sentence):
@@ -217,14 +257,30 @@ def _math_in_sentence(sentence: str) -> Reading | None:
     return (key, _without_dollars(sentence)) if key is not None and any(char.isalnum() for char in key) else None
 
 
+def read_constant(sentence: str) -> Reading | None:
+    """The last irrational constant of a sentence (12π, 2√3); None where it has none."""
+    if _IRRATIONAL.search(sentence) is None:
+        return None
+    for chunk in reversed(_CHUNK.findall(sentence)):
+        if _IRRATIONAL.search(chunk):
+            return _computed(chunk, _CONSTANT)
+    return None
+
+
 def _without_reason(content: str) -> str:
     reason = _REASON.search(content)
     return content if reason is None or not reason.start() else content[: reason.start()]
 
 
+_WORDED = re.compile(r"\\(?:text|textbf|mathrm|mbox)\s?\{([^{}]*)\}")
+
+
 def _without_dollars(text: str) -> str:
     r"""Without the delimiters of mathematics; a lone dollar is a currency."""
     text = text.strip()
+    worded = _WORDED.fullmatch(text)
+    if worded is not None and worded[1].strip():
+        return worded[1].strip()
     if text.count("$") - text.count(r"\$") > 1:
         text = text.replace(r"\$", "\x00").replace("$", "").replace("\x00", r"\$")
     for opening, closing in (("\\(", "\\)"), ("\\[", "\\]")):
@@ -283,7 +339,7 @@ def read_any(content: str, choices: Sequence[str] = ()) -> Reading | None:
 def _value_or_words(bare: str) -> Reading | None:
     stated = strip_markup(_without_reason(first_sentence(bare)))
     key = exact_math_key(stated)
-    if key is not None and not _is_one_word(stated):
+    if key is not None and (not _is_one_word(stated) or key.startswith("\\")) and not _names_something(stated):
         return key, _without_dollars(stated)
     found = list(numbers(prose(stated)[:400]))
     if found and found[0].start <= 2 and len(stated) - found[0].end <= 60 and not _names_something(stated):
@@ -301,9 +357,12 @@ def _is_one_word(text: str) -> bool:
     return text.isalpha() and len(text) > 1
 
 
+_MONTH = re.compile(r"\b(?:jan|febr?|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)(?:[a-z]{2,6})?\b\.?", re.IGNORECASE)
+_DATE = re.compile(r"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\s*")
+
+
 def _names_something(text: str) -> bool:
-    """12 Angry Men: a number with capitalised words is a name."""
+    """12 Angry Men, 5 May, 2020-05-01: with capitalised words or as a date, a number is a name."""
+    if _MONTH.search(text) or _DATE.fullmatch(text):
+        return True
     return sum(token[:1].isupper() and token.isalpha() and len(token) > 1 for token in text.split()) >= 2
-
-
-__all__ = ["Reading", "first_sentence", "match_text", "read", "read_number", "read_text", "text_key"]

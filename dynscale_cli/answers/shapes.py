@@ -39,6 +39,13 @@ _POINT = re.compile(r"[A-Z](?:_\{?\d\}?)?'?\s?(?=\()")
 _COMMAND_END = re.compile(r"(\\[a-zA-Z]+)\s+(?=[a-zA-Z])")  # the space that keeps \mu a from being \mua
 _EMPTY = frozenset({r"\emptyset", _OPEN + _CLOSE, "{}"})
 _RATIO = re.compile(r"(\d{1,12})\s?:\s?(\d{1,12})")
+_RANGE = re.compile(r"\d+(?:\.\d+)?(?:-\d+(?:\.\d+)?)+")
+_CLOCK = re.compile(r"\d{1,2}:[0-5]\d")
+_POWERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_SCALE = re.compile(rf"(?<=\d)\s*(?:\\text\s?\{{\s?)?({'|'.join(_POWERS)})\b\s?\}}?")
+_QUANTIFIED = re.compile(r",?\s*(?:\\text\s?\{[^{}]*\}\s*)?[a-zA-Z]\s*\\in\s*\\mathbb\s?\{[A-Z]\}\s*$")
+_REALS = frozenset({r"\mathbb{R}", r"\R", "all real numbers", "all reals"})
+_BUILDER = re.compile(r"[a-zA-Z](?:\s*\\in\s*\\mathbb\s?\{R\})?\s*[|:](?P<condition>.+)")
 _ELLIPSIS = "..."
 
 
@@ -143,18 +150,37 @@ def _shape(text: str, depth: int) -> str:
     union = _UNION.split(text)
     if len(union) > 1:
         return r"\cup".join(sorted({_shape(part, depth + 1) for part in union}))
-    if r"\in" in text and re.search(r"\\in(?![a-zA-Z])", text):
-        return _shape(re.split(r"\\in(?![a-zA-Z])", text, maxsplit=1)[1], depth + 1)
+    if r"\in" in text:
+        text = _without_membership(text)
+    if text in _REALS:
+        return r"(-\infty,\infty)"
     parts = _split(text, _CONNECTIVE)
     if len(parts) > 1:
         return _listed([part for part in parts if part], text, depth)
     return _single(text, depth)
 
 
+_MEMBER = re.compile(r"\\in(?![a-zA-Z])")
+
+
+def _without_membership(text: str) -> str:
+    """`x \\in S` is S; `…, k \\in \\mathbb{Z}` only says what k is."""
+    sides = _MEMBER.split(text, maxsplit=1)
+    if len(sides) == 2 and _VARIABLE.fullmatch(sides[0].strip()):
+        return sides[1].strip()
+    return _QUANTIFIED.sub("", text)
+
+
 def _single(text: str, depth: int) -> str:
     """No list: a relation, an assignment, a bracketed shape or a value."""
     if r"\approx" in text:
         return _approximation(text, depth)
+    if text[0] == _OPEN and text[-1] == _CLOSE:
+        builder = _BUILDER.fullmatch(text[1:-1].strip())
+        if builder is not None:
+            return _shape(builder["condition"], depth + 1)
+    if r"\ne" in text and _NOT_EQUAL.search(text):
+        return _all_but(text)
     relation = _RELATION.search(text)
     if relation is not None:
         return _inequality(text)
@@ -167,12 +193,14 @@ def _single(text: str, depth: int) -> str:
 
 def _value(text: str) -> str:
     """One number or expression; with ± the set of both."""
+    if _RANGE.fullmatch(text) or _CLOCK.fullmatch(text):
+        return text  # 5-7, 2020-05-01, 10:30
     ratio = _RATIO.fullmatch(text)
     if ratio is not None:
         first, second = int(ratio[1]), int(ratio[2])
         divisor = gcd(first, second) or 1
         return f"{first // divisor}:{second // divisor}"
-    bare = without_units(text)
+    bare = _SCALE.sub(lambda word: f"*10^{{{_POWERS[word[1]]}}}", without_units(text))
     if r"\pm" in bare:
         return _set([_value(bare.replace(r"\pm", sign).replace(r"\mp", other)) for sign, other in ("+-", "-+")])
     return poly.spell(normal_form(bare))
@@ -235,7 +263,9 @@ def _matrix(text: str, depth: int) -> str:
 def _unwrapped(side: str) -> str:
     """A side of a relation without parentheses around all of it: (x) < 5."""
     side = side.strip()
-    while side.startswith(("(", "{")) and side.endswith((")", "}")) and _encloses(side) and len(_split(side[1:-1])) == 1:
+    while (
+        side.startswith(("(", "{")) and side.endswith((")", "}")) and _encloses(side) and len(_split(side[1:-1])) == 1
+    ):
         side = side[1:-1].strip()
     return side
 
@@ -285,6 +315,18 @@ def _inequality(text: str) -> str:
     opening = "(" if operators[0] == "<" else "["
     closing = ")" if operators[1] == "<" else "]"
     return f"{opening}{_value(sides[0])},{_value(sides[2])}{closing}"
+
+
+_NOT_EQUAL = re.compile(r"\\ne(?![a-zA-Z])")
+
+
+def _all_but(text: str) -> str:
+    """`x \\ne 2`: the reals without one point."""
+    left, right = (side.strip() for side in _NOT_EQUAL.split(text, maxsplit=1))
+    if not _VARIABLE.fullmatch(left):
+        raise NotMath
+    point = _value(right)
+    return rf"(-\infty,{point})\cup({point},\infty)"
 
 
 def _half_line(left: str, operator: str, right: str) -> str:

@@ -20,7 +20,8 @@ Form = Literal["label", "sentence", "box", "json", "tag", "hash", "reverse", "re
 _MOST_PLACES = 48
 _REACH = 700
 _STEMS = (
-    "answer", "boxed", "boxe", "fbox", "####", "ans:", "ans =", "result:", "correction", "should be", "actually",
+    "answer", "boxed", "boxe", "fbox", "####", "ans:", "ans.", "ans =", "result:",
+    "correction", "should be", "actually",
     "correct option", "correct choice", "best option", "best choice", "right option", "right choice", "option is",
     "choice is", "antwort", "ergebnis", "lösung", "respuesta", "resultado", "réponse", "resposta", "risposta",
     "risultato", "antwoord", "svar", "odpowiedź", "ответ", "відповідь", "cevap", "jawaban", "đáp án", "vastaus",
@@ -61,7 +62,7 @@ _SENTENCE = re.compile(
     rf"[*_]{{0,3}}\s+(?:[a-z]+ly\s+)?{_BE}(?![\w])(?P<not>\s+(?:not|never|neither)\b|n't\b)?"
     r"(?:\s+(?:therefore|thus|hence|indeed|simply|just|then|now|also|clearly|definitely|actually|probably|likely|"
     r"most\s+likely|still|exactly|"
-    r"approximately|about|roughly|around|equal\s+to|given\s+by|as\s+follows|the\s+following|option|choice|"
+    r"approximately|about|roughly|around|equal\s+to|given\s+by|to\s+be|as\s+follows|the\s+following|option|choice|"
     r"letter)\b)*\s{0,3}(?:[:=]|->)?[*_]{0,4}",
     re.IGNORECASE,
 )
@@ -97,12 +98,12 @@ _STATED_ANYWAY = re.compile(
 # --- behind a cue of another language --------------------------------------------------------------------------
 
 _FOREIGN = re.compile(
-    r"[*_\"')\]]{0,4}\s{0,3}(?:(?:final(?:e)?|correcta?|correct|correcte|richtige|finale|finala|corretta|"
-    r"правильный|انهائي|النهائية|"
-    r"الصحيحة|الصحيح|النهائي)\s+)?"
-    r"(?:est\s+donc|es\s+por\s+tanto|lautet(?:\s+also)?|ist(?:\s+also)?|es|est|é|è|is|är|er|to|jest|adalah|là|"
-    r"είναι|на|это|-|:|=|为|為|是|应为|应该是|選項|选项|"
-    r"は|이다|은|는|है|هو|هي|ist|→)\s{0,3}[:=]?\s{0,3}[*_]{0,4}",
+    r"[*_\"')\]]{0,4}\s{0,3}(?:(?:finale?|final|correct[ao]?|correcte|richtige|finala|corretta|правильный|"
+    r"النهائية|الصحيحة|الصحيح|النهائي)\s+)?"
+    r"(?:(?:est\s+donc|es\s+por\s+tanto|lautet(?:\s+also)?|ist(?:\s+also)?|est|es|é|è|is|är|er|to|jest|adalah|là|"
+    r"είναι|на|это)(?![^\W\d_])|[-:=→]|为|為|是|应为|应该是|は|이다|은|는|है|هو|هي)"
+    r"\s{0,3}[:=]?\s{0,3}[*_]{0,4}"
+    r"(?:(?:la|el|le|die|der|das|a|o)\s+)?(?:(?:opción|opcion|option|lettre|letra|opção|alternativa|variante)\s+)?",
     re.IGNORECASE,
 )
 _TAG_END = re.compile(r"[<\[]\|?/", re.IGNORECASE)
@@ -157,7 +158,7 @@ def _statement(text: str, at: int, stem: str) -> Statement | None:
     if not stem.isascii() or stem in _LATIN_STEMS:
         match = _FOREIGN.match(text, at + len(stem))
         return _until(text, "label", at, match.end()) if match is not None else None
-    if stem in ("ans:", "ans =", "result:"):
+    if stem in ("ans:", "ans.", "ans =", "result:"):
         attached = text[at - 1 : at].isalnum()
         return None if attached else _until(text, "label", at, at + len(stem))
     return _english(text, at, at + len(stem.split(" is")[0]))
@@ -238,6 +239,7 @@ def _hash(text: str, at: int) -> Statement | None:
 
 
 _DISPLAY = (("$$", "$$"), ("\\[", "\\]"), ("```", "```"))
+_LIST_MARK = re.compile(r"\d{1,2}[.)]\s+(?=[\d$\\-])")
 _SKIPPED = " \t*_>`"
 
 
@@ -248,6 +250,8 @@ def _until(text: str, form: Form, at: int, start: int) -> Statement:
     said = first.lstrip(_SKIPPED)
     if not said:
         said = rest.lstrip(_SKIPPED + "\n\r-•")  # there a hyphen is a bullet, on the same line a minus
+        mark = _LIST_MARK.match(said)
+        said = said[mark.end() :] if mark is not None else said
     consumed = len(window) - len(said)
     for opening, closing in _DISPLAY:
         if said.startswith(opening):

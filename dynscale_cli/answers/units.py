@@ -19,6 +19,7 @@ _SYMBOLS = word_set(
 _WORD = re.compile(r"[a-z]{3,}(?:[-'][a-z]+)*")
 _SMALL_WORDS = frozenset({"per", "of", "the", "a", "an", "each", "in", "to", "more", "left", "on", "at"})
 _NOT_UNITS = word_set(
+    "hundred thousand million billion trillion "
     "and or plus minus times over sin cos tan cot sec csc log exp sqrt inf pi infinity not mod div theta alpha "
     "beta gamma "
     "delta lambda sigma omega phi psi rho"
