@@ -1,0 +1,53 @@
+"""The command as a process: what a shell would start, in a home directory of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SCRIPT = Path(sys.executable).with_name("dynscale")
+COMMAND = [str(SCRIPT)] if SCRIPT.exists() else [sys.executable, "-m", "dynscale_cli"]
+# One thread: with more, llama.cpp's threads wait for each other whenever another process takes a core.
+QUICK = ("-t", "1", "-np", "4", "--max-tokens", "16", "--budget", "300")
+MINUTES = 300  # seconds that no test needs: a hang is a failure and not a stop
+
+
+def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A plain shell's environment, and nothing of the one that runs the tests."""
+    return {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "HOME": str(home),
+        "DYNSCALE_HOME": str(home / "dynscale"),
+        "LANG": "C.UTF-8",
+        "TERM": "xterm-256color",
+        **(more or {}),
+    }
+
+
+def dynscale(
+    *arguments: str, cwd: Path, stdin: bytes | None = None, env: Mapping[str, str] | None = None, **options: Any
+) -> "subprocess.CompletedProcess[bytes]":
+    """Run `dynscale` to its end. Without `stdin`, standard input is empty; both outputs are pipes."""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": MINUTES} | options
+    if stdin is None:
+        options.setdefault("stdin", subprocess.DEVNULL)
+    else:
+        options["input"] = stdin
+    return subprocess.run([*COMMAND, *arguments], cwd=cwd, env=environment(cwd, env), check=False, **options)
+
+
+def ask(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[bytes]":
+    """`dynscale ask` with small defaults, which `arguments` may replace."""
+    return dynscale("ask", *QUICK, *arguments, **options)
+
+
+def start(*arguments: str, cwd: Path, **options: Any) -> "subprocess.Popen[bytes]":
+    """Start `dynscale` and leave it running."""
+    options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.Popen([*COMMAND, *arguments], cwd=cwd, env=environment(cwd), **options)
+
+
+def lines(output: bytes) -> list[str]:
+    return output.decode().splitlines()
