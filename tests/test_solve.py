@@ -63,7 +63,7 @@ def test_the_majority_answers():
 
     [result], _ = ask(script, policy="uniform", budget=3000)
     assert result.answer == "7"
-    assert list(result.votes)[0] == "7"
+    assert next(iter(result.votes)) == "7"
     assert sum(result.votes.values()) == result.samples
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dynscale_cli.runs.solve import Run
 
 DONE, UNANSWERED = 0, 3
+CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
 MEASURED = 8  # how many of the longest questions are laid out to size the context
 
 
@@ -150,7 +151,8 @@ def _prepare(
     longest = sorted(questions, key=lambda q: len(q.text), reverse=True)[:MEASURED]
     layouts = [settings.prompts.parallel(question, compared=True) for question in longest]
     most = min(settings.max_tokens, settings.budget)
-    context = asking.context or context_for(model, layouts, most)
+    least = 0 if settings.mode == "parallel" else min(CHAIN_CONTEXT, settings.budget)
+    context = asking.context or context_for(model, layouts, most, least)
     engine, backend = open_engine(
         model, context=context, width=asking.width, header=loading.header, notice=_notice(asking)
     )

@@ -24,15 +24,16 @@ SLACK = 96  # for asking a sample for its answer
 PREFIX_BYTES = 1 << 30  # memory for kept prefixes, where a tenth of what is free is not less
 
 
-def context_for(model: LlamaModel, longest: Sequence[Sequence[Message]], max_tokens: int) -> int:
+def context_for(model: LlamaModel, longest: Sequence[Sequence[Message]], max_tokens: int, least: int = 0) -> int:
     """Tokens a sequence needs for the longest prompts that the model can take at all, and one sample.
 
-    Chains fit in what a sample rarely uses. Never beyond the context the model was trained with.
+    Chains fit in what a sample rarely uses, given `least` tokens. Never beyond the context the model was trained with.
     """
     limit = model.n_ctx_train or 4096
     sizes = [len(model.prompt(messages)) for messages in longest]
     fitting = [size for size in sizes if size + SLACK < limit]
-    return min(limit, -(-(max(fitting, default=0) + max_tokens + SLACK) // ROUND) * ROUND)
+    needed = max(least, max(fitting, default=0) + max_tokens + SLACK)
+    return min(limit, -(-needed // ROUND) * ROUND)
 
 
 def open_engine(

@@ -45,11 +45,10 @@ def spoken(sample: Sample) -> str:
 
 def cut(text: str, limit: int, count: Callable[[str], int]) -> str:
     """The end of `text`, at most `limit` tokens: the answer stands there, and what led to it."""
-    tokens = count(text)
-    while tokens > limit and len(text) > 1:
-        keep = max(1, int(len(text) * limit / tokens * 0.95))
-        text = "… " + text[-keep:] if keep > 2 else text[-keep:]
+    tokens, body = count(text), text
+    while tokens > limit and body:
+        keep = min(len(body) - 1, int(len(body) * limit / tokens * 0.95))
+        body = body[len(body) - keep :]
+        text = f"… {body}" if body else ""
         tokens = count(text)
-        if keep <= 2:
-            break
     return text

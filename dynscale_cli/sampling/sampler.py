@@ -42,6 +42,7 @@ class Asked:
     compared: bool
     prompt: Prompt
     core: int  # tokens of the prompt that its chains begin with, too
+    frame: int  # tokens of a chain's prompt without its attempts
 
 
 class Sampler:
@@ -69,11 +70,12 @@ class Sampler:
     def ask(self, question: Question, *, compared: bool) -> Asked:
         """Lay a question out. `compared`: its answer will be read off and compared."""
         prompt = self.engine.prompt(self.prompts.parallel(question, compared=compared))
-        core = 0
+        core = frame = 0
         if self.mode != "parallel":
-            chain = self.prompts.chain(question, ["1"], self.layout, compared=compared)
-            core = min(shared_prefix(prompt, self.engine.prompt(chain)), len(prompt))
-        return Asked(question, compared, prompt, core)
+            attempts = ["1"] * chains.ATTEMPTS
+            chain = self.engine.prompt(self.prompts.chain(question, attempts, self.layout, compared=compared))
+            core, frame = shared_prefix(prompt, chain), len(chain)
+        return Asked(question, compared, prompt, core, frame)
 
     def fits(self, asked: Asked) -> bool:
         """Whether the question leaves room for at least a short answer."""
@@ -97,7 +99,7 @@ class Sampler:
         """A chain over `picked`, or None where there is nothing to compare or no room for it."""
         if len(picked) < 2:
             return None
-        room = self.engine.info.context // 2 - len(asked.prompt) - 64 * len(picked)
+        room = self.engine.info.context // 2 - asked.frame
         if room < 16 * len(picked):
             return None
         texts = chains.attempts(picked, room, self.engine.count)

@@ -1,0 +1,83 @@
+"""Chains: which attempts are quoted, in which order, and how they are cut."""
+
+import random
+
+from dynscale_cli.engine.protocol import Tokens
+from dynscale_cli.runs.events import Sample
+from dynscale_cli.sampling.chains import attempts, cut, pick
+from dynscale_cli.sampling.share import ChainShare
+
+
+def sample(number, key, kind="parallel", text=None, seen=()):
+    said = f"reason {number}\nAnswer: {key}" if text is None else text
+    return Sample(number, kind, said, key, key, Tokens(0, 50), "stop", seen=seen)
+
+
+def count(text):
+    return len(text.split())
+
+
+def test_every_answer_is_shown_before_any_twice_then_by_votes():
+    samples = [sample(n, key) for n, key in enumerate("AAABAC")]
+    picked = pick(samples, ["A", "B", "C"], random.Random(0))
+    assert sorted(s.key for s in picked) == ["A", "B", "C"]
+    picked = pick(samples[:5], ["A", "B"], random.Random(0))
+    assert sorted(s.key for s in picked) == ["A", "A", "B"]
+
+
+def test_samples_without_an_answer_are_not_quoted():
+    samples = [sample(0, None), sample(1, "A"), sample(2, None)]
+    assert [s.number for s in pick(samples, ["A"], random.Random(0))] == [1]
+
+
+def test_the_order_is_drawn_and_carries_no_vote():
+    samples = [sample(n, key) for n, key in enumerate("AAB")]
+    orders = {tuple(s.number for s in pick(samples, ["A", "B"], random.Random(seed))) for seed in range(50)}
+    assert len(orders) == 6
+    again = [tuple(s.number for s in pick(samples, ["A", "B"], random.Random(3))) for _ in range(2)]
+    assert again[0] == again[1]
+
+
+def test_thoughts_are_not_quoted():
+    samples = [sample(0, "4", text="<think>secret</think>So it is.\nAnswer: 4"), sample(1, "5", text="<think>only")]
+    quoted = attempts(samples, 100, count)
+    assert quoted == ["So it is.\nAnswer: 4", "Answer: 5"]
+
+
+def test_attempts_share_the_room_and_keep_their_ends():
+    long = sample(0, "9", text="word " * 300 + "Answer: 9")
+    quoted = attempts([long, sample(1, "8")], 60, count)
+    assert all(count(text) <= 30 for text in quoted)
+    assert quoted[0].endswith("Answer: 9")
+
+
+def test_cutting_ends_for_any_text():
+    for text in ["", "x", "word " * 1000, "\u4e2d" * 1000, " " * 500]:
+        assert len(cut(text, 5, lambda t: len(t.encode()))) <= max(8, len(text))
+
+
+def test_held_out_agreement_counts_only_samples_the_chain_has_not_read():
+    share = ChainShare()
+    parallel = [sample(0, "A"), sample(1, "A"), sample(2, "B"), sample(3, "A")]
+    share.observe(0, [*parallel, sample(4, "A", "chain", seen=(0, 1, 2))])
+    assert share.agreement["chain"].value == 1.0
+    share.observe(0, [*parallel, sample(4, "A", "chain", seen=(0, 1, 2)), sample(5, "B")])
+    assert share.agreement["chain"].value == 0.5
+    assert share.agreement["chain"].count == 1
+
+
+def test_the_share_starts_at_one_half_and_a_chain_costs_what_it_reads():
+    share = ChainShare()
+    assert share.share == 0.5
+    assert share.repeat_weight == 0.5
+    assert share.price == 4
+    for _ in range(100):
+        share.paid("parallel", 100)
+        share.paid("chain", 150)
+    assert 1.5 < share.price < 1.6
+    rng = random.Random(0)
+    tokens = {True: 0.0, False: 0.0}
+    for _ in range(4000):
+        chain = share.choose(rng)
+        tokens[chain] += share.price if chain else 1.0
+    assert 0.45 < tokens[True] / sum(tokens.values()) < 0.55
