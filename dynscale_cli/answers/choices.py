@@ -20,10 +20,11 @@ _UNKNOWN = 8  # letters to expect where the choices are not known: A to H
 _NAMED = re.compile(
     r"[\s*_`'\"]*(?:(?:the|my)\s+)?(?:(?:(?:correct|right|best)\s+)?(?:option|choice|answer|letter|alternative|"
     r"statement)s?"
-    r"\s{0,3}(?:is|:)?)?[\s*_`'\"]{0,6}(?P<open>[(\[{<]?)\s{0,2}[*_`'\"]{0,3}(?P<letter>[A-Za-z])(?![\w'’%$=+^])"
+    r"\s{0,3}(?:is|:)?)?[\s*_`'\"]{0,6}(?P<open>[(\[{<]?)\s{0,2}[*_`'\"]{0,3}(?P<letter>[A-Za-z])(?![a-zA-Z0-9_\u00c0-\u024f%$=+^]|['’]\w)"
     r"[*_`'\"]{0,3}\s?(?P<close>[)\]}>.:,;/-]?)",
     re.IGNORECASE,
 )
+_BETWEEN_DOLLARS = re.compile(r"\$\s?\(?([A-Za-z])\)?\s?\$")
 _ANOTHER = re.compile(
     r"[\s*_`'\")\].]{0,6}(?:,|/|&|\bor\b|\band\b)\s{0,3}(?:or\s+|and\s+)?(?:option\s+|choice\s+)?"
     r"[(\[*_]{0,4}(?P<letter>[A-Z])(?![\w'])(?!\s+(?:is|are|was|does|cannot|can't)\b)"
@@ -31,6 +32,10 @@ _ANOTHER = re.compile(
 _REASON = re.compile(r"\s*(?:is|because|since|as|for|due|with|which|that|-|the)\b", re.IGNORECASE)
 _ORDINAL = re.compile(
     r"[\s*_`'\"]*(?:(?:option|choice|answer|number)\s{0,3})?[(#]?(\d)[).]?[\s*_`'\".]*", re.IGNORECASE
+)
+_PLACES = ("first", "second", "third", "fourth", "fifth")
+_PLACE = re.compile(
+    rf"[\s*_`'\"]*(?:the\s+)?({'|'.join(_PLACES)})(?:\s+(?:option|choice|one|answer))?[\s*_`'\".]*", re.IGNORECASE
 )
 _LABEL = re.compile(r"\s*[(\[]?([A-Za-z])[)\].:]\s+")
 
@@ -52,7 +57,7 @@ def _spelt(choices: tuple[str, ...]) -> tuple[tuple[tuple[str, ...], str | None]
 
 def read_choice(content: str, choices: Sequence[str] = ()) -> str | None:
     """The one letter that a committed answer names, by letter or by text; None for several or none."""
-    content = prose(content[:600])
+    content = _BETWEEN_DOLLARS.sub(r"\1", prose(content[:600]))
     letter, several = _letter(content, choices)
     if several:
         return None
@@ -61,6 +66,9 @@ def read_choice(content: str, choices: Sequence[str] = ()) -> str | None:
     by_text = match_text(content, choices)
     if by_text is not None or not choices:
         return by_text
+    place = _PLACE.fullmatch(content)
+    if place is not None and _PLACES.index(place[1].lower()) < len(choices):
+        return LETTERS[_PLACES.index(place[1].lower())]
     ordinal = _ORDINAL.fullmatch(content)
     if ordinal is not None and 1 <= int(ordinal[1]) <= len(choices):
         explicit = content.strip("*_`'\" ")[:1].isalpha()
@@ -138,7 +146,8 @@ def _mentioned(said: list[str], texts: list[tuple[str, ...]]) -> str | None:
 
 
 _ASSERTED = re.compile(
-    r"(?:(?:\b(?i:choose|select|pick|go with|going with|option|choice|answer|it's|it is|therefore|thus|so|hence|"
+    r"(?:(?:\b(?i:leaves|leaving|choose|select|pick|go with|going with|option|choice|answer|it's|it is|"
+    r"therefore|thus|so|hence|"
     r"must be|would be|is)[,:]?\s+|(?:应选|故选|选择|选|選擇|選)\s*)"
     r"(?:option\s+|choice\s+|answer\s+)?[*_]*[(\[]?(?P<before>[A-Z])[)\]]?[*_]*(?=[.,;:!)*_\]\n]|\s*$|"
     r"\s+(?:because|since|as)\b)"
@@ -154,6 +163,8 @@ _NOT = re.compile(r"\b(?:not|isn't|neither|nor|never|eliminate|exclude|rule out|
 def find_choice(text: str, choices: Sequence[str] = ()) -> str | None:
     """The choice of a completion without a committed answer: asserted, on a line, or alone in the last sentence."""
     allowed = LETTERS[: letter_count(choices)]
+    if len(text) <= 80 and len(set(_MARKED.findall(text))) > 2 and "\n" not in text.strip():
+        return None  # "A. B. C. D."
     if len(text) <= 80 and "\n" not in text.strip():
         whole = read_choice(text, choices)
         if whole is not None and not _NOT.search(text):
@@ -168,6 +179,9 @@ def find_choice(text: str, choices: Sequence[str] = ()) -> str | None:
     closing = last_sentence(tail)
     if len(lines) > 1 and _LINE.match(closing):
         return None  # the choices repeated, or weighed one by one
+    pointed = _POINTED.search(closing)
+    if pointed is not None and pointed[1] in allowed:
+        return pointed[1]
     if not _NOT.search(closing):
         letters = set(_PARENTHESISED.findall(closing)) & set(allowed)
         if len(letters) == 1:
@@ -178,6 +192,8 @@ def find_choice(text: str, choices: Sequence[str] = ()) -> str | None:
     return match_text(tail, choices) if len(tail) < 400 and not _NOT.search(tail) else None
 
 
+_POINTED = re.compile(r"[:>→∴]\s{0,3}[*_(\[]{0,3}([A-Z])[)\]*_.]{0,3}\s*$")
+_MARKED = re.compile(r"\b([A-J])[).:](?=\s|$)")
 _CLAUSE_END = re.compile(r"[.,;:!?\n]")
 
 

@@ -73,7 +73,7 @@ def ascii_math(text: str) -> str:
         return text
     text = _RAISED.sub(lambda run: "^{" + "".join(_SUPERSCRIPTS[char] for char in run.group()) + "}", text)
     text = _LOWERED.sub(lambda run: "_{" + "".join(_SUBSCRIPTS[char] for char in run.group()) + "}", text)
-    return text.translate(_SIGNS)
+    return _DEGREE_SIGN.sub("", text).translate(_SIGNS)
 
 
 _COMMAND = re.compile(r"\\(?:operatorname\*|[a-zA-Z]+|.)", re.DOTALL)
@@ -90,14 +90,15 @@ _RENAMED = {
 _DROPPED = word_set(
     r"\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \displaystyle \textstyle \limits "
     r"\mathstrut \hline \, \; \: \! \quad \qquad \( \) \[ \] \$ \circ \degree \boldsymbol \bm \hfill \nobreak "
-    r"\rm \bf \it \tt \thinspace \enspace \phantom"
+    r"\rm \bf \it \tt \thinspace \enspace \phantom \vec \hat"
 )
 _SPACE = frozenset({r"\ ", "\\\n", r"\,", r"\;", r"\:", r"\quad", r"\qquad", r"\enspace", r"\thinspace"})
 # Their braces hold words; the others' hold mathematics.
 _TEXTUAL = (r"\text", r"\textbf", r"\textit", r"\textrm", r"\texttt", r"\textsf", r"\mbox", r"\hbox", r"\emph")
 _STYLED = (r"\mathrm", r"\mathbf", r"\mathit", r"\mathsf", r"\mathcal", r"\operatorname", r"\boldsymbol", r"\bm")
-_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|\\,|\\!|\\ |~)(?=\d{3}(?!\d))|(?<=\d),\\!(?=\d{3}(?!\d))")
-_DEGREES = re.compile(r"\^\s?\{?\s?(?:\\circ|\\degree)\s?\}?")
+_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|\\,|\\!|\\;|\\ |~)(?=\d{3}(?!\d))|(?<=\d),\\!(?=\d{3}(?!\d))")
+_DEGREES = re.compile(r"\^\s?\{?\s?(?:\\circ|\\degree)\s?\}?(?:\s*[CFK](?![a-zA-Z]))?")
+_DEGREE_SIGN = re.compile(r"°\s?[CFK]?(?![a-zA-Z])")
 
 
 def tidy(text: str) -> str:

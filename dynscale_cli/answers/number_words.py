@@ -1,4 +1,4 @@
-"""English number words at the start of an answer: "twenty-five", "minus two and a half", "three quarters".
+"""Number words, English and Chinese, that an answer begins with: "twenty-five", "two and a half", "一百二十".
 
 Owns that small grammar. Must not know of digits or of the text around an answer.
 """
@@ -57,6 +57,8 @@ _MOST_WORDS = 24
 def read_words(text: str) -> Fraction | None:
     """The number that `text` begins with in English words; None if it begins otherwise."""
     lowered = text[:400].lower().strip()
+    if lowered[:1] in _HAN:
+        return _han(lowered)
     leading = _LEADING.match(lowered)
     words = _WORD.findall(lowered[leading.end() if leading else 0 :])[:_MOST_WORDS]
     negative = bool(words) and words[0] in ("minus", "negative")
@@ -107,3 +109,29 @@ def _whole(words: list[str]) -> tuple[int | None, int]:
             break
         seen, used = True, index + 1
     return (total + group, used) if seen and words[:used] != ["a"] else (None, 0)
+
+
+_HAN = {char: value for value, char in enumerate("零一二三四五六七八九")} | {
+    "〇": 0,
+    "两": 2,
+    "十": 10,
+    "百": 100,
+    "千": 1000,
+}
+_HAN_LARGE = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
+
+
+def _han(text: str) -> Fraction | None:
+    """一百二十 and its like; None where the numeral is followed by more than a counter."""
+    total = section = digit = used = 0
+    for char in text:
+        if char in _HAN_LARGE:
+            total, section, digit = total + (section + digit) * _HAN_LARGE[char], 0, 0
+        elif _HAN.get(char, 0) >= 10:
+            section, digit = section + (digit or 1) * _HAN[char], 0
+        elif char in _HAN:
+            digit = _HAN[char]
+        else:
+            break
+        used += 1
+    return Fraction(total + section + digit) if len(text) - used <= 4 else None

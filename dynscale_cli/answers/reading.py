@@ -74,6 +74,7 @@ _SENTENCE_END = re.compile(
     r"(?<!\b[A-Z])(?<!\bMr)(?<!\bDr)(?<!\bMs)(?<!\bSt)(?<!\bMt)(?<!\bNo)(?<!\bvs)(?<!\bMrs)(?<!\bRev)(?<!\bi\.e)(?<!\be\.g)[.!?。](?=\s+[A-Z\u0400-\u04ff]|\s*$|。)|。"
 )
 # "The answer is correct because 42/7 = 6": said of an answer, not the answer.
+_OF_PARTS = re.compile(r"(\d{1,9})\s?分[の之]\s?(\d{1,9})")  # Japanese and Chinese say "of two parts, one"
 _VERDICT = re.compile(
     r"[\s*_]*(?:correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|not\s+(?:known|given|unique|"
     r"clear|correct))\b",
@@ -101,7 +102,7 @@ def read_number(content: str) -> Reading | None:
     """The number stated: what the content begins with or computes, in bold, behind a verb, else the last one."""
     if _VERDICT.match(content):
         return None
-    spelt = prose(content)
+    spelt = _OF_PARTS.sub(r"\2/\1", prose(content))
     if _IRRATIONAL.search(content):
         constant = _computed(first_sentence(content), _CONSTANT)
         if constant is not None:
@@ -112,7 +113,7 @@ def read_number(content: str) -> Reading | None:
     if not found:
         return _computed(content) or _in_words(spelt)
     first = found[0]
-    if first.start <= lead and _ALTERNATIVE.match(spelt, first.end):
+    if (first.start <= lead and _ALTERNATIVE.match(spelt, first.end)) or "\\pm" in spelt or "{" in spelt[:3]:
         several = exact_math_key(strip_markup(first_sentence(content)))
         if several is not None and _SEVERAL.fullmatch(several):
             return several, strip_markup(first_sentence(content))  # "5 or 6" is not 5

@@ -30,12 +30,15 @@ _MATRIX = re.compile(r"\\begin\{(?P<env>[pbB]?matrix|array)\}(?:\{[lcr|]*\})?(?P
 _VARIABLE = re.compile(r"(?:[A-Za-z]|\\[a-z]+)(?:_\{?\w+\}?)?")
 _LEFT_SIDE = re.compile(
     r"(?:[A-Za-z]|\\[a-zA-Z]+)(?:_\{?\w+\}?)?'{0,2}(?:\^\{-1\})?(?:\s?\([^()=]{0,30}\))?"  # x, x_1, f'(x), f^{-1}(x)
-    r"|\\frac\{d\w*\}\{d\w\}|d\w/d\w"
+    r"|\\frac\s?\{d\w*\}\{d\w\}[^=]*|d\w/d\w|\\int[^=]*"
     r"|(?:\\text\s?\{[^{}]*\}\s*)+(?:_\{?\w+\}?|\([^()=]{0,30}\))?|[A-Za-z][A-Za-z' ]{2,60}"  # words
     r"|\([a-z](?:,\s?[a-z]){1,5}\)"  # (x, y)
 )
 _TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
-_POINT = re.compile(r"[A-Z](?:_\{?\d\}?)?'?\s?(?=\()")
+_POINT = re.compile(r"[A-Z](?:_\{?\d\}?)?'?\s?(?=\([^()]*\d)")
+_OPTION = re.compile(r"\\text\s?\{\s?\([A-Z]\)\s?\}\s*(?=\S)")  # \text{(A)} 5
+_IMPLIES = re.compile(r"\\implies(?![a-zA-Z])|\\Rightarrow(?![a-zA-Z])|⇒|=>")
+_PLUS_MINUS = re.compile(r"\\pm(?![a-zA-Z])")
 _COMMAND_END = re.compile(r"(\\[a-zA-Z]+)\s+(?=[a-zA-Z])")  # the space that keeps \mu a from being \mua
 _EMPTY = frozenset({r"\emptyset", _OPEN + _CLOSE, "{}"})
 _RATIO = re.compile(r"(\d{1,12})\s?:\s?(\d{1,12})")
@@ -141,6 +144,9 @@ def _shape(text: str, depth: int) -> str:
     text = _outer(text)
     if depth > _DEEPEST or not text or _ELLIPSIS in text:
         raise NotMath
+    text = _OPTION.sub("", _IMPLIES.split(text)[-1]).strip()
+    if not text:
+        raise NotMath
     if text in _EMPTY:
         return r"\emptyset"
     if r"\begin" in text:
@@ -201,8 +207,8 @@ def _value(text: str) -> str:
         divisor = gcd(first, second) or 1
         return f"{first // divisor}:{second // divisor}"
     bare = _SCALE.sub(lambda word: f"*10^{{{_POWERS[word[1]]}}}", without_units(text))
-    if r"\pm" in bare:
-        return _set([_value(bare.replace(r"\pm", sign).replace(r"\mp", other)) for sign, other in ("+-", "-+")])
+    if _PLUS_MINUS.search(bare):
+        return _set([_value(_PLUS_MINUS.sub(sign, bare).replace(r"\mp", other)) for sign, other in ("+-", "-+")])
     return poly.spell(normal_form(bare))
 
 

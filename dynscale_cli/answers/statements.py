@@ -20,16 +20,15 @@ Form = Literal["label", "sentence", "box", "json", "tag", "hash", "reverse", "re
 _MOST_PLACES = 48
 _REACH = 700
 _STEMS = (
-    "answer", "boxed", "boxe", "fbox", "####", "ans:", "ans.", "ans =", "result:",
-    "correction", "should be", "actually",
-    "correct option", "correct choice", "best option", "best choice", "right option", "right choice", "option is",
-    "choice is", "antwort", "ergebnis", "lösung", "respuesta", "resultado", "réponse", "resposta", "risposta",
-    "risultato", "antwoord", "svar", "odpowiedź", "ответ", "відповідь", "cevap", "jawaban", "đáp án", "vastaus",
-    "válasz", "απάντηση", "תשובה", "الجواب", "الإجابة", "جواب", "پاسخ", "उत्तर", "जवाब", "答案", "答え", "回答", "답",
-    "คำตอบ",
+    "answer", "boxed", "boxe", "fbox", "####", "ans:", "ans.", "ans =", "result:", "correction", "should be",
+    "actually", "correct option", "correct choice", "best option", "best choice", "right option", "right choice",
+    "option is", "choice is", '"choice"', '"option"', '"result"', "antwort", "ergebnis", "lösung", "respuesta",
+    "resultado", "réponse", "resposta", "risposta", "risultato", "antwoord", "svar", "odpowiedź", "ответ",
+    "відповідь", "cevap", "jawaban", "đáp án", "vastaus", "válasz", "απάντηση", "תשובה", "الجواب", "الإجابة",
+    "جواب", "پاسخ", "उत्तर", "जवाब", "答案", "答え", "正解", "回答", "답", "คำตอบ",
 )  # fmt: skip
 _ASCII_STEMS = tuple(stem for stem in _STEMS if stem.isascii())
-_FOREIGN_STEMS = tuple(stem for stem in _STEMS if not stem.isascii())
+_KEYS = frozenset({'"choice"', '"option"', '"result"'})
 _REVISIONS = frozenset({"correction", "should be", "actually"})
 _BOXES = frozenset({"boxed", "boxe", "fbox"})
 
@@ -106,6 +105,10 @@ _FOREIGN = re.compile(
     r"(?:(?:la|el|le|die|der|das|a|o)\s+)?(?:(?:opción|opcion|option|lettre|letra|opção|alternativa|variante)\s+)?",
     re.IGNORECASE,
 )
+_GROUPED_ON = re.compile(r",\d{3}(?!\d)")  # 1,234 is no JSON, but it is a number
+_LATEX_IN_JSON = re.compile(
+    r"\\(?:frac|boxed|text|times|tan|theta|right|rangle|neq|nu\b|beta|begin|bar|binom|rho|ne\b|to\b)"
+)
 _TAG_END = re.compile(r"[<\[]\|?/", re.IGNORECASE)
 _HASH_VALUE = re.compile(r"[ \t]*(?:[-+$(]?\s?\d|[A-J]\b|\\|[^\W\d_]{1,20}\s*$)", re.MULTILINE)
 _HASH_LIST = re.compile(r"[ \t]*\d+[.)]\s")
@@ -150,6 +153,9 @@ def _statement(text: str, at: int, stem: str) -> Statement | None:
             return Statement("box", box[0], start, box[1])
         unfinished = start >= 0 and "{" in text[at : at + 8] and len(text) - at < _REACH
         return Statement("box", "", start, len(text)) if unfinished else None
+    if stem in _KEYS:
+        value = _KEYED.match(text, at + len(stem) - 1)
+        return _json(text, at, value.end()) if value is not None else None
     if stem == "####":
         return _hash(text, at)
     if stem in _REVISIONS:
@@ -214,9 +220,16 @@ def _json(text: str, at: int, value: int) -> Statement:
     try:
         parsed, length = json.JSONDecoder().raw_decode(window)
     except (ValueError, RecursionError):
+        length = 0
+        parsed = None
+    if not length or _GROUPED_ON.match(window, length):
         line = window.partition("\n")[0].rstrip(" ,}")
         return Statement("json", line, at, value + len(line))
-    spelt = parsed if isinstance(parsed, str) else window[:length]
+    spelt = window[:length]
+    if isinstance(parsed, str):
+        # Models write LaTeX into JSON without escaping it: "\\frac" would become a form feed.
+        unescaped = _LATEX_IN_JSON.search(spelt) is not None
+        spelt = spelt[1:-1].replace("\\\\", "\\").replace('\\"', '"') if unescaped else parsed
     return Statement("json", spelt, at, value + length)
 
 
