@@ -50,7 +50,7 @@ def test_width_halves_until_a_context_can_be_made_and_the_user_is_told(tiny, mon
 def test_no_memory_for_a_single_sample_is_an_error_that_names_the_way_out(tiny, monkeypatch):
     model, header = tiny()
     monkeypatch.setattr(model.lib, "llama_init_from_model", lambda handle, params: None)
-    with pytest.raises(EngineError, match="no memory for a context of 256 tokens") as caught:
+    with pytest.raises(EngineError, match="a context of 256 tokens cannot be had") as caught:
         open_engine(model, context=256, width=4, header=header)
     assert "--ctx-size" in caught.value.hint
 
@@ -69,7 +69,7 @@ def test_a_cache_beyond_the_free_memory_is_not_even_tried(tiny, monkeypatch):
 
 def test_a_really_huge_context_is_refused_at_once(tiny):
     model, header = tiny(context_length=1 << 30)
-    with pytest.raises(EngineError, match="no memory for a context of"):
+    with pytest.raises(EngineError, match="a context of .* cannot be had: it takes"):
         open_engine(model, context=1 << 30, width=16, header=header)
 
 
@@ -89,6 +89,14 @@ def test_the_context_follows_the_longest_question_but_never_the_training_limit(t
     assert context_for(model, [short], 100) == 256
     assert context_for(model, [short, long], 100) == 1000
     assert context_for(model, [short, [Message("user", "x" * 2000)]], 100) == 256  # it fits in nothing: its own error
+
+
+def test_the_engine_is_no_wider_than_the_samples_that_a_run_is_expected_to_draw(tiny):
+    model, _ = tiny()
+    for samples, width in [(0, 1), (3, 3), (500, 16), (None, 16)]:
+        engine, _ = open_engine(model, context=256, samples=samples)
+        assert engine.info.width == width
+        engine.close()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ standard output.
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -49,6 +48,8 @@ def bench(
 
 
 def _speed(header: GGUFHeader, options: LoadOptions, width: int | None, tokens: int, rounds: int) -> dict[str, Any]:
+    import statistics
+
     from dynscale_cli.engine.loading import context_for, load_model, open_engine
     from dynscale_cli.engine.protocol import Message
     from dynscale_cli.evaluation.speed import QUESTION, measure

@@ -154,10 +154,23 @@ def _prepare(
     least = 0 if settings.mode == "parallel" else min(CHAIN_CONTEXT, settings.budget)
     context = asking.context or context_for(model, layouts, most, least)
     engine, backend = open_engine(
-        model, context=context, width=asking.width, header=loading.header, notice=_notice(asking)
+        model,
+        context=context,
+        width=asking.width,
+        samples=_expected_samples(settings, len(questions)),
+        header=loading.header,
+        notice=_notice(asking),
     )
     interrupts.on_first = backend.abort
     return Run(questions, engine, settings, interrupted=lambda: bool(interrupts)), engine
+
+
+def _expected_samples(settings: Settings, questions: int) -> int:
+    """How many samples the budget is expected to buy, as far as is known before the first one."""
+    from dynscale_cli.runs.solve import FIRST_GUESS
+
+    bought = settings.budget // min(FIRST_GUESS, settings.max_tokens)
+    return bought if settings.max_samples is None else min(bought, settings.max_samples * questions)
 
 
 def _notice(asking: Asking) -> Callable[[str], None]:

@@ -68,7 +68,7 @@ def _callback(module: Any) -> Any:
 
 def log_tail(lines: int = 3) -> str:
     """The last things llama.cpp said, in one line; prefers its errors."""
-    text = [line.strip() for line in "".join(_log).splitlines() if line.strip(" .\n")]
+    text = list(dict.fromkeys(line.strip() for line in "".join(_log).splitlines() if line.strip(" .\n")))
     told = [line for line in text if "error" in line.lower() or "failed" in line.lower()]
     return "; ".join((told or text)[-lines:])
 

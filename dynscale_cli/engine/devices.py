@@ -90,13 +90,13 @@ def _function(name: str, result: Any, *arguments: Any) -> Any:
 
 @cache
 def _library(name: str) -> Any:
-    """The part of ggml that has the function; all parts are loaded with llama.cpp."""
-    binding()
-    library = sys.modules["llama_cpp._ggml"].libggml
-    if hasattr(library, name):
-        return library
-    folder = sys.modules["llama_cpp._ggml"].libggml_base_path
-    return sys.modules["llama_cpp._ctypes_extensions"].load_shared_library("ggml-base", folder)
+    """The library that has the function: found through llama.cpp's own handle, or else opened by its name."""
+    module = binding()
+    if hasattr(module._lib, name):  # where symbols of dependencies are found, too: not on Windows
+        return module._lib
+    load = sys.modules["llama_cpp._ctypes_extensions"].load_shared_library
+    parts = [load(part, module._base_path) for part in ("ggml", "ggml-base")]
+    return next(part for part in parts if hasattr(part, name))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from .scheduler import Share
 from .template import BASE_STOP, ChatTemplate, render_plain
 
 MEMORY_SHARE = 0.9  # of what is free: llama.cpp's buffers and kept prefixes need some, too
-CPU_CHUNK, GPU_CHUNK = 128, 512  # prompt tokens a step: what decodes in about the time of a few steps
+# Prompt tokens a step: what takes the time of a few decode steps. On a CPU chunks of 32 to 512 prefill at one rate.
+CPU_CHUNK, GPU_CHUNK = 64, 512
 
 
 class LlamaModel:
@@ -277,12 +278,14 @@ class LlamaBackend:
         while True:
             problem = self._too_large(width, context)
             if not problem:
+                log_clear()
                 handle = self.lib.llama_init_from_model(self.model.handle, self._params(width, context))
                 if handle:
                     return handle, width
                 problem = log_tail()
             if width == 1:
-                raise EngineError(f"no memory for a context of {context} tokens: {problem}", "try a smaller --ctx-size")
+                hint = "try a smaller --ctx-size, or other types with --cache-type-k and -v"
+                raise EngineError(f"a context of {context} tokens cannot be had: {problem}", hint)
             width //= 2
 
     def _too_large(self, width: int, context: int) -> str:

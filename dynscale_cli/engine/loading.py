@@ -41,21 +41,30 @@ def open_engine(
     *,
     context: int,
     width: int | None = None,
+    samples: int | None = None,
     header: GGUFHeader | None = None,
     notice: Callable[[str], None] = lambda text: None,
 ) -> tuple[BatchedEngine, LlamaBackend]:
     """An engine over a loaded model; with its `header`, a KV cache that memory cannot hold is not even tried.
 
-    `notice` is told where the engine is smaller than asked for. Raises EngineError when none can be had.
+    Without a `width`, as wide as the device decodes well, but no wider than the `samples` that the run is expected to
+    draw: clearing an idle slot's share of the cache takes time. `notice` is told where the engine is smaller than asked
+    for. Raises EngineError when none can be had.
     """
     if 0 < model.n_ctx_train < context:
         notice(f"{model.name} was trained with {model.n_ctx_train} tokens of context: using these, not {context}")
         context = model.n_ctx_train
-    wanted = width or (GPU_WIDTH if model.offloads else CPU_WIDTH)
+    wanted = width or default_width(model, samples)
     backend = LlamaBackend(model, width=wanted, context=context, token_bytes=token_bytes(header, model.options))
     if backend.info.width < wanted:
         notice(f"not enough memory for {wanted} samples side by side: running {backend.info.width}")
     return BatchedEngine(backend, chunk=backend.chunk, cache_bytes=prefix_bytes(available())), backend
+
+
+def default_width(model: LlamaModel, samples: int | None) -> int:
+    """How many samples to decode side by side where the user does not say."""
+    widest = GPU_WIDTH if model.offloads else CPU_WIDTH
+    return widest if samples is None else max(1, min(widest, samples))
 
 
 def token_bytes(header: GGUFHeader | None, options: LoadOptions) -> int:
