@@ -69,7 +69,7 @@ def test_a_cache_beyond_the_free_memory_is_not_even_tried(tiny, monkeypatch):
 
 def test_a_really_huge_context_is_refused_at_once(tiny):
     model, header = tiny(context_length=1 << 30)
-    with pytest.raises(EngineError, match="a context of .* cannot be had: it takes"):
+    with pytest.raises(EngineError, match=r"a context of .* cannot be had: it takes"):
         open_engine(model, context=1 << 30, width=16, header=header)
 
 

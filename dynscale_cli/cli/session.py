@@ -167,7 +167,7 @@ def _prepare(
 
 def _expected_samples(settings: Settings, questions: int) -> int:
     """How many samples the budget is expected to buy, as far as is known before the first one."""
-    from dynscale_cli.runs.solve import FIRST_GUESS
+    from dynscale_cli.runs.pulls import FIRST_GUESS
 
     bought = settings.budget // min(FIRST_GUESS, settings.max_tokens)
     return bought if settings.max_samples is None else min(bought, settings.max_samples * questions)
