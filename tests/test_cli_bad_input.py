@@ -28,7 +28,7 @@ def assert_refused(done, code: int, *said: str) -> None:
         (b"\n \n\n", "blank.txt", "blank.txt: no question in it"),
         (b"\x7fELF\0\0\0", "program", "NUL"),
         (b"What is 1+1?\nHow hot is a caf\xe9?\n", "latin1.txt", "line 2"),
-        ('{"question": "a"}\n{"question": \n'.encode(), "cut.jsonl", "cut.jsonl, line 2: not JSON"),
+        (b'{"question": "a"}\n{"question": \n', "cut.jsonl", "cut.jsonl, line 2: not JSON"),
         ("What?\n[1]\n".encode("utf-16"), "wide.txt", "UTF-16"),
         (b'{"question": "a"}\n[1, 2]\n', "list.jsonl", "line 2"),
         (b'{"question": "a"}\n{"id": "x", "text": "b"}\n', "other.jsonl", "line 2: no question"),

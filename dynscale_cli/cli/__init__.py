@@ -12,7 +12,7 @@ import sys
 
 def main() -> None:
     """Run the command line and exit."""
-    _open_standard_descriptors()
+    _open_standard_streams()
     code = _flush(_run())
     # llama.cpp's threads and a thread that waits on a pipe must not hold the exit up.
     os._exit(code)
@@ -38,21 +38,26 @@ def _run() -> int:
         return 1
 
 
-def _open_standard_descriptors() -> None:
-    """Where the caller closed descriptor 0, 1 or 2, put the null device: or the next file opened would be taken for it,
-    and what the C library writes to standard error would end up in the model or in an exported pool."""
+def _open_standard_streams() -> None:
+    """Put the null device where the caller closed descriptor 0, 1 or 2.
+
+    Or else the next file opened takes the number: what the C library writes to standard error ends up in an exported
+    pool. And `print` to a stream that is None writes to standard output instead.
+    """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
 def _flush(code: int) -> int:
     """Write out what is still buffered; the exit code, which tells when that failed. A closed stream is no failure."""
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream is not None and not stream.closed:
+            if not stream.closed:
                 stream.flush()
         except BrokenPipeError:
             code = 141

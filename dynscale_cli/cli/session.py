@@ -7,13 +7,12 @@ it is shown is decided elsewhere.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.errors import DynscaleError
@@ -189,7 +188,7 @@ def _show(asking: Asking, questions: Sequence[Question], run: Run, interrupts: I
     from dynscale_cli.runs.events import RunFinished
 
     display = choose_display(sys.stderr, quiet=asking.quiet, color=asking.color, show=asking.show)
-    answers = Answers(_stdout(), len(questions), as_json=asking.json, unordered=asking.unordered, aside=display.aside)
+    answers = Answers(sys.stdout, len(questions), as_json=asking.json, unordered=asking.unordered, aside=display.aside)
     explain = Explain()
     finished, failure = None, None
     with _export(asking, questions, run) as pool, display:
@@ -237,13 +236,6 @@ def _writing() -> Iterator[None]:
     except OSError as error:
         message = f"cannot write the answers to standard output: {error.strerror or error}"
         raise DynscaleError(message, "make room, or write them elsewhere") from error
-
-
-def _stdout() -> TextIO:
-    """Standard output. Where the caller closed it, answers go nowhere, quietly."""
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  it lives as long as the process
-    return sys.stdout
 
 
 @contextlib.contextmanager

@@ -1,0 +1,50 @@
+"""Signals: the first ends the run with what there is, the second at once."""
+
+import json
+import signal
+import subprocess
+
+import pytest
+
+from tests.cli_process import MINUTES, QUICK, start
+
+SLOW = ("--max-samples", "1", "--max-tokens", "400", "--budget", "400k", "-np", "1")
+
+
+@pytest.fixture
+def running(tmp_path):
+    """A run that has answered its first question and has many to go."""
+    (tmp_path / "q.txt").write_text("".join(f"What is {n}+1? Tell a long story about it.\n" for n in range(300)))
+    process = start("ask", *QUICK, *SLOW, "--json", "-f", "q.txt", cwd=tmp_path)
+    first = process.stdout.readline()
+    yield process, first
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_with_what_there_is(running, number, code):
+    process, first = running
+    process.send_signal(number)
+    rest, error = process.communicate(timeout=MINUTES)
+    assert process.returncode == code
+    results = [json.loads(line) for line in [first, *rest.splitlines()]]
+    assert len(results) == 300
+    assert results[0]["samples"] == 1
+    assert results[-1]["stopped"] == "interrupted"
+    assert results[-1]["answer"] is None
+    assert b"Traceback" not in error
+    assert error.decode().splitlines()[-1].startswith("interrupted: 300 questions")
+
+
+def test_a_signal_while_questions_are_awaited(tmp_path):
+    process = start("ask", *QUICK, cwd=tmp_path, stdin=subprocess.PIPE)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1.5)  # it waits for questions
+    process.send_signal(signal.SIGINT)
+    assert process.wait(MINUTES) == 130
+    assert b"Traceback" not in process.stderr.read()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        stream.close()
