@@ -483,6 +483,19 @@ SPEED_CHOICE: list[tuple[str, str | None]] = [
     ("Answer: C) 60 km/h", "C"),
     ("Answer: 60.0 km/h", "C"),
     ("Answer: 70 km/h", None),
+    ("Answer: None", "D"),
+    ("The answer is none of these.", "D"),
+]
+
+FORMULAS = ("(a + b)(a - b)", "(a - b)2", "D/(M-3)", "-x < y", "x < -y", "x < -y")
+FORMULA_CHOICE: list[tuple[str, str | None]] = [
+    ("The answer is (a - b)2", "B"),
+    ("The answer is D/(M-3)", "C"),
+    ("Answer: –x < y", "D"),
+    ("Answer: x < -y", "E"),
+    ("Answer: D", "D"),
+    ("Answer: (D)", "D"),
+    ("Answer: D) –x < y", "D"),
 ]
 
 BOOLEAN: list[tuple[str, str | None]] = [

@@ -15,6 +15,7 @@ ROWS = [
         ("number", table.NUMBER, ()),
         ("choice", table.CHOICE, table.CAPITALS),
         ("choice", table.SPEED_CHOICE, table.SPEEDS),
+        ("choice", table.FORMULA_CHOICE, table.FORMULAS),
         ("boolean", table.BOOLEAN, ()),
         ("math", table.MATH, ()),
         ("auto", table.AUTO, ()),

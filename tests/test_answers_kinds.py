@@ -16,6 +16,7 @@ WORDINGS = [
     ("How much does she earn in a week?", "number"),
     ("Tom is 12. How old will he be in 5 years?", "number"),
     ("Josh buys a house for $80,000 and puts in $50,000. How much profit did he make?", "number"),
+    ("A test has 20 true/false questions worth 2 points each. How many points is that?", "number"),
     ("What percentage of the marbles are red?", "number"),
     ("Find the sum of the first ten primes.", "number"),
     ("¿Cuántas manzanas quedan?", "number"),

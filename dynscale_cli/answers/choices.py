@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from dynscale_cli.answers.latex import prose
-from dynscale_cli.answers.plain import words
+from dynscale_cli.answers.plain import plain, words
 from dynscale_cli.answers.shapes import exact_math_key
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -20,8 +20,8 @@ _UNKNOWN = 8  # letters to expect where the choices are not known: A to H
 _NAMED = re.compile(
     r"[\s*_`'\"]*(?:(?:the|my)\s+)?(?:(?:(?:correct|right|best)\s+)?(?:option|choice|answer|letter|alternative|"
     r"statement)s?"
-    r"\s{0,3}(?:is|:)?)?[\s*_`'\"]{0,6}(?P<open>[(\[{<]?)\s{0,2}[*_`'\"]{0,3}(?P<letter>[A-Za-z])(?![a-zA-Z0-9_\u00c0-\u024f%$=+^]|['’]\w)"
-    r"[*_`'\"]{0,3}\s?(?P<close>[)\]}>.:,;/-]?)",
+    r"\s{0,3}(?:is|:)?)?[\s*_`'\"]{0,6}(?P<open>[(\[{<]?)\s{0,2}[*_`'\"]{0,3}(?P<letter>[A-Za-z])(?![a-zA-Z0-9_\u00c0-\u024f%$=+^/]|['’]\w)"
+    r"[*_`'\"]{0,3}\s?(?P<close>[)\]}>.:,;-]?)",
     re.IGNORECASE,
 )
 _BETWEEN_DOLLARS = re.compile(r"\$\s?\(?([A-Za-z])\)?\s?\$")
@@ -85,6 +85,8 @@ def _letter(content: str, choices: Sequence[str]) -> tuple[str | None, bool]:
     letter = named["letter"]
     if not letter.isascii():  # ignoring case, the pattern takes İ and ſ for letters of ours
         return None, False
+    if named["open"] and named["close"] not in tuple(")]}>"):
+        return None, False  # "(a - b)": the beginning of a formula
     delimited = bool(named["open"]) or bool(named["close"]) or not content[named.end() :].strip(" *_`'\"\n")
     if letter.islower() and not delimited:
         return None, False
@@ -124,6 +126,9 @@ def match_text(content: str, choices: Sequence[str]) -> str | None:
         content, said = " ".join(said[:denied]), said[:denied]  # "Paris, not London"
     if said[:1] == ["not"] and not any(text[:1] == ("not",) for text, _ in spelt):
         return None
+    squeezed = [_squeezed(choice) for choice in choices[: len(LETTERS)]]
+    if _squeezed(content) in squeezed:
+        return LETTERS[squeezed.index(_squeezed(content))]
     equal = [index for index, (text, _) in enumerate(spelt) if list(text) == said]
     if equal:
         return LETTERS[equal[0]] if len(equal) == 1 else None
@@ -132,7 +137,21 @@ def match_text(content: str, choices: Sequence[str]) -> str | None:
         same = [index for index, (_, key) in enumerate(spelt) if key is not None and key == value]
         if same:
             return LETTERS[same[0]] if len(same) == 1 else None
-    return _mentioned(said, [text for text, _ in spelt])
+    texts = [text for text, _ in spelt]
+    return _mentioned(said, texts) or _abbreviated(said, texts)
+
+
+def _squeezed(text: str) -> str:
+    """Sign for sign, for choices that differ in more than words ("-x < y", "x < -y")."""
+    return "".join(plain(text).casefold().split()).rstrip(".")
+
+
+def _abbreviated(said: list[str], texts: list[tuple[str, ...]]) -> str | None:
+    """The only choice that begins with the words said: "None" for "None of these"."""
+    if not said or not all(word.isalpha() and len(word) > 2 for word in said):
+        return None
+    begun = [index for index, text in enumerate(texts) if list(text[: len(said)]) == said]
+    return LETTERS[begun[0]] if len(begun) == 1 else None
 
 
 def _mentioned(said: list[str], texts: list[tuple[str, ...]]) -> str | None:

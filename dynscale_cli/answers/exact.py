@@ -45,7 +45,7 @@ def literal(whole: str, fraction: str = "", exponent: str = "0") -> Fraction | H
     power += len(digits) - len(shortened)
     if len(shortened) + abs(power) > DIGITS:
         return Huge(False, shortened, power)
-    return Fraction(int(shortened)) * Fraction(10) ** power
+    return Fraction(int(shortened) * 10**power) if power >= 0 else Fraction(int(shortened), 10**-power)
 
 
 def rational_key(value: Fraction) -> str:

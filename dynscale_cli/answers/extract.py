@@ -94,11 +94,11 @@ def _committed(text: str, lowered: str, kind: AnswerType, choices: Sequence[str]
         if not strip_markup(statement.content):
             dangling = dangling or not text[statement.end :].strip(" *_#\n\t:`$")
             continue
-        if states_none(strip_markup(statement.content)):
-            return None, True
         reading = _boxes(text, statement, kind) or read(_calmly(statement), kind, choices)
         if reading is not None:
             return Answer(*(revision or reading)), False
+        if states_none(strip_markup(statement.content)):
+            return None, True
     return None, dangling
 
 

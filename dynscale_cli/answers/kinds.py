@@ -156,7 +156,7 @@ def decide(question: str, choices: Sequence[str] = ()) -> AnswerType:
         return AnswerType("choice")
     low = lower(plain(shortened)).strip()
     asked = _asked(low)
-    if _BOOLEAN.search(low):
+    if _BOOLEAN.search(low) and not _NUMBER.search(asked):
         return AnswerType("boolean")
     numeric = _NUMBER.search(low) or _ARITHMETIC.search(low)
     if _MATH.search(low) and (numeric or not _LONG.match(low)):

@@ -31,7 +31,8 @@ _VARIABLE = re.compile(r"(?:[A-Za-z]|\\[a-z]+)(?:_\{?\w+\}?)?")
 _LEFT_SIDE = re.compile(
     r"(?:[A-Za-z]|\\[a-zA-Z]+)(?:_\{?\w+\}?)?'{0,2}(?:\^\{-1\})?(?:\s?\([^()=]{0,30}\))?"  # x, x_1, f'(x), f^{-1}(x)
     r"|\\frac\s?\{d\w*\}\{d\w\}[^=]*|d\w/d\w|\\int[^=]*"
-    r"|(?:\\text\s?\{[^{}]*\}\s*)+(?:_\{?\w+\}?|\([^()=]{0,30}\))?|[A-Za-z][A-Za-z' ]{2,60}"  # words
+    r"|(?:\\text\s?\{[^{}]*\}\s*)+(?:_\{?\w+\}?|\([^()=]{0,30}\))?|"
+    r"(?!.*(?:except|not|but))[A-Za-z][A-Za-z' ]{2,60}"  # words
     r"|\([a-z](?:,\s?[a-z]){1,5}\)"  # (x, y)
 )
 _TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
@@ -297,7 +298,7 @@ def _equation(text: str, depth: int) -> str:
     if not right:
         raise NotMath
     variables = {name for monomial in difference for name, _ in monomial}
-    constant = poly.as_rational(value)
+    constant = value and all(name.isdigit() or name == r"\pi" for monomial in value for name, _ in monomial)
     if poly.as_rational(difference) is not None or (constant and not variables & {"x", "y", "z"}):
         return poly.spell(value)  # 2+3 = 5; m+n = 73
     return poly.spell(poly.primitive(poly.add(difference, poly.scale(value, Fraction(-1))))) + "=0"
