@@ -1,0 +1,83 @@
+"""Help, versions and mistyped words."""
+
+import re
+
+import pytest
+import typer
+
+import dynscale_cli
+from dynscale_cli.cli.app import app
+from tests.cli_process import COMMAND, dynscale, environment, lines
+
+ROOT = typer.main.get_command(app)
+COMMANDS = sorted(ROOT.commands)
+
+
+def flags(command) -> set[str]:
+    return {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)} | {"-h", "--help"}
+
+
+@pytest.mark.parametrize("command", [(), *[(name,) for name in COMMANDS]])
+def test_help_fits_a_terminal_of_80_columns(tmp_path, command):
+    done = dynscale(*command, "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == b""
+    assert max(map(len, lines(done.stdout))) <= 80
+    assert "…│" not in done.stdout.decode().replace(" ", "")  # nothing is cut off
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_and_every_option_has_help(command):
+    found = ROOT.commands[command]
+    assert found.help
+    assert [param.name for param in found.params if not getattr(param, "help", None)] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_examples_in_the_help_name_flags_that_exist(command):
+    for line in (ROOT.commands[command].epilog or "").splitlines():
+        for used in re.findall(r"dynscale (\w+)(.*?)(?:\||$)", line):
+            assert set(re.findall(r"(?<!\S)--?[a-z][\w-]*", used[1])) <= flags(ROOT.commands[used[0]]), line
+
+
+def test_help_of_ask_ends_with_examples(tmp_path):
+    assert 'dynscale ask "What is 17 + 25?"' in dynscale("ask", "--help", cwd=tmp_path).stdout.decode()
+
+
+def test_help_does_not_wait_for_heavy_imports(tmp_path):
+    import subprocess
+    import sys
+
+    code = (
+        "import sys\n"
+        "from dynscale_cli.cli.app import run\n"
+        "sys.argv = ['dynscale', 'ask', '--help']\n"
+        "run()\n"
+        "print([m for m in ('llama_cpp', 'numpy', 'matplotlib', 'sympy', 'math_verify') if m in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(tmp_path), check=True)
+    assert lines(done.stdout)[-1] == "[]"
+
+
+def test_the_version_is_the_package_s(tmp_path):
+    done = dynscale("--version", cwd=tmp_path)
+    assert done.stdout.decode() == f"dynscale {dynscale_cli.__version__}\n"
+    assert COMMAND
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [(("aks", "x"), "ask"), (("repaly",), "replay"), (("ask", "--bugdet", "3", "x"), "--budget")],
+)
+def test_a_mistyped_word_suggests_the_nearest(tmp_path, typed, meant):
+    done = dynscale(*typed, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert meant in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+
+
+def test_no_command_shows_the_help(tmp_path):
+    done = dynscale(cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"Commands" in done.stdout + done.stderr
