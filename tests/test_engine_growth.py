@@ -1,0 +1,41 @@
+"""A long run takes no more memory than a short one: nothing of a finished request stays behind."""
+
+import gc
+import itertools
+import tracemalloc
+
+from dynscale_cli.engine.protocol import Finished, Message, Request, Sampling
+from tests.scripted import scripted_engine
+
+EARLY, LATE = 2_000, 10_000
+WORDS = [f"w{n}" for n in range(12)]  # few, as the scripted model remembers every word
+
+
+def test_ten_thousand_questions_leave_nothing_behind():
+    engine = scripted_engine(lambda prompt, seed: " w" * (1 + seed % 5), width=8, cache_bytes=20_000)
+    texts = (" ".join(words) for words in itertools.product(WORDS, repeat=4))
+    sizes = {}
+    tracemalloc.start()
+    try:
+        for id, text in enumerate(itertools.islice(texts, LATE + 1)):
+            while engine.room < 1:
+                _step(engine)
+            prompt = engine.prompt([Message("user", text)])
+            engine.submit(Request(id, prompt, 9, Sampling(), id, keep=(1, len(prompt))))
+            if id % 3 == 0:
+                engine.cancel(id)
+            if id in (EARLY, LATE):
+                engine._backend.widths.clear()  # the scripted model's own diary
+                gc.collect()
+                sizes[id] = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert sizes[LATE] - sizes[EARLY] < 20_000, sizes
+    while engine.upcoming():
+        _step(engine)
+    assert (engine._backend.samplers, len(engine._sequences), len(engine._held)) == (0, 0, 0)
+
+
+def _step(engine) -> list[Finished]:
+    engine.upcoming()
+    return [event for event in engine.step() if isinstance(event, Finished)]
