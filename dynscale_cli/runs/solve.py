@@ -288,6 +288,9 @@ class Run:
         if pull.closing and answer and not answer.committed:
             answer = None
         del self._pulls[event.id]
+        if self.settings.stream:
+            for said, thinking in pull.thoughts.finish():
+                yield SampleText(pull.question, pull.number, said, thinking)
         tokens = self._settle(pull, event.tokens)
         sample = Sample(
             number=pull.number,
