@@ -49,9 +49,7 @@ UNUSABLE_WEIGHTS: Final = frozenset({"Q8_1", "Q8_K", "I8", "I16", "I64", "F64"})
 _ROPE_FLOATS: Final = re.compile(r"\.rope\.(freq_base|freq_base_swa|scaling\.factor|scale_linear)$")
 
 # Added or convolved as they are: there is no kernel for any other type than F32.
-_FLOATS: Final = re.compile(
-    r"_norm\.weight$|\.bias$|\b(ssm_a|ssm_d|ssm_conv1d|shortconv\.conv)\b"
-)
+_FLOATS: Final = re.compile(r"_norm\.weight$|\.bias$|\b(ssm_a|ssm_d|ssm_conv1d|shortconv\.conv)\b")
 
 _PROJECTION: Final = re.compile(r"blk\.(\d+)\.attn_[kv]\.weight")
 
@@ -324,5 +322,3 @@ def _check_special_tokens(container: Container, model: str, tokens: int) -> None
     bos, eos, add_bos, add_eos = special_tokens(container, model, tokens)
     if (add_bos and bos is None) or (add_eos and eos is None):
         raise Damaged("the tokenizer is to add a token that it does not have (BOS or EOS)")
-
-

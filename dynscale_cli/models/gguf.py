@@ -280,9 +280,7 @@ class _Parser:
             _, block, width = TENSOR_TYPES[kind]
             nbytes = prod(dims) // block * width
             if data + offset + nbytes > self.size:
-                raise Damaged(
-                    f"cut short: {self.size:,} bytes, but tensor {name} ends at {data + offset + nbytes:,}"
-                )
+                raise Damaged(f"cut short: {self.size:,} bytes, but tensor {name} ends at {data + offset + nbytes:,}")
             tensors.append(Tensor(name, dims, kind, data + offset, nbytes))
             expected += -(-nbytes // alignment) * alignment
         return tuple(tensors)
