@@ -8,6 +8,7 @@ import gguf
 import numpy as np
 import pytest
 
+from dynscale_cli.engine import llama
 from dynscale_cli.engine.batched import BatchedEngine
 from dynscale_cli.engine.llama import LlamaBackend, LlamaModel
 from dynscale_cli.engine.options import LoadOptions
@@ -106,7 +107,8 @@ def test_a_chain_like_prompt_goes_on_behind_the_prefix_that_it_shares(model):
     engine.close(), alone.close()
 
 
-def test_logits_behind_a_restored_prefix_are_those_of_one_whole_prefill(model):
+def test_logits_behind_a_restored_prefix_are_those_of_one_whole_prefill(model, monkeypatch):
+    monkeypatch.setattr(llama, "CPU_CHUNK", 128)
     tokens = list(long_prompt(model).tokens)
     backend = LlamaBackend(model, width=2, context=512)
 
@@ -115,7 +117,6 @@ def test_logits_behind_a_restored_prefix_are_those_of_one_whole_prefill(model):
         backend.evaluate([Share(sequence, len(part), True)])
         return backend.logits(0)
 
-    backend.chunk = 0
     whole = evaluate(0, 0, tokens[:120])
     backend.clear(0)
     for start in range(0, 96, 24):
