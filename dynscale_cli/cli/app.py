@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from dynscale_cli.errors import UsageError
+
 from . import ask, bench, replay
+from .report import report
 
 app = typer.Typer(
     name="dynscale",
@@ -55,9 +58,14 @@ def run() -> int:
             return 141
         raise
     except Exception as error:
-        show = getattr(error, "show", None)  # the parser's own usage errors know how to show themselves
-        if show is None:
+        if not hasattr(error, "format_message"):
             raise
-        show()
-        return int(getattr(error, "exit_code", 2))
+        _usage(error)
+        return 2
     return code if isinstance(code, int) else 0
+
+
+def _usage(error: Any) -> None:
+    """Show the parser's error as all errors are shown. Where no command was given, it has shown the help already."""
+    if message := error.format_message().rstrip("."):
+        report(UsageError(message, f"{error.ctx.command_path if error.ctx else 'dynscale'} -h"))
