@@ -100,6 +100,8 @@ def test_a_flag_with_a_value_it_does_not_know(tmp_path, flag, value, said):
         ("--confidence", "2"),
         ("--temp", "nan"),
         ("--top-p", "-1"),
+        ("--confidence", "nan"),
+        ("--abstain-below", "nan"),
         ("--seed", "x"),
         ("-c", "64"),
         ("-np", "0"),

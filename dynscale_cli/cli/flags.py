@@ -5,6 +5,7 @@ Owns how a flag is spelled. Knows nothing of what it does.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +14,16 @@ import typer
 MODEL, SPEND, SAMPLE, ANSWER, OUTPUT = "Model", "Budget and allocation", "Sampling", "Answers", "Output"
 
 
-def _number(low: float, high: float) -> dict[str, Any]:
-    return {"min": low, "max": high}
+def number(low: float, high: float) -> dict[str, Any]:
+    """The range of a flag that takes a fraction."""
+    return {"min": low, "max": high, "callback": _known}
+
+
+def _known(value: float) -> float:
+    """Refuse what a range lets through: nan is below no bound and above none."""
+    if math.isnan(value):
+        raise typer.BadParameter("nan is not a number")
+    return value
 
 
 Questions = Annotated[list[str] | None, typer.Argument(metavar="QUESTION", help="Questions; - reads standard input.")]
@@ -107,7 +116,7 @@ Confidence = Annotated[
     typer.Option(
         "--confidence",
         metavar="P",
-        **_number(0.5, 1.0),
+        **number(0.5, 1.0),
         help="A question is settled when its leader is this sure.",
         rich_help_panel=SPEND,
     ),
@@ -125,11 +134,11 @@ MaxThinking = Annotated[
 ]
 Temp = Annotated[
     float,
-    typer.Option("--temp", metavar="T", **_number(0, 10), help="Temperature; 0 is greedy.", rich_help_panel=SAMPLE),
+    typer.Option("--temp", metavar="T", **number(0, 10), help="Temperature; 0 is greedy.", rich_help_panel=SAMPLE),
 ]
 TopP = Annotated[
     float,
-    typer.Option("--top-p", metavar="P", **_number(0, 1), help="Nucleus sampling; 1 is off.", rich_help_panel=SAMPLE),
+    typer.Option("--top-p", metavar="P", **number(0, 1), help="Nucleus sampling; 1 is off.", rich_help_panel=SAMPLE),
 ]
 TopK = Annotated[
     int,
@@ -183,7 +192,7 @@ AbstainBelow = Annotated[
     typer.Option(
         "--abstain-below",
         metavar="P",
-        **_number(0, 1),
+        **number(0, 1),
         help="Give no answer that is less sure than this.",
         rich_help_panel=ANSWER,
     ),

@@ -14,6 +14,8 @@ import typer
 
 from dynscale_cli.errors import UsageError
 
+from .flags import number
+
 DEFAULT_POLICIES = "race,ucb,adaptive,early-stop,uniform"
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -37,7 +39,7 @@ def replay(
     confidence: Annotated[
         float,
         typer.Option(
-            "--confidence", metavar="P", min=0.5, max=1.0, help="A question is settled when its leader is as sure."
+            "--confidence", metavar="P", **number(0.5, 1.0), help="A question is settled when its leader is as sure."
         ),
     ] = 0.95,
     exhaust: Annotated[bool, typer.Option("--exhaust", help="Spend budgets in full, settled or not.")] = False,
