@@ -52,8 +52,9 @@ def test_unanimous_samples_settle_a_question_and_leave_the_rest_of_the_budget():
 
 
 def test_exhaust_spends_what_settling_would_leave():
-    [result], _ = ask(always(" so\nAnswer: 42"), exhaust=True, budget=1000)
+    [result], events = ask(always(" so\nAnswer: 42"), exhaust=True, budget=1000)
     assert result.tokens.billed > 900
+    assert next(event for event in events if isinstance(event, RunFinished)).settled == 1
     assert result.stopped == "settled"
 
 

@@ -90,8 +90,7 @@ class Run:
         )
         self.tokens = Tokens()
         self._clock, self._interrupted = clock, interrupted
-        self._prover = Prover()
-        self.equivalence = Equivalence(self._prover)
+        self.equivalence = Equivalence(Prover())
         self._kind = AnswerType.parse(settings.answer_type)
         self._tracks: dict[int, Track] = {}
         self._pulls: dict[int, Pull] = {}
@@ -99,7 +98,7 @@ class Run:
         self._next_id = 0
         self._forecast = Forecast(settings.max_tokens)
         self._kinds: dict[str, KindReport] = {}
-        self._unanswered = 0
+        self._settled = self._unanswered = 0
         self._cheapest: int | None = None  # what one sample would cost, of those refused
         self._failure: DynscaleError | None = None
         self._stopped = False
@@ -116,7 +115,7 @@ class Run:
         yield from self._end()
         yield RunFinished(
             questions=len(self.questions),
-            settled=self.allocator.settled,
+            settled=self._settled,
             unanswered=self._unanswered,
             tokens=self.tokens,
             budget=self.settings.budget,
@@ -380,6 +379,7 @@ class Run:
             equivalence=self.equivalence,
             kinds=self._with_agreement(track.report()),
         )
+        self._settled += stopped == "settled"
         self._unanswered += outcome.answer is None
         yield Answered(outcome)
 
