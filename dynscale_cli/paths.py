@@ -1,0 +1,38 @@
+"""Where dynscale keeps its own things: settings and runs.
+
+Owns the folders, and creates none of them. `DYNSCALE_HOME` moves everything into one folder; otherwise platformdirs
+knows the system's places. Models stay where they are: knows nothing of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+VARIABLE: Final = "DYNSCALE_HOME"
+NAME: Final = "dynscale"
+
+
+def config_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Holds `config.toml`."""
+    if home := _home(environ):
+        return home
+    from platformdirs import user_config_path
+
+    return user_config_path(NAME, appauthor=False)
+
+
+def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Holds what runs leave behind."""
+    if home := _home(environ):
+        return home
+    from platformdirs import user_state_path
+
+    return user_state_path(NAME, appauthor=False)
+
+
+def _home(environ: Mapping[str, str]) -> Path | None:
+    named = environ.get(VARIABLE)
+    return Path(named).expanduser().absolute() if named else None
