@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dynscale_cli.errors import ModelError
-from dynscale_cli.models import resolve as module
+from dynscale_cli.models import bundle as module
 from dynscale_cli.models.resolve import bundled, resolve
 
 

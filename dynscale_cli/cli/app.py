@@ -8,7 +8,7 @@ import typer
 
 from dynscale_cli.errors import UsageError
 
-from . import ask, bench, replay
+from . import ask, bench, models, replay
 from .report import report
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ def root(
 
 app.command("ask", epilog=ask.EXAMPLES)(ask.ask)
 app.command("bench")(bench.bench)
+app.add_typer(models.app, name="models")
 app.command("replay", epilog=replay.EXAMPLES)(replay.replay)
 
 

@@ -1,0 +1,212 @@
+"""`dynscale models`: what is on this machine, what to call it, and how to get more. Parses and prints.
+
+Lists, paths and facts go to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dynscale_cli.errors import UsageError
+
+from .flags import model_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _typeshed import DataclassInstance
+
+EXAMPLES = """[bold]Examples[/bold]
+
+dynscale models list
+
+dynscale models pull Qwen/Qwen3-4B-GGUF
+
+dynscale models alias small Qwen/Qwen3-4B-GGUF
+
+dynscale models default small
+"""
+
+
+app = typer.Typer(
+    help="Find, download, name and inspect models.",
+    no_args_is_help=True,
+    epilog=EXAMPLES,
+    rich_markup_mode="rich",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A file, or a model's name.", autocompletion=model_names)]
+
+
+@app.command("list")
+def list_models(json_output: Json = False) -> None:
+    """List the models on this machine, of whichever program.
+
+    Looks through the bundled package, the caches of Hugging Face and llama.cpp, LM Studio's folders, Ollama's store and
+    the folders in DYNSCALE_MODEL_FOLDERS. Nothing is copied. The first column is what -m takes.
+    """
+    from dynscale_cli.display.models import closing_lines, list_lines
+    from dynscale_cli.models.describe import listing
+
+    found = listing()
+    if json_output:
+        _print_json(found.models)
+    elif found.models:
+        print("\n".join(list_lines(found.models)))
+    for line in closing_lines(found):
+        _say(line)
+
+
+@app.command("pull")
+def pull_model(
+    name: Annotated[str, typer.Argument(metavar="OWNER/REPO[:QUANT]", help="A repository on huggingface.co.")],
+) -> None:
+    """Download a model from the Hugging Face hub, into the cache that is there already.
+
+    Takes Q4_K_M, or else the nearest to it, unless a quantisation is named. An interrupted download goes on where it
+    stopped. HF_TOKEN opens gated repositories. Prints the path of the file.
+    """
+    from dynscale_cli.display.download import Download
+    from dynscale_cli.models.pull import parse, pull
+    from dynscale_cli.models.sizes import in_bytes
+
+    wanted = parse(name)
+    with Download() as download:
+        pulled = pull(wanted, download)
+    print(pulled.path)
+    _say(f"{pulled.name}: {in_bytes(pulled.fetched)} fetched, checked" if pulled.fetched else f"{pulled.name}: is here")
+    _say(f'  try: dynscale ask -m {pulled.name} "What is 17 + 25?"')
+    _say(f"  for all that you ask: dynscale models default {pulled.name}")
+
+
+@app.command("alias")
+def alias_model(
+    alias: Annotated[str | None, typer.Argument(metavar="ALIAS", help="A short name of your own.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="TARGET", help="The model that it means: a file or a name.", autocompletion=model_names),
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Forget this alias.")] = False,
+) -> None:
+    """Give a model a name of your own; without arguments, list those you gave.
+
+    An alias comes before models of the same name, and before a file of that name in the working directory (./NAME).
+    """
+    from dynscale_cli.models import choices
+    from dynscale_cli.models.naming import forget, remember
+
+    if alias is None:
+        for name, means in sorted(choices.load().aliases.items()):
+            print(f"{name}\t{means}")
+    elif remove:
+        forget(alias)
+    elif target is None:
+        print(choices.target(alias))
+    else:
+        _say(f"{alias} is {remember(alias, target)}")
+
+
+@app.command("default")
+def default_model(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A file, or a model's name.", autocompletion=model_names)
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Go back to the bundled model.")] = False,
+) -> None:
+    """Set the model that is taken without -m; without a name, print the file that it is now.
+
+    -m comes before DYNSCALE_MODEL, that before the settings file, that before this default, and that before the
+    bundled model.
+    """
+    from dynscale_cli.models.naming import set_default
+    from dynscale_cli.models.resolve import resolve
+
+    if name is None and not remove:
+        print(resolve(None))
+        return
+    if name is not None and remove:
+        raise UsageError("--remove takes no name", "dynscale models default --remove")
+    chosen = set_default(name)
+    _say(f"the default is {chosen}" if chosen else "the default is the bundled model again")
+
+
+@app.command("show")
+def show_model(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="A file, or a model's name; else the default.", autocompletion=model_names),
+    ] = None,
+    parallel: Annotated[
+        int | None, typer.Option("--parallel", "-np", metavar="N", min=1, max=256, help="Samples side by side.")
+    ] = None,
+    ctx_size: Annotated[
+        int | None, typer.Option("--ctx-size", "-c", metavar="N", min=128, help="Tokens of one sample.")
+    ] = None,
+    cache_type_k: Annotated[
+        str, typer.Option("--cache-type-k", "-ctk", metavar="TYPE", help="Type of the cached keys.")
+    ] = "f16",
+    cache_type_v: Annotated[
+        str, typer.Option("--cache-type-v", "-ctv", metavar="TYPE", help="Type of the cached values.")
+    ] = "f16",
+    json_output: Json = False,
+) -> None:
+    """Tell what a model is, what a run of it takes, and whether that fits in memory."""
+    from dynscale_cli.display.models import show_lines
+    from dynscale_cli.engine.memory import available
+    from dynscale_cli.engine.options import CACHE_BYTES, CPU_WIDTH, LoadOptions
+    from dynscale_cli.models.fit import TYPICAL, fit
+    from dynscale_cli.models.header import read_header
+    from dynscale_cli.models.resolve import resolve
+
+    LoadOptions(cache_type_k=cache_type_k, cache_type_v=cache_type_v)  # raises for types that there are not
+    header = read_header(resolve(name))
+    sizes = CACHE_BYTES[cache_type_k], CACHE_BYTES[cache_type_v]
+    needs = fit(header, parallel or CPU_WIDTH, ctx_size or TYPICAL, *sizes, available())
+    if json_output:
+        from dynscale_cli.models.show import show
+
+        _print_json([show(header, needs)])
+    else:
+        print("\n".join(show_lines(name or header.path.stem, header, needs)))
+
+
+@app.command("rm")
+def remove_model(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a model from the Hugging Face cache. Other programs' models are theirs to delete."""
+    from dynscale_cli.models.naming import one
+    from dynscale_cli.models.remove import plan, remove
+    from dynscale_cli.models.sizes import in_bytes
+
+    removal = plan(one(name))
+    if not yes:
+        _confirm(f"delete {removal.name}, {in_bytes(removal.size)}?", name)
+    remove(removal)
+    _say(f"deleted {removal.name}: {in_bytes(removal.size)} are free again")
+
+
+def _confirm(question: str, name: str) -> None:
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(
+            "rm asks before it deletes, and standard input is no terminal", f"dynscale models rm --yes {name}"
+        )
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(1)
+
+
+def _print_json(objects: Iterable[DataclassInstance]) -> None:
+    import json
+    from dataclasses import asdict
+
+    for one in objects:
+        print(json.dumps(asdict(one)))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,100 @@
+"""Models on the terminal: the list as columns, one model as lines. Pure: text out of values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from dynscale_cli.display.safe import plain
+from dynscale_cli.display.words import count
+from dynscale_cli.models.describe import Listed, Listing
+from dynscale_cli.models.fit import Fit, thinks
+from dynscale_cli.models.header import GGUFHeader
+from dynscale_cli.models.sizes import in_bytes, in_parameters
+
+HEAD = ("name", "architecture", "parameters", "quant", "context", "size", "where", "")
+
+
+def list_lines(models: Sequence[Listed]) -> list[str]:
+    """A line for each model under a head. Names come first and whole, so that they can be copied and cut."""
+    return columns([HEAD, *map(_row, models)], right=(2, 4, 5))
+
+
+def closing_lines(listing: Listing) -> list[str]:
+    """What the list leaves out, and what can be done where it is empty."""
+    lines = []
+    if not listing.models:
+        lines.append("no models on this machine; a good small one: dynscale models pull Qwen/Qwen3-4B-GGUF")
+    if listing.aside:
+        lines.append(f"not listed, since they do not answer questions: {', '.join(map(plain, listing.aside))}")
+    lines += [f"not looked into, for want of permission: {place}" for place in listing.unreadable]
+    return lines
+
+
+def show_lines(name: str, header: GGUFHeader, needs: Fit) -> list[str]:
+    """What a model is and what a run of it takes."""
+    experts = f", {header.experts_used} of {header.experts} experts at a time" if header.experts else ""
+    window = f", {header.sliding_window:,} of them in layers with a sliding window" if header.sliding_window else ""
+    facts = [
+        ("name", name),
+        ("title", header.name),
+        ("file", str(header.path)),
+        ("size", in_bytes(header.size) + (f" in {header.split_count} parts" if header.split_count > 1 else "")),
+        ("architecture", f"{header.architecture}, {count(header.block_count, 'layer')}{experts}"),
+        ("parameters", in_parameters(header.parameters)),
+        ("quantisation", header.quantisation),
+        ("trained context", f"{header.context_length:,} tokens{window}"),
+        (
+            "chat template",
+            "yes" if header.chat_template else "no: a base model, asked by plain question and answer lines",
+        ),
+        ("thinks", thinks(header.chat_template)),
+        ("KV cache", _cache(header, needs)),
+        ("memory", _memory(needs)),
+    ]
+    return columns([(f"{label}:", plain(value)) for label, value in facts])
+
+
+def _cache(header: GGUFHeader, needs: Fit) -> str:
+    bound = "at most " if header.sliding_window else ""
+    state = ", and a state of fixed size in recurrent layers" if header.recurrent else ""
+    size = f"{count(needs.width, 'sample')} of {needs.context:,} tokens (-np {needs.width} -c {needs.context})"
+    return f"{bound}{in_bytes(needs.cache)} for {size}{state}"
+
+
+def _memory(needs: Fit) -> str:
+    total = f"{in_bytes(needs.weights)} of weights and {in_bytes(needs.cache)} of cache"
+    if needs.free is None:
+        return f"{total}; how much is free is not known on this system"
+    free = f"{total}, and {in_bytes(needs.free)} are free"
+    if needs.fits:
+        return f"fits: {free}"
+    return f"does not fit: {free}" + (f"; -np {needs.widest} fits" if needs.widest else "")
+
+
+def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """Rows as lines, each column as wide as its widest cell; those in `right` are flush right."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return ["  ".join(_cells(row, widths, right)).rstrip() for row in rows]
+
+
+def _cells(row: Sequence[str], widths: Sequence[int], right: Sequence[int]) -> Iterable[str]:
+    for place, (cell, width) in enumerate(zip(row, widths, strict=True)):
+        yield cell.rjust(width) if place in right else cell.ljust(width)
+
+
+def _row(model: Listed) -> tuple[str, ...]:
+    notes = ["default"] if model.default else []
+    notes += [f"alias {alias}" for alias in model.aliases]
+    notes += [f"also {plain(name)}" for name in model.other_names]
+    if model.problem:
+        notes.append(f"damaged: {plain(model.problem)}")
+    return (
+        plain(model.name),
+        plain(model.architecture) or "-",
+        in_parameters(model.parameters) if model.parameters else "-",
+        plain(model.quantisation) or "-",
+        f"{model.context:,}" if model.context else "-",
+        in_bytes(model.size),
+        model.source,
+        ", ".join(notes),
+    )

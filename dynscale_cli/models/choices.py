@@ -1,0 +1,114 @@
+"""What the user has chosen: aliases of models, and the default. Kept in `models.toml` beside the settings.
+
+Owns that file, and writes it whole or not at all. Knows nothing of what a target means.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from dynscale_cli.errors import DynscaleError, UsageError
+from dynscale_cli.paths import config_dir
+
+FILE: Final = "models.toml"
+# No separators and no colons: an alias cannot be taken for a path, a repository or a name with its place.
+ALIAS: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_HEAD: Final = "# Written by `dynscale models alias` and `dynscale models default`.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Targets are names with their place before them, or absolute paths."""
+
+    default: str | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+def file(environ: Mapping[str, str] = os.environ) -> Path:
+    return config_dir(environ) / FILE
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Choices:
+    """What was chosen; nothing where there is no file. Raises UsageError for a file that cannot be understood."""
+    path = file(environ)
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return Choices()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}", f"mend or remove it: rm {path}") from None
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return _checked(tomllib.loads(raw.decode()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
+        raise UsageError(f"{path}: {error}", f"mend or remove it: rm {path}") from None
+
+
+def target(alias: str, environ: Mapping[str, str] = os.environ) -> str:
+    """What an alias means. Raises UsageError where there is none of that name."""
+    aliases = load(environ).aliases
+    if alias not in aliases:
+        raise UsageError(f"there is no alias {alias}", "dynscale models alias")
+    return aliases[alias]
+
+
+def save(choices: Choices, environ: Mapping[str, str] = os.environ) -> None:
+    """Write them, or leave the file as it was. Raises DynscaleError where it cannot be written."""
+    import tempfile
+
+    path = file(environ)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=FILE, delete=False) as written:
+            temporary = written.name
+            written.write(_toml(choices))
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise DynscaleError(f"{path}: {error.strerror or error}", f"ls -ld {path.parent}") from None
+
+
+def check_alias(name: str) -> None:
+    """Raise UsageError for what cannot be an alias."""
+    if not ALIAS.fullmatch(name) or name.lower().endswith(".gguf"):
+        raise UsageError(
+            f"{name!r} cannot be an alias: letters, digits, - _ and . only, and no name of a file",
+            "dynscale models alias fast TARGET",
+        )
+
+
+def _checked(content: dict[str, Any]) -> Choices:
+    default, aliases = content.get("default"), content.get("aliases", {})
+    if not isinstance(default, str | None):
+        raise TypeError("default is not a string")
+    if not isinstance(aliases, dict) or not all(isinstance(target, str) for target in aliases.values()):
+        raise TypeError("aliases are not strings")
+    return Choices(default or None, aliases)
+
+
+def _toml(choices: Choices) -> str:
+    lines = [_HEAD]
+    if choices.default is not None:
+        lines.append(f"default = {_quoted(choices.default)}\n")
+    if choices.aliases:
+        lines.append("\n[aliases]\n")
+        lines += [f"{_quoted(name)} = {_quoted(target)}\n" for name, target in sorted(choices.aliases.items())]
+    return "".join(lines)
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string; its escapes are those of JSON, but for DEL, which JSON leaves as it is."""
+    import json
+
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
