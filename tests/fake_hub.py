@@ -116,8 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(302, headers)
 
     def content(self, content: bytes) -> None:
-        first = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
-        rest = content[first:]
+        first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+        rest = content[first : last + 1]
         if self.hub.damage:
             rest = bytes(len(rest))
         self.send_response(206)

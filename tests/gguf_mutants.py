@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 WIDTHS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 STRING, ARRAY = 8, 9
@@ -304,6 +305,21 @@ def moved(pieces: Pieces) -> Pieces:
         infos.append(replace(info, offset=offset))
         offset += len(_padded(info.data))
     return replace(pieces, infos=tuple(infos))
+
+
+def split(whole: Pieces, folder: Path, name: str = "x") -> list[Path]:
+    """Two parts, as llama.cpp's gguf-split writes them."""
+    half = len(whole.infos) // 2
+    paths = [folder / f"{name}-0000{number}-of-00002.gguf" for number in (1, 2)]
+    for number, (path, infos) in enumerate(zip(paths, (whole.infos[:half], whole.infos[half:]), strict=True)):
+        keys = (
+            Key(b"split.no", 2, number.to_bytes(2, "little")),
+            Key(b"split.count", 2, (2).to_bytes(2, "little")),
+            Key(b"split.tensors.count", 5, len(whole.infos).to_bytes(4, "little")),
+        )
+        part = Pieces(3, (*(whole.keys if number == 0 else ()), *keys), infos)
+        path.write_bytes(moved(part).file())
+    return paths
 
 
 def change_head(pieces: Pieces, dice: random.Random) -> Pieces:

@@ -13,8 +13,7 @@ import pytest
 from dynscale_cli.errors import ModelError
 from dynscale_cli.models.header import read_header, require_generator
 from dynscale_cli.models.resolve import bundled
-from tests import gguf_mutants
-from tests.gguf_mutants import Pieces, mutant, take_apart
+from tests.gguf_mutants import mutant, split, take_apart
 from tests.tiny_gguf import ARCHITECTURES, CHATML, SPECIAL, write_tiny_gguf
 
 LOADER = Path(__file__).with_name("load_gguf.py")
@@ -169,21 +168,6 @@ def test_files_that_are_something_else(tmp_path: Path) -> None:
 
 
 # Split models
-
-
-def split(whole: Pieces, folder: Path) -> list[Path]:
-    """Two parts, as llama.cpp's gguf-split writes them."""
-    half = len(whole.infos) // 2
-    paths = [folder / f"x-0000{number}-of-00002.gguf" for number in (1, 2)]
-    for number, (path, infos) in enumerate(zip(paths, (whole.infos[:half], whole.infos[half:]), strict=True)):
-        keys = (
-            gguf_mutants.Key(b"split.no", 2, number.to_bytes(2, "little")),
-            gguf_mutants.Key(b"split.count", 2, (2).to_bytes(2, "little")),
-            gguf_mutants.Key(b"split.tensors.count", 5, len(whole.infos).to_bytes(4, "little")),
-        )
-        part = Pieces(3, (*(whole.keys if number == 0 else ()), *keys), infos)
-        path.write_bytes(gguf_mutants.moved(part).file())
-    return paths
 
 
 def test_a_split_model_is_read_as_one(tiny: Path, tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ class Download:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._live:
+            self._bar.stop()
 
     def starts(self, name: str, size: int, have: int) -> None:
         self._size = size

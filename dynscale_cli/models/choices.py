@@ -65,13 +65,18 @@ def save(choices: Choices, environ: Mapping[str, str] = os.environ) -> None:
     """Write them, or leave the file as it was. Raises DynscaleError where it cannot be written."""
     import tempfile
 
-    path = file(environ)
-    temporary = None
+    path, temporary = file(environ), None
+    try:
+        content = _toml(choices).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            "a file whose name is not UTF-8 cannot be kept", "rename it, or name it each time: -m FILE"
+        ) from None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=FILE, delete=False) as written:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=FILE, delete=False) as written:
             temporary = written.name
-            written.write(_toml(choices))
+            written.write(content)
         os.replace(temporary, path)
     except OSError as error:
         if temporary is not None:

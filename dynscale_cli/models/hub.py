@@ -15,17 +15,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from dynscale_cli.errors import ModelError
 from dynscale_cli.models import huggingface
 from dynscale_cli.models.sizes import in_bytes
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
 INSTALL: Final = 'pip install "dynscale-cli[hub]"'
 CHUNK: Final = 1 << 20  # bytes between two looks at the progress, and the most that an interruption costs
+SPAN: Final = 32 << 30  # bytes of one request: the hub's servers refuse to send more than 50 GB in one
 RETRIES: Final = 5  # in a row, without a byte in between
 LONGEST_WAIT: Final = 60  # seconds; a hub that wants more is told to the user
 BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -40,6 +38,10 @@ class Stopped(ModelError):
     exit_code = 130
 
 
+class _Waited(Exception):
+    """The hub was busy, and the time that it asked for has passed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remote:
     """A file on the hub. `digest` is its SHA-256 in hexadecimal, or git's SHA-1 for a file that is not in LFS."""
@@ -49,7 +51,7 @@ class Remote:
     digest: str
 
 
-def library() -> ModuleType:
+def library() -> Any:
     """huggingface_hub, silenced; raises ModelError where it is not installed."""
     try:
         import huggingface_hub
@@ -152,35 +154,39 @@ def _download(url: str, file: BinaryIO, size: int, notice: Notice, progress: Pro
 
     failures = 0
     while (have := file.tell()) < size:
+        end = min(size, have + SPAN)
         try:
-            for count in _receive(url, file, have, failures, notice):
+            for count in _receive(url, file, range(have, end), failures, notice):
                 failures = 0
                 progress(count)
-            ended = file.tell() < size
+            if file.tell() >= end:
+                continue
+        except _Waited:
+            failures += 1
+            continue
         except HTTPError as error:
             if getattr(error, "response", None) is not None or failures == RETRIES:
                 raise
-            ended = True
-        if ended:
-            failures += 1
-            if failures > RETRIES:
-                raise ModelError("the hub sends less than it announced", "try again later")
-            notice(f"the connection broke at {in_bytes(file.tell())}; trying again")
-            time.sleep(min(8, 2 ** (failures - 1)))
+        failures += 1
+        if failures > RETRIES:
+            raise ModelError("the hub sends less than it announced", "wait some minutes, then pull again")
+        notice(f"the connection broke at {in_bytes(file.tell())}; trying again")
+        time.sleep(min(8, 2 ** (failures - 1)))
 
 
-def _receive(url: str, file: BinaryIO, have: int, failures: int, notice: Notice) -> Iterator[int]:
-    """One request for all that is missing; yields how much is there after each piece. Nothing, where it had to wait."""
+def _receive(url: str, file: BinaryIO, missing: range, failures: int, notice: Notice) -> Iterator[int]:
+    """One request; yields how much of the file is there after each piece. Raises _Waited after waiting instead."""
     from huggingface_hub import constants
     from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
-    headers = build_hf_headers() | {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
+    headers = build_hf_headers() | {"Range": f"bytes={missing.start}-{missing.stop - 1}", "Accept-Encoding": "identity"}
     with get_session().stream("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
         if response.status_code >= 400:
             response.read()
             if failures < RETRIES and _wait(response, failures, notice):
-                return
+                raise _Waited
             hf_raise_for_status(response)
+        have = missing.start
         if response.status_code != 206:  # all of it, whatever was asked for
             file.truncate(0)
             have = 0

@@ -37,13 +37,13 @@ def folder_of(cache: Path, repo: str) -> Path:
 
 
 def scan(cache: Path, repo: str = "", source: str = "hf") -> list[Found]:
-    """The models in a cache, or those of one repository."""
-    if repo:
-        return _repository(folder_of(cache, repo), source)
+    """The models in a cache, or those of one repository, however its name is capitalised."""
     try:
         folders = sorted(name for name in os.listdir(cache) if name.startswith(PREFIX))
     except OSError:
         return []
+    wanted = folder_of(cache, repo).name.casefold()
+    folders = [name for name in folders if not repo or name.casefold() == wanted]
     return [found for name in folders for found in _repository(cache / name, source)]
 
 

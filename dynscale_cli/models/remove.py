@@ -36,7 +36,8 @@ def plan(found: Found) -> Removal:
     blobs = {part.resolve() for part in _parts(found.path)}
     links = [path for path in (folder / "snapshots").rglob("*") if path.is_symlink() and path.resolve() in blobs]
     files = tuple(sorted({*links, *_parts(found.path), *(blob for blob in blobs if blob.exists())}))
-    others = [path for path in huggingface.scan(huggingface.cache_dir(), found.repo) if path.path not in files]
+    others = [one.path for one in huggingface.scan(huggingface.cache_dir(), found.repo) if one.path not in files]
+    others += (folder / "blobs").glob("*.incomplete")  # of another model: what an interrupted download left
     size = sum(blob.stat().st_size for blob in blobs if blob.exists())
     return Removal(f"{found.name}", files, size, None if others else folder)
 
@@ -69,7 +70,7 @@ def _remove_repository(folder: Path) -> None:
     cache = scan_cache_dir(folder.parent)
     commits = [one.commit_hash for repo in cache.repos if repo.repo_path == folder for one in repo.revisions]
     cache.delete_revisions(*commits).execute()
-    if folder.exists():  # what it takes for damaged, or what an interrupted download left
+    if folder.exists():  # what it takes for damaged
         shutil.rmtree(folder)
 
 

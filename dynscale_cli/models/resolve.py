@@ -71,7 +71,8 @@ def find(name: str, environ: Mapping[str, str] = os.environ) -> list[Found]:
     from dynscale_cli.models import catalog, sources
 
     place, rest = catalog.places(name)
-    return catalog.matches(rest, sources.scan(environ, place, _repo(rest) if place == "hf" else ""))
+    repo = _repo(rest) if place == "hf" and "/" in rest else ""
+    return catalog.matches(rest, sources.scan(environ, place, repo))
 
 
 def _is_file(name: str) -> bool:
