@@ -20,9 +20,10 @@ from dynscale_cli.models.header import GGUFHeader, read_header, require_generato
 from dynscale_cli.models.hub import Remote
 from dynscale_cli.models.sizes import in_bytes
 
-_NAME: Final = re.compile(r"(?:hf:)?(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<tag>[^/:]+))?", re.IGNORECASE)
+_REPO: Final = r"(?P<repo>\w[\w.-]*/\w[\w.-]*)"
+_NAME: Final = re.compile(rf"(?:hf:)?{_REPO}(?::(?P<tag>[^/:]+))?", re.IGNORECASE)
 _PAGE: Final = re.compile(
-    r"(?:hf|https?)://(?:[\w.:-]+\.\w+(?::\d+)?/)?(?P<repo>[\w.-]+/[\w.-]+)"
+    rf"(?:hf://|https?://[\w.:-]+/){_REPO}"
     r"(?:/(?:(?:blob|resolve)/[^/]+/(?P<tag>[^?#]+\.gguf)|tree/[^?#]*)?)?(?:[?#].*)?",
     re.IGNORECASE,
 )
@@ -71,7 +72,7 @@ def parse(text: str) -> Wanted:
 def pull(wanted: Wanted, watcher: Watcher) -> Pulled:
     """Download the model, or find that it is here. Raises ModelError; what has been fetched stays for the next time."""
     if _offline() and (here := _on_disk(wanted)):
-        return Pulled(here.path, here.name, 0, read_header(here.path))
+        return Pulled(here.path, here.name, 0, _sound(here.path, here.name))
     remotes = [one for one in hub.files(wanted.name, watcher.says) if quants.is_model(one.path)]
     tag, parts = choose(wanted, remotes)
     name = f"{wanted.repo}:{tag}"
@@ -82,9 +83,17 @@ def pull(wanted: Wanted, watcher: Watcher) -> Pulled:
     for part in parts:
         paths.append(hub.fetch(name, part, watcher.says, _counting(watcher, before)))
         before += part.size
-    header = read_header(paths[0])
-    require_generator(header)
-    return Pulled(paths[0], name, size - have, header)
+    return Pulled(paths[0], name, size - have, _sound(paths[0], name))
+
+
+def _sound(path: Path, name: str) -> GGUFHeader:
+    """The header of what is as the hub has it, which need not mean that it can be used."""
+    try:
+        header = read_header(path)
+        require_generator(header)
+    except ModelError as error:
+        raise ModelError(error.message, f"dynscale models rm {name}, and pull another") from None
+    return header
 
 
 def choose(wanted: Wanted, remotes: Sequence[Remote]) -> tuple[str, list[Remote]]:

@@ -6,10 +6,11 @@ user's.
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dynscale_cli.errors import ModelError
@@ -20,12 +21,14 @@ from dynscale_cli.models.splits import siblings
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What would go: the links that name the model and the blobs behind them; with nothing else left, the folder."""
+    """What would go: names in snapshots and the blobs behind them; with nothing else left, the repository's folder."""
 
     name: str
     files: tuple[Path, ...]
+    blobs: tuple[Path, ...]
     size: int
-    folder: Path | None  # of the whole repository
+    folder: Path
+    whole: bool  # nothing else is in the folder
 
 
 def plan(found: Found) -> Removal:
@@ -33,24 +36,48 @@ def plan(found: Found) -> Removal:
     if found.source != "hf":
         raise ModelError(f"{found.name} is not dynscale's to delete: it is in {found.path.parent}", _theirs(found))
     folder = huggingface.folder_of(huggingface.cache_dir(), found.repo)
-    blobs = {part.resolve() for part in _parts(found.path)}
-    links = [path for path in (folder / "snapshots").rglob("*") if path.is_symlink() and path.resolve() in blobs]
-    files = tuple(sorted({*links, *_parts(found.path), *(blob for blob in blobs if blob.exists())}))
+    parts = _parts(found.path)
+    blobs = {blob for part in parts if (blob := _blob(part)) is not None and blob.parent == folder / "blobs"}
+    files = {*parts, *(path for path in (folder / "snapshots").rglob("*") if _blob(path) in blobs)}
     others = [one.path for one in huggingface.scan(huggingface.cache_dir(), found.repo) if one.path not in files]
     others += (folder / "blobs").glob("*.incomplete")  # of another model: what an interrupted download left
-    size = sum(blob.stat().st_size for blob in blobs if blob.exists())
-    return Removal(f"{found.name}", files, size, None if others else folder)
+    size = sum(part.stat().st_size for part in parts if part.exists())
+    return Removal(found.name, tuple(sorted(files)), tuple(sorted(blobs)), size, folder, not others)
 
 
 def remove(removal: Removal) -> None:
     """Do it. Raises ModelError where the system refuses."""
     try:
-        if removal.folder is not None:
-            _remove_repository(removal.folder)
         for file in removal.files:
             file.unlink(missing_ok=True)
+        _delete(removal)
+        for blob in removal.blobs:
+            blob.unlink(missing_ok=True)
+        if removal.whole and removal.folder.exists():
+            shutil.rmtree(removal.folder)
     except OSError as error:
         raise ModelError(f"{error.filename}: {error.strerror}", f"ls -ld {error.filename}") from None
+
+
+def _delete(removal: Removal) -> None:
+    """By huggingface_hub, where it is installed: it knows of blobs that several repositories share.
+
+    It is told which paths, not which revisions: those it looks up by their hash, which copies of a repository have in
+    common, and then it deletes the copy.
+    """
+    try:
+        from huggingface_hub import scan_cache_dir
+        from huggingface_hub.errors import CacheNotFound
+    except ImportError:
+        return
+    try:
+        nothing = scan_cache_dir(removal.folder.parent).delete_revisions()
+    except CacheNotFound:
+        return
+    if removal.whole:
+        replace(nothing, repos=frozenset({removal.folder})).execute()
+    else:
+        replace(nothing, blobs=frozenset(removal.blobs)).execute()
 
 
 def _parts(path: Path) -> Sequence[Path]:
@@ -60,18 +87,9 @@ def _parts(path: Path) -> Sequence[Path]:
         return [path]
 
 
-def _remove_repository(folder: Path) -> None:
-    """By huggingface_hub, which knows what else lies there, where it is installed."""
-    try:
-        from huggingface_hub import scan_cache_dir
-    except ImportError:
-        shutil.rmtree(folder)
-        return
-    cache = scan_cache_dir(folder.parent)
-    commits = [one.commit_hash for repo in cache.repos if repo.repo_path == folder for one in repo.revisions]
-    cache.delete_revisions(*commits).execute()
-    if folder.exists():  # what it takes for damaged
-        shutil.rmtree(folder)
+def _blob(path: Path) -> Path | None:
+    """What a link in a snapshot points to, one step: a blob may itself be a link into a store that others share."""
+    return Path(os.path.normpath(path.parent / os.readlink(path))) if path.is_symlink() else None
 
 
 def _theirs(found: Found) -> str:

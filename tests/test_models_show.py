@@ -1,0 +1,76 @@
+"""What a model is, and whether a run of it fits: figures against the header's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dynscale_cli.models.bundle import bundled
+from dynscale_cli.models.fit import fit, thinks
+from dynscale_cli.models.header import read_header
+from tests.cli_process import dynscale
+from tests.tiny_gguf import CHATML, write_tiny_gguf
+
+GIGABYTE = 1 << 30
+
+
+def test_the_cache_is_counted_as_llama_cpp_allocates_it(tmp_path: Path) -> None:
+    """Keys and values of every layer, a share of whole 256 tokens for each sample; half of it is half as much."""
+    header = read_header(write_tiny_gguf(tmp_path / "m.gguf"))
+    one = 2 * 2 * 16 * 2 * 2  # layers, KV heads, head size, keys and values, bytes of f16
+    assert fit(header, 4, 300, 2.0, 2.0, None).cache == 4 * 512 * one
+    assert fit(header, 4, 300, 1.0, 1.0, None).cache == 2 * 512 * one
+    assert fit(header, 4, 100_000, 2.0, 2.0, None).cache == 4 * header.context_length * one
+
+
+def test_what_does_not_fit_says_what_does(tmp_path: Path) -> None:
+    header = read_header(write_tiny_gguf(tmp_path / "m.gguf"))
+    one = fit(header, 1, 512, 2.0, 2.0, None).cache
+    wide = fit(header, 16, 512, 2.0, 2.0, header.size + 5 * one)
+    assert (wide.fits, wide.widest) == (False, 5)
+    assert fit(header, 5, 512, 2.0, 2.0, header.size + 5 * one).fits is True
+    assert fit(header, 16, 512, 2.0, 2.0, header.size - 1).widest == 0
+    assert fit(header, 16, 512, 2.0, 2.0, None).fits is None
+
+
+@pytest.mark.parametrize(
+    ("template", "answer"),
+    [
+        (None, "no"),
+        (CHATML, "no"),
+        (CHATML + "{{ '<think>\n' }}", "yes"),
+        (CHATML + "{% if enable_thinking %}{% endif %}", "yes (enable_thinking in its template)"),
+        (CHATML + "{{ reasoning_effort }}", "yes (reasoning_effort in its template)"),
+        (CHATML + "{{ message.reasoning_content }}", "yes"),
+    ],
+)
+def test_whether_it_thinks_is_read_off_the_template(template: str | None, answer: str) -> None:
+    assert thinks(template) == answer
+
+
+def test_show_of_the_default_model(tmp_path: Path) -> None:
+    done = dynscale("models", "show", "--json", "-np", "4", "-c", "1024", "-ctk", "q8_0", "-ctv", "q8_0", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    path = bundled()
+    assert path is not None
+    header = read_header(path)
+    assert shown["path"] == str(path)
+    assert shown["kv_cache"] == 4 * 1024 * header.kv_bytes(34 / 32, 34 / 32)
+    assert shown["chat_template"] is True
+    text = dynscale("models", "show", cwd=tmp_path).stdout.decode()
+    for words in ("llama, 30 layers", "135M", "Q4_1", "8,192 tokens", "-np 16 -c 1280"):
+        assert words in text
+
+
+def test_show_names_what_is_wrong(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(write_tiny_gguf(tmp_path / "m.gguf").read_bytes()[:-100])
+    done = dynscale("models", "show", str(broken), cwd=tmp_path)
+    assert done.returncode == 1
+    assert b"cut short" in done.stderr
+    done = dynscale("models", "show", "-ctk", "q9", cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"--cache-type-k q9: unknown" in done.stderr
