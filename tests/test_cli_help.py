@@ -10,14 +10,26 @@ from dynscale_cli.cli.app import app
 from tests.cli_process import COMMAND, dynscale, environment, lines
 
 ROOT = typer.main.get_command(app)
-COMMANDS = sorted(ROOT.commands)
+
+
+def tree(command, path=()):
+    """Every command by the words that name it: {("models",): ..., ("models", "list"): ...}."""
+    return {path: command} | {
+        key: found
+        for name, below in sorted(getattr(command, "commands", {}).items())
+        for key, found in tree(below, (*path, name)).items()
+    }
+
+
+TREE = tree(ROOT)
+COMMANDS = [path for path in TREE if path]
 
 
 def flags(command) -> set[str]:
     return {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)} | {"-h", "--help"}
 
 
-@pytest.mark.parametrize("command", [(), *[(name,) for name in COMMANDS]])
+@pytest.mark.parametrize("command", TREE, ids=" ".join)
 def test_help_fits_a_terminal_of_80_columns(tmp_path, command):
     done = dynscale(*command, "--help", cwd=tmp_path)
     assert done.returncode == 0
@@ -26,18 +38,20 @@ def test_help_fits_a_terminal_of_80_columns(tmp_path, command):
     assert "…│" not in done.stdout.decode().replace(" ", "")  # nothing is cut off
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_and_every_option_has_help(command):
-    found = ROOT.commands[command]
+    found = TREE[command]
     assert found.help
     assert [param.name for param in found.params if not getattr(param, "help", None)] == []
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_the_examples_in_the_help_name_flags_that_exist(command):
-    for line in (ROOT.commands[command].epilog or "").splitlines():
-        for used in re.findall(r"dynscale (\w+)(.*?)(?:\||$)", line):
-            assert set(re.findall(r"(?<!\S)--?[a-z][\w-]*", used[1])) <= flags(ROOT.commands[used[0]]), line
+    for line in (TREE[command].epilog or "").splitlines():
+        for used in re.findall(r"dynscale ((?:\w+ ?)+)(.*?)(?:\||$)", line):
+            words = tuple(used[0].split())
+            named = next(words[:end] for end in range(len(words), 0, -1) if words[:end] in TREE)
+            assert set(re.findall(r"(?<!\S)--?[a-z][\w-]*", used[1])) <= flags(TREE[named]), line
 
 
 def test_help_of_ask_ends_with_examples(tmp_path):

@@ -180,15 +180,18 @@ def remove_model(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete a model from the Hugging Face cache. Other programs' models are theirs to delete."""
-    from dynscale_cli.models.naming import one
+    from dynscale_cli.models.naming import left_behind, one
     from dynscale_cli.models.remove import plan, remove
     from dynscale_cli.models.sizes import in_bytes
 
-    removal = plan(one(name))
+    found = one(name)
+    removal = plan(found)
     if not yes:
         _confirm(f"delete {removal.name}, {in_bytes(removal.size)}?", name)
     remove(removal)
     _say(f"deleted {removal.name}: {in_bytes(removal.size)} are free again")
+    for command in left_behind(found):
+        _say(f"  what meant it is left; to forget it: {command}")
 
 
 def _confirm(question: str, name: str) -> None:

@@ -1,1 +1,1 @@
-"""Which model: resolve a name to a file, read the file's header, refuse what would take the process down."""
+"""Which model: what is on disk and how to get more, which file a name stands for, and what would take the process down."""

@@ -54,7 +54,14 @@ def kept(name: str, environ: Mapping[str, str] = os.environ) -> str:
     """What to write down for a name. Raises ModelError where it is on no disk, or means several."""
     path = resolve.locate(name, environ)  # raises, with what to do
     found = _holder(path, sources.scan(environ))
-    return str(path.absolute()) if found is None or os.path.exists(name) else found.full_name
+    return str(path.absolute()) if found is None or os.path.isfile(name) else found.full_name
+
+
+def left_behind(gone: Found, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Commands that forget what meant a model that is gone."""
+    chosen, meant = choices.load(environ), {gone.full_name, str(gone.path)}
+    commands = [f"dynscale models alias --remove {name}" for name, means in chosen.aliases.items() if means in meant]
+    return commands + (["dynscale models default --remove"] if chosen.default in meant else [])
 
 
 def one(name: str, environ: Mapping[str, str] = os.environ) -> Found:
