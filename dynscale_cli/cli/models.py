@@ -23,11 +23,11 @@ EXAMPLES = """[bold]Examples[/bold]
 
 dynscale models list
 
-dynscale models pull Qwen/Qwen3-4B-GGUF
+dynscale models pull ggml-org/gemma-3-4b-it-GGUF
 
-dynscale models alias small Qwen/Qwen3-4B-GGUF
+dynscale models alias gemma ggml-org/gemma-3-4b-it-GGUF
 
-dynscale models default small
+dynscale models default gemma
 """
 
 

@@ -23,7 +23,7 @@ def closing_lines(listing: Listing) -> list[str]:
     """What the list leaves out, and what can be done where it is empty."""
     lines = []
     if not listing.models:
-        lines.append("no models on this machine; a good small one: dynscale models pull Qwen/Qwen3-4B-GGUF")
+        lines.append("no models on this machine; a good small one: dynscale models pull ggml-org/gemma-3-4b-it-GGUF")
     if listing.aside:
         lines.append(f"not listed, since they do not answer questions: {', '.join(map(plain, listing.aside))}")
     lines += [f"not looked into, for want of permission: {place}" for place in listing.unreadable]

@@ -16,9 +16,10 @@ PREFERRED: Final = "Q4_K_M"
 # has to be paid; then fewer, from which quality suffers; weights that nobody quantised, which are slow, before the
 # two bits and less that few models survive.
 ORDER: Final = (
-    PREFERRED, "Q4_K_XL", "Q4_K_L", "Q5_K_M", "Q4_K_S", "IQ4_NL", "IQ4_XS", "MXFP4", "MXFP4_MOE", "Q5_K_XL", "Q5_K_L",
-    "Q5_K_S", "Q4_1", "Q4_0", "Q5_1", "Q5_0", "Q6_K", "Q6_K_XL", "Q6_K_L", "Q8_0", "Q8_K_XL", "Q3_K_XL", "Q3_K_L",
-    "Q3_K_M", "IQ3_M", "IQ3_S", "Q3_K_S", "IQ3_XS", "IQ3_XXS", "BF16", "F16", "FP16", "F32", "FP32",
+    PREFERRED, "Q4_K", "Q4_K_XL", "Q4_K_L", "Q5_K_M", "Q5_K", "Q4_K_S", "IQ4_NL", "IQ4_XS", "MXFP4", "MXFP4_MOE",
+    "Q5_K_XL", "Q5_K_L", "Q5_K_S", "Q4_1", "Q4_0", "Q5_1", "Q5_0", "Q6_K", "Q6_K_XL", "Q6_K_L", "Q8_0", "Q8_K_XL",
+    "Q3_K_XL", "Q3_K_L", "Q3_K_M", "Q3_K", "IQ3_M", "IQ3_S", "Q3_K_S", "IQ3_XS", "IQ3_XXS", "BF16", "F16", "FP16",
+    "F32", "FP32",
 )  # fmt: skip
 
 _SPLIT: Final = re.compile(r"-\d{5}-of-\d{5}$")
