@@ -102,12 +102,13 @@ def test_what_answers_no_questions_is_not_listed(stores: Stores, tmp_path: Path,
     assert set(listing(stores.environ).aside) == {"nomic-embed:latest", "me/model:adapter"}
 
 
-def test_of_a_changed_repository_the_newest_revision_counts(stores: Stores, contents: list[bytes]) -> None:
-    stores.hf("me/model", "model-Q4_0.gguf", contents[0], commit="b" * 40)
-    stores.hf("me/model", "old-Q8_0.gguf", contents[1], commit="b" * 40)
-    new = stores.hf("me/model", "model-Q4_0.gguf", contents[2], commit="a" * 40)
-    assert {one.name: one.path for one in listed(stores).values() if "Q4_0" in one.name} == {"me/model:Q4_0": str(new)}
-    assert "me/model:Q8_0" in listed(stores)
+def test_of_a_changed_repository_the_revision_of_its_main_branch_counts(stores: Stores, contents: list[bytes]) -> None:
+    main = stores.hf("me/model", "model-Q4_0.gguf", contents[2], commit="a" * 40)
+    stores.hf("me/model", "model-Q4_0.gguf", contents[0], commit="b" * 40, main=False)
+    stores.hf("me/model", "old-Q8_0.gguf", contents[1], commit="b" * 40, main=False)
+    found = listed(stores)
+    assert found.keys() == {"me/model:Q4_0", "me/model:Q8_0"}
+    assert found["me/model:Q4_0"].path == str(main)
 
 
 def test_models_of_one_name_in_two_places_are_told_apart(stores: Stores, contents: list[bytes]) -> None:

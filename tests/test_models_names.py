@@ -135,6 +135,12 @@ def test_an_alias_beats_a_file_in_the_working_directory_unless_it_is_written_as_
     assert last_byte(stores, "./fast") == b"7"
 
 
+def test_aliases_that_mean_each_other_mean_nothing(stores: Stores) -> None:
+    put(choices.file(stores.environ), b'[aliases]\na = "b"\nb = "a"\n')
+    with pytest.raises(ModelError, match="the alias a"):
+        resolve("a", stores.environ)
+
+
 def test_a_default_whose_model_is_gone_says_so_and_what_gets_it_back(stores: Stores) -> None:
     naming.set_default("Qwen/Qwen3-4B-GGUF:Q8_0", stores.environ)
     resolve(None, stores.environ).unlink()

@@ -78,6 +78,16 @@ def test_a_blob_that_repositories_share_stays_for_the_other(stores: Stores) -> N
     assert shared.exists()
 
 
+def test_a_file_outside_of_the_cache_stays_where_it_is(stores: Stores) -> None:
+    link = stores.hf("me/model", "m-Q4_0.gguf", GGUF)
+    mine = put(stores.home / "mine.gguf", GGUF)
+    link.unlink()
+    link.symlink_to(mine)
+    remove.remove(remove.plan(naming.one("me/model", stores.environ)))
+    assert mine.exists()
+    assert not link.is_symlink()
+
+
 def test_models_of_others_are_refused_with_the_command_that_deletes_them(stores: Stores) -> None:
     stores.pulled("llama3.2:1b", GGUF + b"1")
     put(stores.lmstudio / "me/model/m-Q4_0.gguf", GGUF + b"2")
