@@ -142,7 +142,7 @@ def test_folders_that_the_environment_names_are_looked_into(stores: Stores, cont
     put(home / ".lmstudio/settings.json", json.dumps({"downloadsFolder": str(home / "s")}).encode())
     put(home / "own/deep/below/mine.gguf", contents[3])
     stores.environ |= {"LLAMA_CACHE": str(home / "l"), "OLLAMA_MODELS": str(home / "o")}
-    stores.environ |= {"DYNSCALE_MODEL_FOLDERS": f"{home / 'own'}:{home / 'nowhere'}"}
+    stores.environ |= {"DYNSCALE_MODELS_FOLDERS": f"{home / 'own'}:{home / 'nowhere'}"}
     put(home / "s/pub/repo/x-Q4_0.gguf", contents[0][:-1])
     assert listed(stores).keys() == {"flat-Q4_0", "me/shared:Q4_0", "hf.co/me/phi:x", "mine", "pub/repo:Q4_0"}
     assert llamacpp.cache_dir({"HOME": "/h"}, "darwin") == Path("/h/Library/Caches/llama.cpp")

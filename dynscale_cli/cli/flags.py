@@ -26,13 +26,6 @@ def _known(value: float) -> float:
     return value
 
 
-def model_names(incomplete: str) -> list[str]:
-    """Names of models that begin with what was typed, for a shell's completion."""
-    from dynscale_cli.models.naming import names
-
-    return [name for name in names() if name.startswith(incomplete)]
-
-
 Questions = Annotated[list[str] | None, typer.Argument(metavar="QUESTION", help="Questions; - reads standard input.")]
 File = Annotated[
     Path | None, typer.Option("--file", "-f", metavar="FILE", help="Questions: text (one a line), .jsonl or .csv.")
@@ -48,7 +41,6 @@ Model = Annotated[
         envvar="DYNSCALE_MODEL",
         help="A GGUF file, or a model's name.",
         rich_help_panel=MODEL,
-        autocompletion=model_names,
     ),
 ]
 Layers = Annotated[

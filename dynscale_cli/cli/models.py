@@ -12,8 +12,6 @@ import typer
 
 from dynscale_cli.errors import UsageError
 
-from .flags import model_names
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -39,15 +37,17 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A file, or a model's name.", autocompletion=model_names)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A file, or a model's name.")]
 
 
 @app.command("list")
 def list_models(json_output: Json = False) -> None:
     """List the models on this machine, of whichever program.
 
-    Looks through the bundled package, the caches of Hugging Face and llama.cpp, LM Studio's folders, Ollama's store and
-    the folders in DYNSCALE_MODEL_FOLDERS. Nothing is copied. The first column is what -m takes.
+    Looks through the bundled package, the caches of Hugging Face and
+    llama.cpp, LM Studio's folders, Ollama's store and the folders in
+    DYNSCALE_MODELS_FOLDERS. Nothing is copied. The first column is what -m
+    takes.
     """
     from dynscale_cli.display.models import closing_lines, list_lines
     from dynscale_cli.models.describe import listing
@@ -65,10 +65,11 @@ def list_models(json_output: Json = False) -> None:
 def pull_model(
     name: Annotated[str, typer.Argument(metavar="OWNER/REPO[:QUANT]", help="A repository on huggingface.co.")],
 ) -> None:
-    """Download a model from the Hugging Face hub, into the cache that is there already.
+    """Download a model from the Hugging Face hub into its cache.
 
-    Takes Q4_K_M, or else the nearest to it, unless a quantisation is named. An interrupted download goes on where it
-    stopped. HF_TOKEN opens gated repositories. Prints the path of the file.
+    Takes Q4_K_M, or else the nearest to it, unless a quantisation is named.
+    An interrupted download goes on where it stopped. HF_TOKEN opens gated
+    repositories. Prints the path of the file.
     """
     from dynscale_cli.display.download import Download
     from dynscale_cli.models.pull import parse, pull
@@ -88,13 +89,14 @@ def alias_model(
     alias: Annotated[str | None, typer.Argument(metavar="ALIAS", help="A short name of your own.")] = None,
     target: Annotated[
         str | None,
-        typer.Argument(metavar="TARGET", help="The model that it means: a file or a name.", autocompletion=model_names),
+        typer.Argument(metavar="TARGET", help="The model that it means: a file or a name."),
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Forget this alias.")] = False,
 ) -> None:
-    """Give a model a name of your own; without arguments, list those you gave.
+    """Give a model a name of your own, or list those you gave.
 
-    An alias comes before models of the same name, and before a file of that name in the working directory (./NAME).
+    An alias comes before models of the same name, and before a file of that
+    name in the working directory, which is then ./NAME.
     """
     from dynscale_cli.models import choices
     from dynscale_cli.models.naming import forget, remember
@@ -112,15 +114,13 @@ def alias_model(
 
 @app.command("default")
 def default_model(
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A file, or a model's name.", autocompletion=model_names)
-    ] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A file, or a model's name.")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Go back to the bundled model.")] = False,
 ) -> None:
-    """Set the model that is taken without -m; without a name, print the file that it is now.
+    """Set the model that is taken without -m, or print its file.
 
-    -m comes before DYNSCALE_MODEL, that before the settings file, that before this default, and that before the
-    bundled model.
+    First counts -m, then DYNSCALE_MODEL, then the settings file, then this
+    default, then the bundled model.
     """
     from dynscale_cli.models.naming import set_default
     from dynscale_cli.models.resolve import resolve
@@ -138,7 +138,7 @@ def default_model(
 def show_model(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="A file, or a model's name; else the default.", autocompletion=model_names),
+        typer.Argument(metavar="NAME", help="A file, or a model's name; else the default."),
     ] = None,
     parallel: Annotated[
         int | None, typer.Option("--parallel", "-np", metavar="N", min=1, max=256, help="Samples side by side.")
@@ -179,7 +179,10 @@ def remove_model(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Delete a model from the Hugging Face cache. Other programs' models are theirs to delete."""
+    """Delete a model from the Hugging Face cache.
+
+    Other programs' models are theirs to delete: it names their command.
+    """
     from dynscale_cli.models.naming import left_behind, one
     from dynscale_cli.models.remove import plan, remove
     from dynscale_cli.models.sizes import in_bytes

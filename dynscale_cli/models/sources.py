@@ -14,7 +14,7 @@ from dynscale_cli.models import huggingface, llamacpp, lmstudio, ollama, quants
 from dynscale_cli.models.bundle import bundled
 from dynscale_cli.models.found import SOURCES, Found, first_parts, gguf_files
 
-FOLDERS: Final = "DYNSCALE_MODEL_FOLDERS"  # as PATH names folders
+FOLDERS: Final = "DYNSCALE_MODELS_FOLDERS"  # as PATH names folders
 
 
 def scan(environ: Mapping[str, str] = os.environ, only: str = "", repo: str = "") -> list[Found]:
