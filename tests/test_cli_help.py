@@ -47,11 +47,12 @@ def test_every_command_and_every_option_has_help(command):
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_the_examples_in_the_help_name_flags_that_exist(command):
-    for line in (TREE[command].epilog or "").splitlines():
-        for used in re.findall(r"dynscale ((?:\w+ ?)+)(.*?)(?:\||$)", line):
-            words = tuple(used[0].split())
-            named = next(words[:end] for end in range(len(words), 0, -1) if words[:end] in TREE)
-            assert set(re.findall(r"(?<!\S)--?[a-z][\w-]*", used[1])) <= flags(TREE[named]), line
+    for part in (TREE[command].epilog or "").replace("|", "\n").splitlines():
+        _, called, rest = part.partition("dynscale ")
+        words = tuple(rest.split())
+        named = next((words[:end] for end in range(len(words), 0, -1) if words[:end] in TREE), ())
+        assert bool(named) == bool(called), part
+        assert {word for word in words if re.fullmatch(r"--?[a-z][\w-]*", word)} <= flags(TREE[named]), part
 
 
 def test_help_of_ask_ends_with_examples(tmp_path):
