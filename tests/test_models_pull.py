@@ -108,6 +108,10 @@ def test_an_interrupted_download_is_resumed_by_the_next_pull(hub: Hub, tmp_path:
     assert b"2.1 MB of 3.1 MB are kept" in stderr
     assert b"dynscale models pull acme/Tiny-GGUF:Q4_K_M" in stderr
     assert b"Traceback" not in stderr
+    (left,) = partial(tmp_path)
+    told = dynscale("models", "list", cwd=tmp_path).stderr.decode()
+    assert "acme/Tiny-GGUF, of which 2.1 MB are here" in told
+    assert f"rm {left}" in told
     done = pull(hub, tmp_path)
     assert done.returncode == 0, done.stderr
     assert Path(lines(done.stdout)[0]).read_bytes() == model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 
 from dynscale_cli.display.safe import plain
@@ -26,6 +27,9 @@ def closing_lines(listing: Listing) -> list[str]:
         lines.append("no models on this machine; a good small one: dynscale models pull ggml-org/gemma-3-4b-it-GGUF")
     if listing.aside:
         lines.append(f"not listed, since they do not answer questions: {', '.join(map(plain, listing.aside))}")
+    for left in listing.interrupted:
+        rest = f"to go on: dynscale models pull {left.repo}; to forget it: {shlex.join(['rm', *map(str, left.files)])}"
+        lines.append(f"interrupted: {plain(left.repo)}, of which {in_bytes(left.size)} are here; {plain(rest)}")
     lines += [f"not looked into, for want of permission: {place}" for place in listing.unreadable]
     return lines
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from dynscale_cli.errors import ModelError
-from dynscale_cli.models import catalog, choices, quants, sources
+from dynscale_cli.models import catalog, choices, huggingface, quants, sources
 from dynscale_cli.models.architectures import ENCODERS, UNUSUAL
 from dynscale_cli.models.found import SOURCES, Found
 from dynscale_cli.models.gguf import reading
@@ -47,6 +47,7 @@ class Listing:
 
     models: tuple[Listed, ...]
     aside: tuple[str, ...]
+    interrupted: tuple[huggingface.Interrupted, ...]
     unreadable: tuple[Path, ...]
 
 
@@ -61,7 +62,8 @@ def listing(environ: Mapping[str, str] = os.environ) -> Listing:
             aside.append(entry.name)
         else:
             models.append(_line(entry, header, problem, chosen, entry is default))
-    return Listing(tuple(models), tuple(aside), tuple(sources.unreadable(environ)))
+    interrupted = tuple(huggingface.interrupted(huggingface.cache_dir(environ)))
+    return Listing(tuple(models), tuple(aside), interrupted, tuple(sources.unreadable(environ)))
 
 
 def _read(found: Found) -> tuple[GGUFHeader | None, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ SPAN: Final = 32 << 30  # bytes of one request: the hub's servers refuse to send
 RETRIES: Final = 5  # in a row, without a byte in between
 LONGEST_WAIT: Final = 60  # seconds; a hub that wants more is told to the user
 BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 Notice = Callable[[str], None]
 Progress = Callable[[int], None]  # is told how many bytes of the file are there
@@ -75,10 +78,11 @@ def files(name: str, notice: Notice) -> list[Remote]:
             except hub.errors.HfHubHTTPError as error:
                 if attempt == RETRIES or not _wait(error.response, attempt, notice):
                     raise
-    return [
+    found = (
         Remote(one.rfilename, one.size or 0, one.lfs.sha256 if one.lfs else one.blob_id or "")
         for one in info.siblings or ()
-    ]
+    )
+    return [remote for remote in found if _DIGEST.fullmatch(remote.digest)]  # it will be the name of a file
 
 
 def fetch(name: str, remote: Remote, notice: Notice, progress: Progress) -> Path:
@@ -92,7 +96,8 @@ def fetch(name: str, remote: Remote, notice: Notice, progress: Progress) -> Path
             with _locked(folder, remote):
                 _complete(name, remote, blob, notice, progress)
         progress(remote.size)
-        return Path(hub.hf_hub_download(repo, remote.path))  # finds the blob, and links the file's name to it
+        # It finds the blob, and links the file's name to it.
+        return Path(hub.hf_hub_download(repo, remote.path, cache_dir=folder.parent))
 
 
 def partial(repo: str, remote: Remote) -> int:

@@ -5,14 +5,25 @@ Knows the layout (models--OWNER--REPO/snapshots/COMMIT/FILE, links to blobs, ref
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from dynscale_cli.models.found import Found, gguf_files, in_repo
 
 PREFIX: Final = "models--"
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """What is left of downloads from a repository: files, and their bytes in all."""
+
+    repo: str
+    files: tuple[Path, ...]
+    size: int
 
 
 def cache_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -47,9 +58,22 @@ def scan(cache: Path, repo: str = "", source: str = "hf") -> list[Found]:
     return [found for name in folders for found in _repository(cache / name, source)]
 
 
+def interrupted(cache: Path) -> list[Interrupted]:
+    """The downloads that did not come to their end."""
+    left: dict[str, dict[Path, int]] = {}
+    for path in sorted(cache.glob(f"{PREFIX}*/blobs/*.incomplete")):
+        with contextlib.suppress(OSError):  # it has come to its end meanwhile
+            left.setdefault(_repo(path.parent.parent), {})[path] = path.stat().st_size
+    return [Interrupted(repo, tuple(sizes), sum(sizes.values())) for repo, sizes in left.items()]
+
+
+def _repo(folder: Path) -> str:
+    return folder.name.removeprefix(PREFIX).replace("--", "/")
+
+
 def _repository(folder: Path, source: str) -> list[Found]:
     """Each file once, from the newest revision that has it."""
-    repo = folder.name.removeprefix(PREFIX).replace("--", "/")
+    repo = _repo(folder)
     found: dict[str, Found] = {}
     for snapshot in _snapshots(folder):
         for model in in_repo(source, repo, snapshot, gguf_files(snapshot)):
