@@ -49,6 +49,7 @@ def last_byte(stores: Stores, name: str | None) -> bytes:
         ("ollama:llama3.2", b"4"),
         ("bartowski/gemma-3-GGUF", b"5"),
         ("lmstudio:gemma-3-GGUF", b"5"),
+        ("hf:bartowski/gemma-3-GGUF", b"5"),
         ("unsloth/gemma-3-GGUF:UD-Q4_K_XL", b"3"),
     ],
 )
@@ -87,6 +88,13 @@ def test_a_name_on_no_disk_says_what_would_get_it_or_what_was_meant(stores: Stor
         resolve(name, stores.environ)
     assert hint in error.value.hint
     assert name.removeprefix("hf:") in error.value.message
+
+
+def test_a_link_whose_blob_is_gone_says_what_gets_it_back(stores: Stores) -> None:
+    resolve("Qwen/Qwen3-4B-GGUF:Q8_0", stores.environ).resolve().unlink()
+    with pytest.raises(ModelError, match="is gone") as error:
+        resolve("Qwen/Qwen3-4B-GGUF:Q8_0", stores.environ)
+    assert error.value.hint == "dynscale models pull Qwen/Qwen3-4B-GGUF:Q8_0"
 
 
 def test_no_folder_is_looked_into_without_a_name(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def locate(name: str, environ: Mapping[str, str] = os.environ, origin: str = "",
         return _checked(name, origin)
     found = find(name, environ)
     if len(found) == 1:
-        return _checked(str(found[0].path), f" ({found[0].full_name})")
+        return _kept(found[0], origin)
     if found:
         several = ", ".join(one.full_name for one in found)
         raise ModelError(f"{name}{origin} may be {several}", f"-m {found[0].full_name}")
@@ -66,13 +66,25 @@ def locate(name: str, environ: Mapping[str, str] = os.environ, origin: str = "",
     raise _unknown(name, origin, environ)
 
 
+def _kept(found: Found, origin: str) -> Path:
+    """The file of a model in one of the stores."""
+    if not found.path.exists():
+        again = f"dynscale models pull {found.name}" if found.repo else LIST
+        raise ModelError(f"{found.full_name}{origin}: only its name is left, {found.path} is gone", again)
+    return _checked(str(found.path), f" ({found.full_name}{origin})")
+
+
 def find(name: str, environ: Mapping[str, str] = os.environ) -> list[Found]:
     """What is on disk that a name may mean: a name as it is listed, with its place before it or not."""
     from dynscale_cli.models import catalog, sources
 
     place, rest = catalog.places(name)
     repo = _repo(rest) if place == "hf" and "/" in rest else ""
-    return catalog.matches(rest, sources.scan(environ, place, repo))
+    found = catalog.matches(rest, sources.scan(environ, place, repo))
+    if found or not repo:
+        return found
+    # LM Studio and llama.cpp keep repositories of the hub as well.
+    return [one for one in catalog.matches(rest, sources.scan(environ)) if one.repo]
 
 
 def _is_file(name: str) -> bool:
