@@ -8,7 +8,7 @@ import typer
 
 from dynscale_cli.errors import UsageError
 
-from . import ask, bench, models, replay
+from . import ask, bench, models, replay, runs
 from .report import report
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ app.command("ask", epilog=ask.EXAMPLES)(ask.ask)
 app.command("bench")(bench.bench)
 app.add_typer(models.app, name="models")
 app.command("replay", epilog=replay.EXAMPLES)(replay.replay)
+app.add_typer(runs.app, name="runs")
 
 
 def run() -> int:

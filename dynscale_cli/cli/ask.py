@@ -57,6 +57,7 @@ def ask(
     explain: flags.Explain = False,
     show: flags.Show = False,
     export: flags.Export = None,
+    journal: flags.Journal = True,
     quiet: flags.Quiet = False,
     color: flags.Color = True,
 ) -> int:
@@ -67,6 +68,7 @@ def ask(
     from dynscale_cli import config
     from dynscale_cli.engine.options import LoadOptions
 
+    from .keeping import Wishes
     from .session import Asking, answer
 
     options = LoadOptions(
@@ -114,6 +116,7 @@ def ask(
         export=export,
         quiet=quiet,
         color=color,
+        journal=Wishes(journal),
     )
     return answer(asking)
 

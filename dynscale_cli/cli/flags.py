@@ -217,6 +217,15 @@ Export = Annotated[
     Path | None,
     typer.Option("--export", metavar="FILE", help="Write the samples as a pool for replay.", rich_help_panel=OUTPUT),
 ]
+Journal = Annotated[
+    bool,
+    typer.Option(
+        "--journal/--no-journal",
+        envvar="DYNSCALE_JOURNAL",
+        help="Keep a run of several questions, so that it can be resumed.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but answers and errors.", rich_help_panel=OUTPUT)]
 Color = Annotated[
     bool, typer.Option("--color/--no-color", help="NO_COLOR turns colors off as well.", rich_help_panel=OUTPUT)

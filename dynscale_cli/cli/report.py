@@ -1,4 +1,4 @@
-"""Errors on stderr: one line, and a second one that says what to do."""
+"""Errors on stderr: one line, and a second one that says what to do; and single lines of news."""
 
 from __future__ import annotations
 
@@ -16,3 +16,9 @@ def report(error: DynscaleError) -> None:
         if error.hint:
             print(f"  try: {plain(error.hint)}", file=sys.stderr)
         sys.stderr.flush()
+
+
+def say(line: str) -> None:
+    """One line on stderr, whatever has become of it."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(line, file=sys.stderr, flush=True)

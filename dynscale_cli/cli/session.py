@@ -10,23 +10,28 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dynscale_cli.engine.options import LoadOptions
-from dynscale_cli.errors import DynscaleError
+from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.questions import Question, read
 
 from .interrupts import Interrupts, watch
+from .keeping import Keeper, Wishes
+from .report import say
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.batched import BatchedEngine
     from dynscale_cli.engine.llama import LlamaModel
     from dynscale_cli.models.header import GGUFHeader
     from dynscale_cli.runs.events import Event
+    from dynscale_cli.runs.journal import Journal
+    from dynscale_cli.runs.past import Past
     from dynscale_cli.runs.settings import Settings
     from dynscale_cli.runs.solve import Run
+    from dynscale_cli.runs.stored import Stored
 
 DONE, UNANSWERED = 0, 3
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
@@ -57,6 +62,7 @@ class Asking:
     export: Path | None
     quiet: bool
     color: bool
+    journal: Wishes
 
 
 class Loading:
@@ -77,6 +83,13 @@ class Loading:
         except BaseException as error:  # handed to whoever waits for the model
             self._error = error
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Which model this is, for a journal to tell it from another."""
+        from dynscale_cli.runs.identity import gguf
+
+        return gguf(self.header)
+
     def wait(self) -> LlamaModel:
         """The model. Raises what loading raised."""
         while self._thread.is_alive():
@@ -95,11 +108,58 @@ def answer(asking: Asking) -> int:
         loading = Loading(_checked_model(asking), asking.options)
         questions = read(asking.arguments, asking.file, _stdin(asking), whole=asking.whole, limit=asking.limit)
         settings = _settings(asking, len(questions))
-        run, engine = _prepare(asking, loading, questions, settings, interrupts)
+        engine = _prepare(asking, loading, questions, settings, interrupts)
+        keeper = Keeper(asking.journal, _notice(asking), quiet=asking.quiet)
+        if asking.journal.want(len(questions)):
+            keeper.begin(questions, settings, engine.info, loading.identity, asking.options, asking.file)
+        return _run(asking, questions, settings, engine, keeper, interrupts)
+
+
+def go_on(asking: Asking, journal: Journal, stored: Stored) -> int:
+    """Go on with a run where it stopped; the exit code. `asking` says with which model and how to show it."""
+    from dynscale_cli.runs.past import Past
+
+    with watch() as interrupts:
+        loading = Loading(_checked_model(asking), asking.options)
+        _same_model(stored, loading.identity)
+        settings = replace(stored.settings, budget=asking.budget or stored.budget, stream=asking.show)
+        engine = _prepare(asking, loading, stored.questions, settings, interrupts)
+        keeper = Keeper(asking.journal, _notice(asking), quiet=asking.quiet)
+        keeper.take(journal)
+        journal.resume(settings.budget)
+        return _run(asking, stored.questions, settings, engine, keeper, interrupts, Past(stored))
+
+
+def _run(
+    asking: Asking,
+    questions: Sequence[Question],
+    settings: Settings,
+    engine: BatchedEngine,
+    keeper: Keeper,
+    interrupts: Interrupts,
+    past: Past | None = None,
+) -> int:
+    from dynscale_cli.runs.solve import Run
+
+    stopped = lambda: bool(interrupts)  # noqa: E731
+    with contextlib.closing(engine), keeper.kept():
+        run = Run(questions, engine, settings, journal=keeper.journal, past=past, interrupted=stopped)
         try:
-            return _show(asking, questions, run, interrupts)
+            code = _show(asking, questions, run, interrupts)
         finally:
-            engine.close()
+            run.leave()
+    return keeper.code(code, interrupted=bool(interrupts))
+
+
+def _same_model(stored: Stored, identity: dict[str, Any]) -> None:
+    from dynscale_cli.runs.identity import difference
+
+    if changed := difference(stored.request.model, identity):
+        was = stored.request.model
+        raise UsageError(
+            f"run {stored.id} was made with another model than {identity['path']}: {changed}",
+            f"name the one it was made with ({was['path']}): dynscale runs resume {stored.id} -m FILE",
+        )
 
 
 def _checked_model(asking: Asking) -> GGUFHeader:
@@ -141,10 +201,9 @@ def _settings(asking: Asking, questions: int) -> Settings:
 
 def _prepare(
     asking: Asking, loading: Loading, questions: Sequence[Question], settings: Settings, interrupts: Interrupts
-) -> tuple[Run, BatchedEngine]:
-    """A run, ready to go: the model is waited for, its context sized to the questions."""
+) -> BatchedEngine:
+    """An engine, ready to go: the model is waited for, its context sized to the questions."""
     from dynscale_cli.engine.loading import context_for, open_engine
-    from dynscale_cli.runs.solve import Run
 
     model = loading.wait()
     longest = sorted(questions, key=lambda q: len(q.text), reverse=True)[:MEASURED]
@@ -161,7 +220,7 @@ def _prepare(
         notice=_notice(asking),
     )
     interrupts.on_first = backend.abort
-    return Run(questions, engine, settings, interrupted=lambda: bool(interrupts)), engine
+    return engine
 
 
 def _expected_samples(settings: Settings, questions: int) -> int:
@@ -175,7 +234,7 @@ def _expected_samples(settings: Settings, questions: int) -> int:
 def _notice(asking: Asking) -> Callable[[str], None]:
     def tell(text: str) -> None:
         if not asking.quiet:
-            _say(f"dynscale: {text}")
+            say(f"dynscale: {text}")
 
     return tell
 
@@ -205,7 +264,7 @@ def _show(asking: Asking, questions: Sequence[Question], run: Run, interrupts: I
         with _writing():
             answers.finish()
     for line in explain.lines() if asking.explain else ():
-        _say(line)
+        say(line)
     if failure is not None:
         raise failure
     if interrupts:
@@ -247,15 +306,10 @@ def _export(asking: Asking, questions: Sequence[Question], run: Run) -> Iterator
     from dynscale_cli.answers.kinds import AnswerType
     from dynscale_cli.runs.export import Pool
 
-    pool = Pool(asking.export, questions, AnswerType.parse(run.settings.answer_type), run.equivalence)
+    pool = Pool(asking.export, questions, AnswerType.parse(run.settings.answer_type), run.books.equivalence)
     if all(question.gold is None for question in questions):
         _notice(asking)("the questions state no right answers, so replay cannot score the exported pool")
     try:
         yield (pool.handle,)
     finally:
         pool.finish()
-
-
-def _say(line: str) -> None:
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        print(line, file=sys.stderr, flush=True)

@@ -14,7 +14,9 @@ def closing_line(event: RunFinished) -> str:
         parts[0] += f", {event.unanswered:,} unanswered"
     billed = f"{tokens.prompt:,} prompt + {tokens.generated:,} generated"
     parts.append(f"{count(tokens.billed, 'token')} ({billed}; {tokens.reused:,} reused)")
-    parts.append(f"{event.budget - tokens.billed:,} of {event.budget:,} left")
+    if event.lost:
+        parts.append(f"{count(event.lost, 'token')} lost with a killed process")
+    parts.append(f"{event.budget - tokens.billed - event.lost:,} of {event.budget:,} left")
     parts.append(f"{event.seconds:.1f} s")
     if event.seconds > 0:
         parts.append(f"{tokens.generated / event.seconds:,.0f} tokens/s")

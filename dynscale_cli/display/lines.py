@@ -46,7 +46,8 @@ class Lines(Quiet):
     def handle(self, event: Event) -> None:
         if isinstance(event, Answered):
             self._done += 1
-            self._print(answer_line(event.result, self._done, self._questions))
+            if not event.replayed:  # an earlier part of the run has told it
+                self._print(answer_line(event.result, self._done, self._questions))
         elif isinstance(event, RunStarted):
             self._questions = event.questions
         elif isinstance(event, Notice):

@@ -126,9 +126,10 @@ class Stepped:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A question is done; its result will not change."""
+    """A question is done; its result will not change. `replayed`: an earlier part of the run has told it."""
 
     result: Result
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ class RunFinished:
     seconds: float
     interrupted: bool = False
     kinds: dict[str, KindReport] = field(default_factory=dict)
+    lost: int = 0  # tokens spent on samples that a kill took away
 
 
 Event: TypeAlias = RunStarted | SampleStarted | SampleText | SampleFinished | Stepped | Answered | Notice | RunFinished

@@ -1,54 +1,44 @@
-"""A finished run's samples as a pool for `dynscale replay`: one JSON line a question.
+"""A run's samples as a pool for `dynscale replay`: one JSON line a question.
 
-{"qid", "gold", "answers": [key or null, …], "tokens": [billed, …]}. Only parallel samples go in: they are
+{"qid", "gold", "answers": [key or null, …], "tokens": [generated, …]}. Only parallel samples go in: they are
 exchangeable, which is what a replay draws from; a chain depends on the samples before it.
-Owns that file's form. Knows nothing of terminals.
+Owns that file's form, for a run that is going on and for a stored one. Knows nothing of terminals.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from dynscale_cli.answers.compare import Equivalence, same_as_gold
 from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.prover import Prover
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.questions import Question
 
-from .events import Event, SampleFinished
+from .events import Event, Sample, SampleFinished
+from .stored import Stored
 
 
-class Pool:
-    """Collects answer keys and costs, and writes them when the run is over.
+class Samples:
+    """Answer keys and costs of parallel samples, and the pool's lines."""
 
-    Opens the file at once, so that a path that cannot be written is an error before anything is decoded.
-    """
-
-    def __init__(self, path: Path, questions: Sequence[Question], kind: AnswerType, equivalence: Equivalence) -> None:
-        self._path, self._questions, self._kind, self._equivalence = path, questions, kind, equivalence
+    def __init__(self, questions: Sequence[Question], kind: AnswerType, equivalence: Equivalence) -> None:
+        self._questions, self._kind, self._equivalence = questions, kind, equivalence
         self._samples: dict[int, list[tuple[int, str | None, int]]] = {}
-        try:
-            self._file = path.open("w", encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot write {path}: {error.strerror}", "check --export") from error
 
-    def handle(self, event: Event) -> None:
-        if isinstance(event, SampleFinished) and event.sample.kind == "parallel":
-            sample = event.sample
-            self._samples.setdefault(event.index, []).append((sample.number, sample.key, sample.tokens.generated))
+    def add(self, index: int, sample: Sample) -> None:
+        if sample.kind == "parallel":
+            self._samples.setdefault(index, []).append((sample.number, sample.key, sample.tokens.generated))
 
-    def finish(self) -> None:
-        """Write the pool. Raises DynscaleError when the disk refuses it."""
-        try:
-            with self._file:
-                for question in self._questions:
-                    if question.index in self._samples:
-                        line = self._line(question, sorted(self._samples[question.index]))
-                        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise DynscaleError(f"cannot write {self._path}: {error.strerror}", "make room, and ask again") from error
+    def lines(self) -> Iterator[str]:
+        for question in self._questions:
+            if question.index in self._samples:
+                line = self._line(question, sorted(self._samples[question.index]))
+                yield json.dumps(line, ensure_ascii=False) + "\n"
 
     def _line(self, question: Question, samples: list[tuple[int, str | None, int]]) -> dict[str, Any]:
         keys = self._equivalence.classes(key for _, key, _ in samples if key is not None)
@@ -65,3 +55,49 @@ class Pool:
             if key is not None and same_as_gold(key, question.gold, kind, question.choices, self._equivalence):
                 return key
         return question.gold
+
+
+class Pool:
+    """Collects samples as a run finishes them, and writes them when it is over.
+
+    Opens the file at once, so that a path that cannot be written is an error before anything is decoded.
+    """
+
+    def __init__(self, path: Path, questions: Sequence[Question], kind: AnswerType, equivalence: Equivalence) -> None:
+        self._path = path
+        self._samples = Samples(questions, kind, equivalence)
+        try:
+            self._file = path.open("w", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}", "check --export") from error
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, SampleFinished):
+            self.add(event.index, event.sample)
+
+    def add(self, index: int, sample: Sample) -> None:
+        self._samples.add(index, sample)
+
+    def finish(self) -> None:
+        """Write the pool. Raises DynscaleError when the disk refuses it."""
+        try:
+            with self._file:
+                self._file.writelines(self._samples.lines())
+        except OSError as error:
+            raise DynscaleError(f"cannot write {self._path}: {error.strerror}", "make room, and ask again") from error
+
+
+def export_run(stored: Stored, path: Path | None) -> None:
+    """Write a stored run's samples to a file, or to standard output."""
+    kind = AnswerType.parse(stored.settings.answer_type)
+    equivalence = Equivalence(Prover())
+    if path is None:
+        samples = Samples(stored.questions, kind, equivalence)
+        for index, sample in stored.samples():
+            samples.add(index, sample)
+        sys.stdout.writelines(samples.lines())
+        return
+    pool = Pool(path, stored.questions, kind, equivalence)
+    for index, sample in stored.samples():
+        pool.add(index, sample)
+    pool.finish()

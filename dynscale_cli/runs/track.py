@@ -27,6 +27,7 @@ class Track:
     asked: Asked | None
     started_at: float
     started: int = 0  # pulls, which also number the samples
+    pending: int = 0  # pulls in flight
     samples: list[Sample] = field(default_factory=list)
     ballots: list[Ballot] = field(default_factory=list)
     tally: Tally | None = None

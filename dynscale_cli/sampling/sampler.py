@@ -88,6 +88,14 @@ class Sampler:
             draft = self._chain(asked, number, id, chains.pick(samples, votes, rng))
             if draft is not None:
                 return draft
+        return self._parallel(asked, number, id)
+
+    def redraft(self, asked: Asked, number: int, id: int, kind: Kind, picked: list[Sample]) -> Draft:
+        """A pull that was begun before, drafted as it was then: `picked` in the order in which a chain quotes them."""
+        draft = self._chain(asked, number, id, picked) if kind == "chain" else None
+        return draft or self._parallel(asked, number, id)
+
+    def _parallel(self, asked: Asked, number: int, id: int) -> Draft:
         return self._draft("parallel", asked, number, id, asked.prompt, (self._header, asked.core, len(asked.prompt)))
 
     def _wants_chain(self, number: int, rng: random.Random) -> bool:

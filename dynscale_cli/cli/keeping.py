@@ -1,0 +1,128 @@
+"""A session's journal: when one is kept, what becomes of it, and what the user hears of it.
+
+Owns the user's wishes about journals, and the words. Writing and reading them is the business of `runs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dynscale_cli.errors import BudgetError, DynscaleError
+from dynscale_cli.questions import Question
+
+from .report import report
+
+if TYPE_CHECKING:
+    from dynscale_cli.engine.options import LoadOptions
+    from dynscale_cli.engine.protocol import EngineInfo
+    from dynscale_cli.runs.journal import Journal
+    from dynscale_cli.runs.settings import Settings
+
+MAX_BYTES = 1_000_000_000  # of all journals together
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user wants kept. `single`: of a single question, too; `max_bytes` over all runs."""
+
+    journal: bool = True
+    single: bool = False
+    max_bytes: int = MAX_BYTES
+
+    def want(self, questions: int) -> bool:
+        return self.journal and (questions > 1 or self.single)
+
+
+class Keeper:
+    """The journal of one session, if it has one, and what went wrong with it. Tells the user through `notice`."""
+
+    def __init__(self, wishes: Wishes, notice: Callable[[str], None], *, quiet: bool) -> None:
+        self.journal: Journal | None = None
+        self._wishes, self._notice, self._quiet = wishes, notice, quiet
+        self._refused = False
+
+    def begin(
+        self,
+        questions: Sequence[Question],
+        settings: Settings,
+        engine: EngineInfo,
+        model: dict[str, Any],
+        options: LoadOptions,
+        source: Path | None,
+    ) -> None:
+        """Open a journal. Where that cannot be done the run goes without."""
+        from dynscale_cli.runs.request import RunRequest
+        from dynscale_cli.runs.store import Store
+
+        store = Store(max_bytes=self._wishes.max_bytes)
+        request = RunRequest(
+            settings, model, engine.width, engine.context, len(questions), asdict(options), _source(source)
+        )
+        try:
+            self.journal = store.create(request, questions)
+        except DynscaleError as error:
+            self._complain(f"no journal of this run is kept: {error.message}", "--no-journal asks for none")
+
+    def take(self, journal: Journal) -> None:
+        """Go on with one that is open."""
+        self.journal = journal
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Close the journal, however the block ends; a run that the budget does not pay for leaves none."""
+        try:
+            yield
+        except BudgetError:
+            self._close(discard_empty=True)
+            raise
+        except DynscaleError:
+            self._tell_how_to_go_on()
+            raise
+        finally:
+            self._close()
+
+    def code(self, code: int, *, interrupted: bool) -> int:
+        """The exit code, which tells when something could not be kept; and how to go on where the run was stopped."""
+        if self.journal is not None and self.journal.failure is not None:
+            self._refused = True
+            if self._quiet:
+                report(DynscaleError(self.journal.failure))
+        elif interrupted:
+            self._tell_how_to_go_on()
+        return 1 if self._refused and not interrupted else code
+
+    def _tell_how_to_go_on(self) -> None:
+        if self.journal is not None and self.journal.failure is None:
+            self._notice(f"to go on with this run: dynscale runs resume {self.journal.id}")
+
+    def _complain(self, message: str, hint: str) -> None:
+        self._refused = True
+        report(DynscaleError(message, hint))
+
+    def _close(self, *, discard_empty: bool = False) -> None:
+        if self.journal is not None:
+            self.journal.close(discard_empty=discard_empty)
+            self._trim(self.journal.path)
+
+    def _trim(self, own: Path) -> None:
+        from dynscale_cli.runs.store import Store
+
+        gone = Store(max_bytes=self._wishes.max_bytes).trim(keep=own)
+        if gone:
+            names = ", ".join(path.stem for path in gone)
+            self._notice(f"removed to stay below {self._wishes.max_bytes:,} bytes of runs: {names}")
+
+
+def _source(file: Path | None) -> dict[str, str] | None:
+    from dynscale_cli.runs.identity import file_hash
+
+    if file is None or not file.is_file():  # reading a pipe twice would wait for ever
+        return None
+    try:
+        return {"path": str(file.absolute()), "sha256": file_hash(file)}
+    except OSError:
+        return None

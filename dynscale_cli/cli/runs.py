@@ -1,0 +1,173 @@
+"""`dynscale runs`: what earlier runs have left, and going on with them.
+
+Parses and delegates; journals are read in `runs`, shown by `display`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dynscale_cli.errors import UsageError
+
+from . import flags
+
+if TYPE_CHECKING:
+    from dynscale_cli.runs.stored import Stored
+
+app = typer.Typer(no_args_is_help=True, help="Earlier runs: look at them, go on with them, export their samples.")
+EXAMPLES = """[bold]Examples[/bold]
+
+dynscale runs list
+
+dynscale runs resume k3f9q2
+
+dynscale runs resume k3f9q2 --budget +20k --json
+"""
+
+
+def complete(incomplete: str) -> list[str]:
+    """Ids of runs, for the shell's completion."""
+    from dynscale_cli.runs.store import ids
+
+    return list(ids(incomplete))
+
+
+Run = Annotated[
+    str | None,
+    typer.Argument(metavar="[RUN]", help="A run's id or its beginning; the newest without.", autocompletion=complete),
+]
+Runs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="RUN", help="Ids of runs, or their beginnings.", autocompletion=complete),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_runs(json_output: Json = False) -> None:
+    """List the runs, the newest first."""
+    from dynscale_cli.runs.store import Store
+    from dynscale_cli.runs.summary import summaries
+
+    found = summaries(Store())
+    if json_output:
+        import json
+        from dataclasses import asdict
+
+        for summary in found:
+            print(json.dumps(asdict(summary), ensure_ascii=False))
+        return
+    from dynscale_cli.display.runs import print_list
+
+    print_list(found)
+
+
+@app.command()
+def show(run: Run = None, json_output: Json = False) -> None:
+    """Show a run: what was asked, how it stands, and its answers."""
+    from dynscale_cli.runs.store import Store
+
+    stored = Store().read(run)
+    if json_output:
+        import json
+
+        print(json.dumps(_described(stored), ensure_ascii=False))
+        return
+    from dynscale_cli.display.runs import print_run
+
+    print_run(stored)
+
+
+@app.command(epilog=EXAMPLES)
+def resume(
+    run: Run = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", "-b", metavar="[+]TOKENS", help="+20k: so much more; 60k: in all.")
+    ] = None,
+    stored_questions: Annotated[
+        bool,
+        typer.Option("--stored-questions", help="Go on with the questions as they were."),
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", metavar="FILE", help="Where the same model is now, if it was moved.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", "-t", metavar="N", min=0, help="0: one for each core.")
+    ] = None,
+    json_output: flags.JsonOutput = False,
+    unordered: flags.Unordered = False,
+    explain: flags.Explain = False,
+    export: flags.Export = None,
+    quiet: flags.Quiet = False,
+    color: flags.Color = True,
+) -> int:
+    """Go on with a run where it stopped, or buy more for one that is finished.
+
+    Prints the answers of the whole run as `ask` would; what was drawn before is not drawn again.
+    """
+    from .resuming import Resuming
+    from .resuming import resume as go
+
+    shown = {"json": json_output, "unordered": unordered, "explain": explain, "quiet": quiet, "color": color}
+    return go(Resuming(run, budget, stored_questions, model, threads, export, shown))
+
+
+@app.command()
+def export(
+    run: Run = None,
+    file: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, not to standard output.")
+    ] = None,
+) -> None:
+    """Write a run's parallel samples as a pool for `dynscale replay`."""
+    from dynscale_cli.runs.export import export_run
+    from dynscale_cli.runs.store import Store
+
+    export_run(Store().read(run), file)
+
+
+@app.command()
+def rm(
+    runs: Runs = None,
+    finished: Annotated[bool, typer.Option("--finished", help="All that are finished.")] = False,
+) -> None:
+    """Remove runs."""
+    from dynscale_cli.runs.store import Store, is_finished
+
+    store = Store()
+    paths = [store.path(name) for name in runs or ()]
+    if finished:
+        paths += [path for path in store.paths() if path not in paths and is_finished(path)]
+    elif not paths:
+        raise UsageError("no run was named", "dynscale runs rm RUN, or --finished for all that are")
+    for path in paths:
+        store.remove(path)
+
+
+@app.command()
+def path(run: Run = None) -> None:
+    """Print where runs are kept, or where one of them is."""
+    from dynscale_cli.runs.store import Store
+
+    store = Store()
+    print(store.path(run) if run is not None else store.folder)
+
+
+def _described(stored: Stored) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from dynscale_cli.runs.summary import state_of
+
+    return {
+        "id": stored.id,
+        "state": state_of(stored),
+        "request": asdict(stored.request),
+        "budget": stored.budget,
+        "spent": stored.spent,
+        "parts": stored.parts,
+        "damage": [asdict(damage) for damage in stored.damage],
+        "results": [asdict(stored.results[index]) for index in sorted(stored.results)],
+    }

@@ -1,0 +1,107 @@
+"""A run's past, from its journal into the books of the run that goes on with it.
+
+Owns the order in which entries are put back, and what follows for pulls of which no sample came back: they were in
+flight when the run stopped, and are drawn again, with the same numbers and the same prompts. Knows nothing of engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dynscale_cli.allocation.ledger import Ledger
+from dynscale_cli.answers.extract import Answer
+from dynscale_cli.answers.vote import Ballot
+from dynscale_cli.engine.protocol import Tokens
+
+from .events import Answered, Event, Notice, Result, SampleFinished, SampleStarted, Stopped
+from .sink import Dropped, Sampled, Start
+from .stored import Stored
+
+if TYPE_CHECKING:
+    from .books import Books
+
+
+class Past:
+    """What a journal knows of its run. `replay` it once; then `in_flight` is to be drawn again, from `step` on."""
+
+    def __init__(self, stored: Stored) -> None:
+        self._stored = stored
+        self._open: dict[tuple[int, int], Start] = {}
+        self._last = 0
+
+    @property
+    def in_flight(self) -> list[Start]:
+        """Pulls whose samples never came back, in the order in which they began."""
+        return list(self._open.values())
+
+    @property
+    def step(self) -> int:
+        """Where the count of engine steps goes on."""
+        return min((start.step for start in self._open.values()), default=self._last + 1)
+
+    def replay(self, books: Books) -> Iterator[Event]:
+        """Move `books` as the run did, and tell it as events."""
+        for index in sorted(self._stored.lost):
+            books.track(index).error = "its line in the journal is damaged"
+        for time, entry in self._stored.entries():
+            if time >= 0:
+                books.time = time
+            if isinstance(entry, Result):
+                yield from self._finish(books, entry.index, entry.stopped)
+            elif not books.answered[entry.q]:
+                yield from self._pull(books, entry)
+            elif not isinstance(entry, Start):  # paid for, though its question needed it no more
+                books.tokens += entry.tokens if isinstance(entry, Dropped) else entry.sample.tokens
+        if (ended := self._stored.ended) is not None:
+            books.time = max(books.time, ended.time)
+        spent = max(books.tokens.billed, self._stored.spent)
+        books.lost = spent - books.tokens.billed
+        books.ledger = Ledger(books.settings.budget, spent)
+        yield Notice(self._summary(books))
+
+    def _pull(self, books: Books, entry: Start | Sampled | Dropped) -> Iterator[Event]:
+        q = entry.q
+        if isinstance(entry, Start):
+            self._begin(books, entry)
+        elif isinstance(entry, Dropped):
+            books.pay(q, entry.kind, entry.tokens)
+        else:
+            sample = entry.sample
+            if self._open.pop((q, sample.number), None) is None:  # the line of its start is damaged
+                self._begin(books, Start(q, sample.number, sample.kind, sample.seen, self._last))
+                del self._open[q, sample.number]
+            yield from self._count(books, entry)
+
+    def _begin(self, books: Books, start: Start) -> None:
+        if (start.q, start.number) not in self._open:
+            books.begin(start.q, start.number)
+        self._open[start.q, start.number] = start
+        self._last = max(self._last, start.step)
+
+    def _count(self, books: Books, sampled: Sampled) -> Iterator[Event]:
+        q, sample, question = sampled.q, sampled.sample, books.questions[sampled.q]
+        yield SampleStarted(q, question.id, question.text, sample.number, sample.kind, books.standing(q))
+        answer = None if sample.key is None else Answer(sample.key, sample.answer or "", sampled.committed)
+        ballot = Ballot(sample.number, answer, sample.tokens.generated, sample.weight, sample.logprob)
+        books.pay(q, sample.kind, sample.tokens)
+        stopped = books.count(q, sample, ballot)
+        yield SampleFinished(q, sample, books.standing(q))
+        if stopped is not None:
+            yield from self._finish(books, q, stopped)
+
+    def _finish(self, books: Books, q: int, stopped: Stopped) -> Iterator[Event]:
+        """A question is done: as it was told then, where it was."""
+        if books.answered[q]:
+            return
+        for start in [start for start in self._open.values() if start.q == q]:
+            books.drop(q, Tokens())
+            del self._open[q, start.number]
+        known = self._stored.results[q] if q in self._stored.final else None
+        yield Answered(books.finish(q, stopped, known), replayed=True)
+
+    def _summary(self, books: Books) -> str:
+        done, left = sum(books.answered), books.ledger.free
+        text = f"run {self._stored.id} goes on: {done:,} of {len(books.questions):,} questions answered"
+        lost = f", {books.lost:,} of them lost with the process" if books.lost else ""
+        return f"{text}, {books.ledger.spent:,} tokens spent{lost}, {left:,} left"
