@@ -127,10 +127,14 @@ class Scheduler:
             moves.append((last, gap))
 
     def plan(self) -> list[Share]:
-        """The next batch, in slot order: a token of every decoding sequence, then prompt chunks."""
+        """The next batch, in slot order: a token of every decoding sequence, then prompt chunks.
+
+        Where a prefix is to be recalled, that first and alone.
+        """
         left = self.chunk
         shares = []
-        for sequence in self.active:
+        active = self.active
+        for sequence in [s for s in active if s.past < s.request.recall] or active:
             count = len(sequence.feed)
             if count > 1:
                 count = min([count, left, *(b - sequence.past for b in sequence.boundaries())])

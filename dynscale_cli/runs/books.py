@@ -79,16 +79,25 @@ class Books:
         self.track(q).pending -= 1
         self.allocator.drop(q, tokens.billed)
 
-    def count(self, q: int, sample: Sample, ballot: Ballot) -> Stopped | None:
+    def weigh(self, q: int, sample: Sample) -> Sample:
+        """A chain that repeats the leader it has read is weak evidence, and votes with less weight."""
+        if sample.kind == "parallel" or sample.key is None:
+            return sample
+        read = [earlier.key for earlier in self.track(q).samples if earlier.number in sample.seen]
+        if read.count(sample.key) < max(map(read.count, read)):
+            return sample
+        return replace(sample, weight=self.share.repeat_weight)
+
+    def count(self, q: int, sample: Sample, ballot: Ballot, cost: int) -> Stopped | None:
         """A sample of `q` is in: it votes. Returns why the question is done, if it is."""
         track = self.track(q)
         track.pending -= 1
         self.forecast.finished(sample.tokens.generated)
         track.add(sample, ballot)
-        self.share.paid(sample.kind, sample.tokens.billed)
+        self.share.paid(sample.kind, cost)
         self.share.observe(q, track.samples)
         track.tally = tally(track.ballots, track.kind, self.settings.vote, self.equivalence)
-        self.allocator.record(q, track.votes, len(track.samples), sample.tokens.billed)
+        self.allocator.record(q, track.votes, len(track.samples), cost)
         if self.allocator.is_settled(q) and not self.settings.exhaust:
             return "settled"
         return "limit" if len(track.samples) == self.settings.max_samples else None

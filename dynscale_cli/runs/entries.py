@@ -19,9 +19,9 @@ from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.questions import Question
 
 from .events import KindReport, Result, Sample
-from .sink import Dropped, Ended, Sampled, Start
+from .sink import Dropped, Ended, Sampled, Spoke, Start
 
-Entry: TypeAlias = Start | Sampled | Dropped
+Entry: TypeAlias = Start | Spoke | Sampled | Dropped
 HEAD: Final = b'{"type":"'
 TAIL_LENGTH: Final = len(b',"crc":"00000000"}')
 
@@ -53,9 +53,13 @@ def start_line(start: Start, time: float) -> bytes:
     return line("start", {**asdict(start), "time": round(time, 3)})
 
 
+def spoke_line(spoke: Spoke) -> bytes:
+    return line("spoke", asdict(spoke))
+
+
 def sample_line(sampled: Sampled, time: float) -> bytes:
-    values = {"q": sampled.q, **asdict(sampled.sample), "committed": sampled.committed, "time": round(time, 3)}
-    return line("sample", values)
+    own = {"q": sampled.q, "step": sampled.step, "cost": sampled.cost, "committed": sampled.committed}
+    return line("sample", {**own, **asdict(sampled.sample), "time": round(time, 3)})
 
 
 def drop_line(dropped: Dropped, time: float) -> bytes:
@@ -88,10 +92,14 @@ def _start(values: Mapping[str, Any]) -> Start:
     return Start(values["q"], values["number"], values["kind"], tuple(values["seen"]), values["step"])
 
 
+def _spoke(values: Mapping[str, Any]) -> Spoke:
+    return Spoke(values["q"], values["number"], values["step"], values["prompt"])
+
+
 def _sampled(values: Mapping[str, Any]) -> Sampled:
     known = {f.name: values[f.name] for f in fields(Sample) if f.name in values}
     known |= {"tokens": Tokens(**values["tokens"]), "seen": tuple(values["seen"])}
-    return Sampled(values["q"], Sample(**known), values["committed"])
+    return Sampled(values["q"], Sample(**known), values["committed"], values["step"], values["cost"])
 
 
 def _dropped(values: Mapping[str, Any]) -> Dropped:
@@ -100,6 +108,7 @@ def _dropped(values: Mapping[str, Any]) -> Dropped:
 
 PULLS: Final[Mapping[str, Callable[[Mapping[str, Any]], Entry]]] = {
     "start": _start,
+    "spoke": _spoke,
     "sample": _sampled,
     "drop": _dropped,
 }

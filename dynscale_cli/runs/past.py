@@ -7,6 +7,7 @@ flight when the run stopped, and are drawn again, with the same numbers and the 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dynscale_cli.allocation.ledger import Ledger
@@ -14,8 +15,9 @@ from dynscale_cli.answers.extract import Answer
 from dynscale_cli.answers.vote import Ballot
 from dynscale_cli.engine.protocol import Tokens
 
+from .catchup import Again, CatchUp
 from .events import Answered, Event, Notice, Result, SampleFinished, SampleStarted, Stopped
-from .sink import Dropped, Sampled, Start
+from .sink import Dropped, Sampled, Spoke, Start
 from .stored import Stored
 
 if TYPE_CHECKING:
@@ -23,22 +25,17 @@ if TYPE_CHECKING:
 
 
 class Past:
-    """What a journal knows of its run. `replay` it once; then `in_flight` is to be drawn again, from `step` on."""
+    """What a journal knows of its run. `replay` it once; then `catch_up` tells what is to be drawn again."""
 
     def __init__(self, stored: Stored) -> None:
         self._stored = stored
-        self._open: dict[tuple[int, int], Start] = {}
-        self._last = 0
+        self._open: dict[tuple[int, int], Again] = {}
+        self._known: set[int] = set()  # questions whose prompts were evaluated
+        self._step = 0
 
-    @property
-    def in_flight(self) -> list[Start]:
-        """Pulls whose samples never came back, in the order in which they began."""
-        return list(self._open.values())
-
-    @property
-    def step(self) -> int:
-        """Where the count of engine steps goes on."""
-        return min((start.step for start in self._open.values()), default=self._last + 1)
+    def catch_up(self) -> CatchUp:
+        """The pulls whose samples never came back, in the order in which they began."""
+        return CatchUp(self._open.values(), self._known, self._step)
 
     def replay(self, books: Books) -> Iterator[Event]:
         """Move `books` as the run did, and tell it as events."""
@@ -49,6 +46,8 @@ class Past:
                 books.time = time
             if isinstance(entry, Result):
                 yield from self._finish(books, entry.index, entry.stopped)
+            elif isinstance(entry, Spoke):
+                self._spoke(entry)
             elif not books.answered[entry.q]:
                 yield from self._pull(books, entry)
             elif not isinstance(entry, Start):  # paid for, though its question needed it no more
@@ -63,21 +62,29 @@ class Past:
     def _pull(self, books: Books, entry: Start | Sampled | Dropped) -> Iterator[Event]:
         q = entry.q
         if isinstance(entry, Start):
+            self._step = max(self._step, entry.step)
             self._begin(books, entry)
         elif isinstance(entry, Dropped):
             books.pay(q, entry.kind, entry.tokens)
         else:
             sample = entry.sample
+            self._step = max(self._step, entry.step)
+            self._known.add(q)
             if self._open.pop((q, sample.number), None) is None:  # the line of its start is damaged
-                self._begin(books, Start(q, sample.number, sample.kind, sample.seen, self._last))
+                self._begin(books, Start(q, sample.number, sample.kind, sample.seen, entry.step))
                 del self._open[q, sample.number]
             yield from self._count(books, entry)
 
     def _begin(self, books: Books, start: Start) -> None:
         if (start.q, start.number) not in self._open:
             books.begin(start.q, start.number)
-        self._open[start.q, start.number] = start
-        self._last = max(self._last, start.step)
+            self._open[start.q, start.number] = Again(start)
+
+    def _spoke(self, spoke: Spoke) -> None:
+        self._step = max(self._step, spoke.step)
+        self._known.add(spoke.q)
+        if again := self._open.get((spoke.q, spoke.number)):
+            self._open[spoke.q, spoke.number] = replace(again, spoke=spoke)
 
     def _count(self, books: Books, sampled: Sampled) -> Iterator[Event]:
         q, sample, question = sampled.q, sampled.sample, books.questions[sampled.q]
@@ -85,7 +92,7 @@ class Past:
         answer = None if sample.key is None else Answer(sample.key, sample.answer or "", sampled.committed)
         ballot = Ballot(sample.number, answer, sample.tokens.generated, sample.weight, sample.logprob)
         books.pay(q, sample.kind, sample.tokens)
-        stopped = books.count(q, sample, ballot)
+        stopped = books.count(q, sample, ballot, sampled.cost)
         yield SampleFinished(q, sample, books.standing(q))
         if stopped is not None:
             yield from self._finish(books, q, stopped)
@@ -94,9 +101,9 @@ class Past:
         """A question is done: as it was told then, where it was."""
         if books.answered[q]:
             return
-        for start in [start for start in self._open.values() if start.q == q]:
+        for name in [name for name in self._open if name[0] == q]:
             books.drop(q, Tokens())
-            del self._open[q, start.number]
+            del self._open[name]
         known = self._stored.results[q] if q in self._stored.final else None
         yield Answered(books.finish(q, stopped, known), replayed=True)
 

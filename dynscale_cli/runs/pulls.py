@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dynscale_cli.answers.extract import Answer
 from dynscale_cli.answers.thoughts import ThoughtTracker
+from dynscale_cli.engine.protocol import Finished, Tokens
 from dynscale_cli.sampling.sampler import Draft
 
+from .events import Sample
 from .track import Track
 
 FIRST_GUESS = 256  # generated tokens expected of a sample before the run has seen one
@@ -27,6 +30,27 @@ class Pull:
     closing: bool = False  # it was asked for its answer
     out_of_budget: bool = False
     thought_closed: bool = False
+    spoke: bool = False  # its first token was evaluated
+    paid: int = 0  # tokens of its prompt that an earlier part of the run evaluated, and this one recalls
+
+    def cost(self, tokens: Tokens) -> int:
+        """What it is billed but for the interruptions of its run, by which the allocator must not be moved."""
+        return tokens.billed - max(0, self.draft.request.recall - tokens.reused) + self.paid
+
+    def sample(self, event: Finished, answer: Answer | None) -> Sample:
+        """What has become of it."""
+        return Sample(
+            number=self.number,
+            kind=self.draft.kind,
+            text=event.text,
+            answer=answer.text if answer else None,
+            key=answer.key if answer else None,
+            tokens=event.tokens,
+            finish="budget" if self.out_of_budget else event.reason,
+            forced=self.closing,
+            logprob=event.logprob,
+            seen=self.draft.seen,
+        )
 
 
 class Forecast:

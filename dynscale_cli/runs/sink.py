@@ -28,12 +28,27 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoke:
+    """The first token of a pull was evaluated, at this step, behind so many newly evaluated tokens of its prompt."""
+
+    q: int
+    number: int
+    step: int
+    prompt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sampled:
-    """A pull came back. `committed`: its answer was stated, not guessed."""
+    """A pull came back, after `step` engine steps. `committed`: its answer was stated, not guessed.
+
+    `cost`: tokens that it would have been billed in a run that was never interrupted, by which the allocator goes.
+    """
 
     q: int
     sample: Sample
-    committed: bool = True
+    committed: bool
+    step: int
+    cost: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +78,8 @@ class Sink(Protocol):
 
     def started(self, start: Start, time: float) -> None: ...
 
+    def spoke(self, spoke: Spoke) -> None: ...
+
     def allow(self, spent: int) -> None:
         """Called before each step with what will then have been spent in all."""
 
@@ -83,6 +100,9 @@ class Nowhere:
     """Keeps nothing."""
 
     def started(self, start: Start, time: float) -> None:
+        """Forgotten."""
+
+    def spoke(self, spoke: Spoke) -> None:
         """Forgotten."""
 
     def allow(self, spent: int) -> None:

@@ -8,9 +8,7 @@ keeps it before it counts. Yields typed events; prints nothing and reads no cloc
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 from dynscale_cli.answers.extract import Answer, extract
 from dynscale_cli.answers.thoughts import ThoughtTracker
@@ -21,6 +19,7 @@ from dynscale_cli.questions import Question
 from dynscale_cli.sampling.sampler import Draft, Sampler
 
 from .books import Books
+from .catchup import Again, CatchUp
 from .events import (
     Answered,
     Event,
@@ -37,7 +36,7 @@ from .events import (
 from .past import Past
 from .pulls import Pull
 from .settings import Settings
-from .sink import Dropped, Ended, How, Nowhere, Sampled, Sink, Start
+from .sink import Dropped, Ended, How, Nowhere, Sampled, Sink, Spoke, Start
 from .track import Track
 
 ANSWER_TOKENS = 24  # what a sample that was cut off gets to say its answer
@@ -85,8 +84,8 @@ class Run:
         self._clock, self._interrupted = clock, interrupted
         self._begun = clock()
         self._pulls: dict[int, Pull] = {}
-        self._again: deque[Start] = deque()  # pulls that were in flight when an earlier part stopped, oldest first
-        self._next_id = self._step = 0
+        self._catch_up = CatchUp()
+        self._next_id = 0
         self._cheapest: int | None = None  # what one sample would cost, of those refused
         self._failure: DynscaleError | None = None
         self._stopped = self._over = False
@@ -134,8 +133,8 @@ class Run:
         if self._past is None:
             return
         yield from self._past.replay(self.books)
-        self._again.extend(self._past.in_flight)
-        self._step = self._past.step
+        self._catch_up = self._past.catch_up()
+        self._next_id = len(self._catch_up.ids)
         self._begun = self._clock() - self.books.time
         yield self._stepped()
 
@@ -150,14 +149,32 @@ class Run:
             charges = self.engine.upcoming()
             self._journal.allow(ledger.spent + sum(charge.prompt + charge.generated for charge in charges))
             ledger.charge(charges)
+            recalling = any(self._is_recalling(charge.id) for charge in charges)
             happened = self.engine.step()
-            self._step += 1
             self._tick()
-            for event in happened:
+            if not recalling:
+                self._catch_up.step += 1
+                self._note_who_spoke()
+            for event in sorted(happened, key=lambda event: event.id):  # the same in every part of the run
                 yield from self._on(event)
             yield self._stepped()
             yield from self._complain()
             self._stopped = self._interrupted()
+
+    def _is_recalling(self, id: int) -> bool:
+        """Whether the next step evaluates again what was lost with an earlier part of the run."""
+        recall = self._pulls[id].draft.request.recall
+        if not recall:
+            return False
+        tokens = self.engine.usage(id)
+        return tokens.billed + tokens.reused < recall
+
+    def _note_who_spoke(self) -> None:
+        for id, pull in self._pulls.items():
+            if not pull.spoke and (tokens := self.engine.usage(id)).generated:
+                pull.spoke = True
+                prompt = pull.cost(tokens) - tokens.generated
+                self._journal.spoke(Spoke(pull.question, pull.number, self._catch_up.step - 1, prompt))
 
     def _tick(self) -> None:
         self.books.time = self._clock() - self._begun
@@ -185,10 +202,10 @@ class Run:
         while self.engine.room > 0:
             if ledger.free <= self._reserve and (self._pulls or self.books.forecast.samples):
                 return
-            again = self._next_again()
-            if again is None and self._again:
+            again = self._catch_up.next(idle=not self._pulls)
+            if again is None and not self._catch_up.over:
                 return
-            q = again.q if again else self.books.allocator.choose()
+            q = again.start.q if again else self.books.allocator.choose()
             if q is None:
                 return
             track = self._laid_out(q)
@@ -204,27 +221,17 @@ class Run:
                 continue
             yield from self._start(q, track, draft, prompt, again)
 
-    def _next_again(self) -> Start | None:
-        """The pull to be taken up again now, if there is one.
-
-        Each begins as many steps after the first as it did before, and nothing new comes between them: so they come
-        back in the order in which they would have come back then, and what follows from that order is the same.
-        """
-        while self._again and self.books.answered[self._again[0].q]:
-            self._again.popleft()
-        if not self._again:
-            return None
-        if not self._pulls:
-            self._step = max(self._step, self._again[0].step)
-        return self._again[0] if self._again[0].step <= self._step else None
-
-    def _draft(self, track: Track, again: Start | None) -> Draft:
+    def _draft(self, track: Track, again: Again | None) -> Draft:
         assert track.asked is not None
-        if again is not None:
+        if again is None:
+            draft = self.sampler.draft(track.asked, track.started, self._next_id, track.samples, list(track.votes))
+        else:
+            start = again.start
             known = {sample.number: sample for sample in track.samples}
-            picked = [known[number] for number in again.seen if number in known]
-            return self.sampler.redraft(track.asked, again.number, self._next_id, again.kind, picked)
-        return self.sampler.draft(track.asked, track.started, self._next_id, track.samples, list(track.votes))
+            picked = [known[number] for number in start.seen if number in known]
+            id = self._catch_up.ids[start.q, start.number]
+            draft = self.sampler.redraft(track.asked, start.number, id, start.kind, picked)
+        return self._catch_up.recalling(draft, track.question.index, again)
 
     def _expected(self, track: Track, prompt: int) -> bool:
         """Whether a pull fits: what is certain of it, and what everything in flight is expected to need.
@@ -245,20 +252,22 @@ class Run:
         if not self.books.tracks[q].samples:
             self._cheapest = min(needed, self._cheapest or needed)
         self.books.allocator.close(q)
-        self._again = deque(start for start in self._again if start.q != q)
+        self._catch_up.give_up(q)
 
-    def _start(self, q: int, track: Track, draft: Draft, prompt: int, again: Start | None) -> Iterator[Event]:
-        id, number = draft.request.id, again.number if again else track.started
+    def _start(self, q: int, track: Track, draft: Draft, prompt: int, again: Again | None) -> Iterator[Event]:
+        id, number = draft.request.id, again.start.number if again else track.started
         if not self.books.ledger.reserve(id, prompt, self._reserve):
             raise AssertionError("a pull was affordable and then was not")
         if again is None:
-            self._journal.started(Start(q, number, draft.kind, draft.seen, self._step), self.books.time)
+            self._journal.started(Start(q, number, draft.kind, draft.seen, self._catch_up.step), self.books.time)
             self.books.begin(q, number)
+            self._next_id += 1
         else:
-            self._again.popleft()
+            self._catch_up.taken()
         self.engine.submit(draft.request)
-        self._pulls[id] = Pull(draft, q, number, ThoughtTracker(draft.request.prompt.open_thought))
-        self._next_id += 1
+        thoughts = ThoughtTracker(draft.request.prompt.open_thought)
+        spoke = again.spoke if again else None
+        self._pulls[id] = Pull(draft, q, number, thoughts, spoke=spoke is not None, paid=spoke.prompt if spoke else 0)
         question = track.question
         yield SampleStarted(q, question.id, question.text, number, draft.kind, self.books.standing(q))
 
@@ -338,40 +347,19 @@ class Run:
         if self.settings.stream:
             for said, thinking in pull.thoughts.finish():
                 yield SampleText(pull.question, pull.number, said, thinking)
-        yield from self._take(pull, self._sample(pull, event, answer), answer)
-
-    def _sample(self, pull: Pull, event: Finished, answer: Answer | None) -> Sample:
-        sample = Sample(
-            number=pull.number,
-            kind=pull.draft.kind,
-            text=event.text,
-            answer=answer.text if answer else None,
-            key=answer.key if answer else None,
-            tokens=event.tokens,
-            finish="budget" if pull.out_of_budget else event.reason,
-            forced=pull.closing,
-            logprob=event.logprob,
-            seen=pull.draft.seen,
-        )
-        return self._weigh(self.books.tracks[pull.question], sample)
-
-    def _weigh(self, track: Track, sample: Sample) -> Sample:
-        """A chain that repeats the leader it has read is weak evidence, and votes with less weight."""
-        if sample.kind == "parallel" or sample.key is None:
-            return sample
-        read = [earlier.key for earlier in track.samples if earlier.number in sample.seen]
-        if read.count(sample.key) < max(map(read.count, read)):
-            return sample
-        return replace(sample, weight=self.sampler.share.repeat_weight)
+        sample = self.books.weigh(pull.question, pull.sample(event, answer))
+        yield from self._take(pull, sample, answer)
 
     def _take(self, pull: Pull, sample: Sample, answer: Answer | None) -> Iterator[Event]:
         """A sample is done: it is kept, then paid for, then it votes."""
         q = pull.question
-        self._journal.sampled(Sampled(q, sample, answer is None or answer.committed), self.books.time)
+        committed = answer is None or answer.committed
+        cost = pull.cost(sample.tokens)
+        self._journal.sampled(Sampled(q, sample, committed, self._catch_up.step, cost), self.books.time)
         self.books.ledger.release(pull.draft.request.id)
         self.books.pay(q, sample.kind, sample.tokens)
         ballot = Ballot(sample.number, answer, sample.tokens.generated, sample.weight, sample.logprob)
-        stopped = self.books.count(q, sample, ballot)
+        stopped = self.books.count(q, sample, ballot, cost)
         yield SampleFinished(q, sample, self.books.standing(q))
         if stopped is not None:
             yield from self._finish(q, stopped)

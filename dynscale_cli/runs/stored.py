@@ -69,7 +69,7 @@ class Stored:
         with _opened(self.path) as file:
             for _, kind, values in _parsed(_lines(file), {*entries.PULLS, "answer"}):
                 if kind != "answer":
-                    yield values["time"], entries.PULLS[kind](values)
+                    yield values.get("time", -1.0), entries.PULLS[kind](values)
                 elif values["final"] and values["index"] in self.final:
                     yield -1.0, self.results[values["index"]]
 
