@@ -127,21 +127,21 @@ class Scheduler:
             moves.append((last, gap))
 
     def plan(self) -> list[Share]:
-        """The next batch, in slot order: a token of every decoding sequence, then prompt chunks.
+        """The next batch, in slot order: a token of every decoding sequence, then prompt chunks, by age.
 
         Where a prefix is to be recalled, that first and alone.
         """
         left = self.chunk
         shares = []
-        active = self.active
-        for sequence in [s for s in active if s.past < s.request.recall] or active:
+        moving = [s for s in self.active if s.past < s.request.recall] or self.active
+        for sequence in sorted(moving, key=lambda sequence: sequence.request.id):
             count = len(sequence.feed)
             if count > 1:
                 count = min([count, left, *(b - sequence.past for b in sequence.boundaries())])
                 left -= count
             if count:
                 shares.append(Share(sequence, count, count == len(sequence.feed)))
-        return shares
+        return sorted(shares, key=lambda share: share.sequence.slot)
 
     def advance(self, share: Share) -> int | None:
         """Account for an evaluated share. Returns the prefix length worth keeping that was just reached."""
