@@ -134,6 +134,8 @@ def _take(stored: Stored, found: dict[int, Question], kind: str, values: dict[st
 
 
 def _complete(stored: Stored, found: dict[int, Question]) -> None:
+    if len(found) < stored.request.questions and not stored.spent:
+        raise DynscaleError(f"run {stored.id} was stopped before it had begun", f"dynscale runs rm {stored.id}, and ask again")
     for index in range(stored.request.questions):
         if index not in found:
             stored.lost.add(index)
