@@ -1,7 +1,7 @@
 """A run that is killed again and again: python -m tests.kills FOLDER KILLS SEED BUDGET.
 
-Each part is a process of its own, forked from this one so that it costs no start-up, and killed with SIGKILL after a
-random time; the last part may end. Prints what was seen as one line of JSON.
+Each part is a process of its own, forked from this one so that it costs no start-up, and killed with SIGKILL at a
+random moment; the last part may end. Prints what was seen as one line of JSON.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dynscale_cli.runs.store import Store
 from tests.scripted import ScriptedBackend
 
 QUESTIONS = [Question(n, f"q{n}", f"What is {n} plus {n}?") for n in range(16)]
-WIDTH, LONGEST = 4, 0.12  # seconds that a part lives
+WIDTH, LONGEST = 4, 100  # tokens that a part evaluates before it is killed, at most
 
 
 def script(prompt: str, seed: int) -> str:
@@ -62,7 +62,8 @@ def opened(store: Store, budget: int):
     except DynscaleError:
         for path in store.paths():
             store.remove(path)  # killed before it had begun
-        request = RunRequest(settings(budget), {"kind": "scripted", "name": "", "path": ""}, WIDTH, 4096, len(QUESTIONS))
+        model = {"kind": "scripted", "name": "", "path": ""}
+        request = RunRequest(settings(budget), model, WIDTH, 4096, len(QUESTIONS))
         return store.create(request, QUESTIONS), None
 
 
@@ -84,6 +85,16 @@ def names(store: Store) -> list[list[object]]:
         return []
 
 
+def is_alive_behind(counter: mmap.mmap, tokens: int, child: int) -> bool:
+    """Wait until the child has evaluated so many more; False where it is over before."""
+    (begun,) = struct.unpack("q", counter[:8])
+    while struct.unpack("q", counter[:8])[0] < begun + tokens:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return False
+        time.sleep(0.0002)
+    return True
+
+
 def main(folder: Path, kills: int, seed: int, budget: int) -> None:
     rng, store = random.Random(seed), Store(folder)
     CountingBackend.counter = counter = mmap.mmap(-1, 8)
@@ -94,9 +105,10 @@ def main(folder: Path, kills: int, seed: int, budget: int) -> None:
         if child == 0:
             part(store, budget)
             os._exit(0)
-        time.sleep(rng.random() * LONGEST)
-        os.kill(child, signal.SIGKILL)
-        killed += os.waitpid(child, 0)[1] == signal.SIGKILL
+        if is_alive_behind(counter, rng.randrange(LONGEST), child):
+            time.sleep(rng.random() * 0.003)
+            os.kill(child, signal.SIGKILL)
+            killed += os.waitpid(child, 0)[1] == signal.SIGKILL
         found = names(store)
         missing += sum(name not in found for name in kept)
         kept = found

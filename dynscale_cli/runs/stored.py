@@ -104,14 +104,15 @@ def read_request(path: Path) -> RunRequest:
 
 
 def _begin(path: Path, lines: Iterator[tuple[int, bytes]]) -> Stored:
-    for _, kind, values in _parsed(lines, None, []):
+    damage: list[Damage] = []
+    for _, kind, values in _parsed(lines, None, damage):
         if kind != "run":
             break
         try:
             request = from_json(values)
         except (KeyError, TypeError, ValueError):
             break
-        return Stored(path, request, [], request.settings.budget)
+        return Stored(path, request, [], request.settings.budget, damage=damage)
     raise DynscaleError(f"{path}: its first line is damaged or missing: not a journal", HINT)
 
 
@@ -135,7 +136,7 @@ def _take(stored: Stored, found: dict[int, Question], kind: str, values: dict[st
 
 def _complete(stored: Stored, found: dict[int, Question]) -> None:
     if len(found) < stored.request.questions and not stored.spent:
-        raise DynscaleError(f"run {stored.id} was stopped before it had begun", f"dynscale runs rm {stored.id}, and ask again")
+        raise DynscaleError(f"run {stored.id} was stopped before it had begun", f"dynscale runs rm {stored.id}")
     for index in range(stored.request.questions):
         if index not in found:
             stored.lost.add(index)

@@ -1,0 +1,163 @@
+"""The journal in its own terms: damage, locks, sizes, and what a resumed run makes of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from dynscale_cli.errors import DynscaleError, UsageError
+from dynscale_cli.questions import Question
+from dynscale_cli.runs import identity
+from dynscale_cli.runs.events import Answered, Notice, RunFinished, SampleFinished
+from dynscale_cli.runs.past import Past
+from dynscale_cli.runs.request import RunRequest
+from dynscale_cli.runs.settings import Settings
+from dynscale_cli.runs.solve import Run
+from dynscale_cli.runs.store import Store
+from dynscale_cli.runs.summary import summaries
+from tests.kills import script
+from tests.scripted import scripted_engine
+
+ASKED = [Question(n, f"q{n}", f"What is {n} plus {n}?", (), str(2 * n)) for n in range(6)]
+SETTINGS = Settings(budget=50_000, max_samples=8, max_tokens=60)
+MODEL = {"kind": "scripted", "name": "scripted", "path": "nowhere"}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "state" / "runs")
+
+
+def begin(store, settings=SETTINGS, questions=ASKED):
+    """(results, events, path) of a run that is told to a journal."""
+    journal = store.create(RunRequest(settings, MODEL, 4, 4096, len(questions)), questions)
+    return take(Run(questions, scripted_engine(script), settings, journal=journal, clock=lambda: 0.0), journal)
+
+
+def resume(store, name=None, budget=None):
+    journal, stored = store.reopen(name)
+    budget = budget or stored.budget
+    journal.resume(budget)
+    settings = replace(stored.settings, budget=budget)
+    engine = scripted_engine(script)
+    run = Run(stored.questions, engine, settings, journal=journal, past=Past(stored), clock=lambda: 0.0)
+    return take(run, journal)
+
+
+def take(run, journal):
+    events = list(run.events())
+    journal.close()
+    results = sorted((e.result for e in events if isinstance(e, Answered)), key=lambda r: r.index)
+    return results, events, journal.path
+
+
+def shape(results):
+    return [(r.id, r.answer, r.votes, r.samples, r.stopped, r.forced, r.confidence) for r in results]
+
+
+def test_cut_anywhere_a_run_ends_as_it_would_have(store):
+    """Chains and a learned share of them included, whatever had been written when it stopped."""
+    want, _, path = begin(store)
+    whole = path.read_bytes()
+    ends = [place for place in range(len(whole)) if whole[place : place + 1] == b"\n"][len(ASKED) + 2 :]
+    for end in ends[:: len(ends) // 12]:
+        path.write_bytes(whole[: end + 12])  # and a torn line
+        results, events, _ = resume(store)
+        assert shape(results) == shape(want), end
+        finished = next(event for event in events if isinstance(event, RunFinished))
+        assert finished.tokens.billed + finished.lost <= SETTINGS.budget
+        assert store.read().damage == []
+
+
+def test_a_finished_run_that_is_resumed_draws_nothing_and_says_the_same(store):
+    want, events, _ = begin(store)
+    drawn = sum(isinstance(event, SampleFinished) for event in events)
+    results, events, path = resume(store)
+    assert results == want  # to the token and the second
+    assert all(event.replayed for event in events if isinstance(event, Answered))
+    assert sum(isinstance(event, SampleFinished) for event in events) == drawn
+    assert sum(1 for _ in store.read(path.stem).samples()) == drawn
+
+
+def test_a_damaged_line_is_named_and_costs_no_more_than_itself(store):
+    begin(store)
+    path = store.path()
+    lines = path.read_bytes().splitlines(keepends=True)
+    place = next(n for n, line in enumerate(lines) if n > 40 and line.startswith(b'{"type":"sample"'))
+    lines[place] = lines[place].replace(b"word", b"ward", 1)
+    path.write_bytes(b"".join(lines))
+    stored = store.read()
+    assert [damage.line for damage in stored.damage] == [place + 1]
+    kept = list(stored.samples())
+    assert len(kept) == sum(line.startswith(b'{"type":"sample"') for line in lines) - 1
+    results, _, _ = resume(store)
+    assert [result.index for result in results] == list(range(len(ASKED)))
+    assert all(sample in list(store.read().samples()) for sample in kept)
+
+
+def test_a_question_whose_line_is_damaged_is_lost_alone(store):
+    before, _, _ = begin(store, replace(SETTINGS, budget=500))
+    path = store.path()
+    path.write_bytes(path.read_bytes().replace(b"What is 2 plus 2?", b"What is 3 plus 2?", 1))
+    results, _, _ = resume(store, budget=3000)
+    assert [result.stopped == "error" for result in results] == [result.index == 2 for result in results]
+    assert results[2].votes == before[2].votes
+    assert "damaged" in results[2].error
+
+
+def test_what_is_no_journal_is_an_error_of_one_line(store):
+    begin(store)
+    path = store.path()
+    path.write_bytes(b"{}" + path.read_bytes())
+    with pytest.raises(DynscaleError, match="first line is damaged"):
+        store.read()
+    assert [row.state for row in summaries(store)] == ["damaged"]
+
+
+def test_a_journal_has_one_writer(store):
+    journal = store.create(RunRequest(SETTINGS, MODEL, 4, 4096, len(ASKED)), ASKED)
+    with pytest.raises(DynscaleError, match="still going on"):
+        store.reopen(journal.id)
+    with pytest.raises(DynscaleError, match="still going on"):
+        store.remove(journal.path)
+    assert store.trim() == Store(store.folder, max_bytes=1).trim() == []
+    journal.close()
+    assert store.remove(journal.path) > 0
+
+
+def test_beyond_the_bound_the_oldest_finished_runs_go_first(store):
+    paths = [begin(store)[2] for _ in range(3)]
+    stopped = store.create(RunRequest(SETTINGS, MODEL, 4, 4096, len(ASKED)), ASKED)
+    stopped.close()
+    sizes = [path.stat().st_size for path in paths]
+    small = Store(store.folder, max_bytes=sizes[2] + stopped.path.stat().st_size)
+    assert small.trim(keep=paths[2]) == paths[:2]
+    assert sorted(store.paths()) == sorted([paths[2], stopped.path])
+
+
+def test_ids_are_completed_from_their_beginning(store):
+    first, second = (begin(store, questions=ASKED[:1])[2] for _ in range(2))
+    length = next(n for n in range(7) if first.stem[:n] != second.stem[:n])
+    assert store.path(first.stem[:length]) == first
+    with pytest.raises(UsageError, match="2 runs"):
+        store.path("")
+    with pytest.raises(UsageError, match="no run"):
+        store.path("nothing")
+
+
+def test_a_resumed_run_says_where_it_stands(store):
+    begin(store, replace(SETTINGS, budget=1200))
+    _, events, _ = resume(store, budget=2400)
+    notice = next(event.message for event in events if isinstance(event, Notice))
+    assert "goes on: " in notice
+    assert f"of {len(ASKED)} questions answered" in notice
+    assert next(event for event in events if isinstance(event, RunFinished)).budget == 2400
+
+
+def test_models_that_differ_in_their_weights_alone_are_told_apart(tmp_path):
+    first, second = tmp_path / "a.gguf", tmp_path / "b.gguf"
+    first.write_bytes(b"GGUF" + bytes(3_000_000))
+    second.write_bytes(b"GGUF" + bytes(2_000_000) + b"\1" * 400_000 + bytes(600_000))
+    assert identity.fingerprint([first]) != identity.fingerprint([second])
+    known = {**MODEL, "size": 1, "hash": "a"}
+    assert identity.difference(known, {**known, "path": "elsewhere", "name": "renamed"}) is None
+    assert identity.difference(known, {**known, "size": 2}) == "size was 1 and is 2"
