@@ -161,3 +161,9 @@ def test_models_that_differ_in_their_weights_alone_are_told_apart(tmp_path):
     known = {**MODEL, "size": 1, "hash": "a"}
     assert identity.difference(known, {**known, "path": "elsewhere", "name": "renamed"}) is None
     assert identity.difference(known, {**known, "size": 2}) == "size was 1 and is 2"
+
+
+def test_no_secret_of_a_server_is_stored():
+    stored = identity.server(["https://me:secret@host:8000/v1?key=secret"], "qwen")
+    assert stored["path"] == "https://host:8000/v1"
+    assert "secret" not in str(stored)

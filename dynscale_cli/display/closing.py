@@ -15,7 +15,7 @@ def closing_line(event: RunFinished) -> str:
     billed = f"{tokens.prompt:,} prompt + {tokens.generated:,} generated"
     parts.append(f"{count(tokens.billed, 'token')} ({billed}; {tokens.reused:,} reused)")
     if event.lost:
-        parts.append(f"{count(event.lost, 'token')} lost with a killed process")
+        parts.append(f"{count(event.lost, 'token')} lost with samples that were not kept")
     parts.append(f"{event.budget - tokens.billed - event.lost:,} of {event.budget:,} left")
     parts.append(f"{event.seconds:.1f} s")
     if event.seconds > 0:

@@ -34,7 +34,8 @@ def gguf(header: GGUFHeader) -> dict[str, Any]:
 
 def server(endpoints: Sequence[str], served_model: str) -> dict[str, Any]:
     """Of a model behind a server: what it calls itself. Addresses may change from one part of a run to the next."""
-    return {"kind": "server", "name": served_model, "path": ",".join(endpoints), "served": served_model}
+    places = ",".join(map(_without_secrets, endpoints))
+    return {"kind": "server", "name": served_model, "path": places, "served": served_model}
 
 
 def fingerprint(paths: Sequence[Path]) -> str:
@@ -68,6 +69,14 @@ def file_hash(path: Path) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _without_secrets(endpoint: str) -> str:
+    """The address alone: a name, a password or a key in a URL must not be stored."""
+    from urllib.parse import urlsplit, urlunsplit
+
+    parts = urlsplit(endpoint)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _shown(value: Any) -> str:

@@ -56,7 +56,7 @@ class Journal:
         self.path, self.id = path, path.stem
         self.failure: str | None = None
         self._descriptor, self._budget, self._announced = descriptor, budget, spent
-        self._size = os.fstat(descriptor).st_size
+        self._size = self._sound = os.fstat(descriptor).st_size  # `_sound`: up to the first line that was refused
         self._told = self._gone = self._dirty = self._samples = False
         self._refused: str | None = None  # why the last flush failed
         self._closing = threading.Event()
@@ -96,12 +96,15 @@ class Journal:
         self._write(entries.answer_line(result, final))
 
     def ended(self, ended: Ended) -> None:
-        """The exact account. Tried even where lines before it were refused: there may be room again."""
+        """The exact account. Where lines before it were refused, it takes the place of the one that was not exact."""
         line = entries.end_line(ended, now())
         if self.failure is None:
             self._write(line)
         elif not self._gone:
             with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, self._sound)
+                self._size = self._sound
+                self._append(entries.line("spent", {"upto": ended.spent}))  # no longer than what stood here
                 self._append(line)
 
     def complaint(self) -> str | None:
@@ -156,6 +159,7 @@ class Journal:
         It mostly finds room where a sample does not, in the file's last block.
         """
         self.failure = f"cannot go on with the journal {self.path}: {why}; what this run draws from here on is not kept"
+        self._sound = self._size
         if not self._gone:
             with contextlib.suppress(OSError):
                 self._append(entries.line("spent", {"upto": self._budget}))

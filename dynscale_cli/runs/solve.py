@@ -274,18 +274,11 @@ class Run:
     def _laid_out(self, q: int) -> Track:
         """The question's track, with its prompt in the model's own tokens or the reason why there is none."""
         track = self.books.track(q)
-        if track.asked is not None or track.error is not None:
-            return track
-        try:
-            track.asked = self.sampler.ask(track.question, compared=not track.kind.long)
-        except DynscaleError as error:
-            track.error = error.message
-            return track
-        if not self.sampler.fits(track.asked):
-            track.error = (
-                f"the prompt of {len(track.asked.prompt)} tokens does not fit a context of "
-                f"{self.engine.info.context} tokens"
-            )
+        if track.asked is None and track.error is None:
+            try:
+                track.asked = self.sampler.lay_out(track.question, compared=not track.kind.long)
+            except DynscaleError as error:
+                track.error = error.message
         return track
 
     # What comes back

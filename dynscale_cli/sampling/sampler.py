@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dynscale_cli.engine.protocol import Engine, Prompt, Request, Sampling
+from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
 from dynscale_cli.runs.events import Kind, Sample
 
@@ -76,6 +77,14 @@ class Sampler:
             chain = self.engine.prompt(self.prompts.chain(question, attempts, self.layout, compared=compared))
             core, frame = shared_prefix(prompt, chain), len(chain)
         return Asked(question, compared, prompt, core, frame)
+
+    def lay_out(self, question: Question, *, compared: bool) -> Asked:
+        """`ask`, but raises DynscaleError for a question that does not fit."""
+        asked = self.ask(question, compared=compared)
+        if not self.fits(asked):
+            context = self.engine.info.context
+            raise DynscaleError(f"the prompt of {len(asked.prompt)} tokens does not fit a context of {context} tokens")
+        return asked
 
     def fits(self, asked: Asked) -> bool:
         """Whether the question leaves room for at least a short answer."""
