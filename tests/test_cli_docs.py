@@ -19,6 +19,11 @@ FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*(?![\w=])")
 FOREIGN = {"-m", "--install", "-r", "-e", "-1", "--check"}
 
 
+def commands(command) -> list:
+    """A command and all below it."""
+    return [command, *(found for below in getattr(command, "commands", {}).values() for found in commands(below))]
+
+
 def runnable() -> list[str]:
     return [block for needs, block in BLOCKS if not needs and "pip install" not in block]
 
@@ -63,8 +68,8 @@ def test_the_set_up_is_two_commands():
 
 
 def test_the_flags_that_the_readme_names_exist():
-    commands = typer.main.get_command(app).commands.values()
-    known = {flag for c in commands for option in c.params for flag in (*option.opts, *option.secondary_opts)}
+    options = [option for command in commands(typer.main.get_command(app)) for option in command.params]
+    known = {flag for option in options for flag in (*option.opts, *option.secondary_opts)}
     code = " ".join(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", README, flags=re.DOTALL)))
     used = set(FLAG.findall(code)) | {flag for _, block in BLOCKS for flag in FLAG.findall(block)}
     assert used - known - FOREIGN == set()
