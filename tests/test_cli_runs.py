@@ -99,14 +99,14 @@ def test_single_questions_and_no_journal_leave_nothing(ask, tiny, tmp_path):
 
 
 def test_a_run_that_was_interrupted_ends_like_one_that_was_not(ask, bundled_model, tmp_path):
-    flags = ("-m", str(bundled_model), "-t", "1", "-np", "4", "--max-samples", "4", "--max-tokens", "24")
-    flags += ("--limit", "5", "--budget", "900k", "--json")
+    flags = ("-m", str(bundled_model), "-t", "1", "-np", "4", "--max-samples", "6", "--max-tokens", "16")
+    flags += ("--limit", "3", "--budget", "900k", "--json")
     process = ask(flags=flags, wait=False)
     until_sampled(process, tmp_path)
     process.send_signal(signal.SIGINT)
     output, error = process.communicate(timeout=MINUTES)
     assert process.returncode == 130
-    assert len(results(output)) == 5
+    assert len(results(output)) == 3
     (journal,) = journals(tmp_path)
     assert lines(error)[-1] == f"dynscale: to go on with this run: dynscale runs resume {journal.stem}"
     went_on = runs("resume", "--json", cwd=tmp_path)

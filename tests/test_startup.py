@@ -27,6 +27,8 @@ print("\\nloaded:", code, *sorted({heavy} & set(sys.modules)), file=sys.stderr)
         (["models", "show"], 0),
         (["models", "pull", "nonsense"], 1),
         (["bench"], 1),
+        (["runs", "list"], 0),
+        (["runs", "resume", "nothing"], 1),
         (["ask", "--cache-type-k", "q9", "Why?"], 1),
         (["ask", "-m", "/nowhere/at/all.gguf", "Why?"], 1),
     ],

@@ -57,6 +57,7 @@ class Journal:
         self.failure: str | None = None
         self._descriptor, self._budget, self._announced = descriptor, budget, spent
         self._size = self._sound = os.fstat(descriptor).st_size  # `_sound`: up to the first line that was refused
+        self._new = self._size == 0
         self._told = self._gone = self._dirty = self._samples = False
         self._refused: str | None = None  # why the last flush failed
         self._closing = threading.Event()
@@ -114,12 +115,12 @@ class Journal:
         return self.failure
 
     def close(self, *, discard_empty: bool = False) -> None:
-        """Flush and close. `discard_empty`: a run that came to nothing leaves no file."""
+        """Flush and close. `discard_empty`: a run that has begun here and came to nothing leaves no file."""
         if self._closing.is_set():
             return
         self._closing.set()
         self._thread.join()
-        if discard_empty and not self._samples:
+        if self._new and not self._samples and (discard_empty or self.failure is not None):
             with contextlib.suppress(OSError):
                 self.path.unlink()
         self._sync()
