@@ -99,7 +99,7 @@ def test_single_questions_and_no_journal_leave_nothing(ask, tiny, tmp_path):
 
 
 def test_a_run_that_was_interrupted_ends_like_one_that_was_not(ask, bundled_model, tmp_path):
-    flags = ("-m", str(bundled_model), "-t", "1", "-np", "4", "--max-samples", "6", "--max-tokens", "16")
+    flags = ("-m", str(bundled_model), "-t", "1", "-np", "4", "--max-samples", "5", "--max-tokens", "16")
     flags += ("--limit", "3", "--budget", "900k", "--json")
     process = ask(flags=flags, wait=False)
     until_sampled(process, tmp_path)
