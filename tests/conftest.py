@@ -8,7 +8,8 @@ import pytest
 @pytest.fixture(autouse=True)
 def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test meets the settings or the model of whoever runs it."""
-    for name in ("DYNSCALE_MODEL", "NO_COLOR", "FORCE_COLOR", "CI"):
+    keys = ("DYNSCALE_API_KEY", "OPENAI_API_KEY", "DYNSCALE_ENDPOINT", "DYNSCALE_SERVED_MODEL")
+    for name in (*keys, "DYNSCALE_MODEL", "NO_COLOR", "FORCE_COLOR", "CI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DYNSCALE_HOME", str(tmp_path / "home"))
 

@@ -16,7 +16,18 @@ BLOCK = re.compile(r"(<!-- needs: [^\n]* -->\n)?^```sh\n(.*?)^```$", re.DOTALL |
 BLOCKS = BLOCK.findall(README)
 FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*(?![\w=])")
 # What other programs' flags the README names.
-FOREIGN = {"-m", "--install", "-r", "-e", "-1", "--check"}
+FOREIGN = {
+    "--port",
+    "--api-key",
+    "--enable-prompt-tokens-details",
+    "--interrupt_requests",
+    "-m",
+    "--install",
+    "-r",
+    "-e",
+    "-1",
+    "--check",
+}
 
 
 def commands(command) -> list:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = {"llama_cpp", "numpy", "jinja2", "matplotlib", "sympy", "math_verify", "huggingface_hub"}
+HEAVY = {"llama_cpp", "numpy", "jinja2", "matplotlib", "sympy", "math_verify", "huggingface_hub", "openai"}
 SCRIPT = """
 import sys
 sys.argv = ["dynscale", *{arguments}]
@@ -30,6 +30,7 @@ print("\\nloaded:", code, *sorted({heavy} & set(sys.modules)), file=sys.stderr)
         (["runs", "list"], 0),
         (["runs", "resume", "nothing"], 1),
         (["ask", "--cache-type-k", "q9", "Why?"], 1),
+        (["ask", "--endpoint", "http://127.0.0.1:9", "-m", "x.gguf", "Why?"], 1),
         (["ask", "-m", "/nowhere/at/all.gguf", "Why?"], 1),
     ],
 )

@@ -93,6 +93,11 @@ class Allocator:
         self._arms[q].closed = True
         self._refresh(q)
 
+    def reopen(self, q: int) -> None:
+        """`q` was closed because of a pull that then failed: it can be pulled again. To be called before `drop`."""
+        self._arms[q].closed = False
+        self._refresh(q)
+
     def pulls(self, q: int) -> int:
         """Samples of `q`, finished and in flight."""
         return self._arms[q].pulls

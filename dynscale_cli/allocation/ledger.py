@@ -4,7 +4,9 @@ Owns what was spent, what is reserved, and the invariant spent + reserved ≤ bu
 operation. Pure: knows nothing of engines, questions or clocks.
 
 A pull reserves what is certain (its prompt, and enough to be asked for its answer) and pays the
-rest token by token, so that slots are not kept empty for tokens that are never generated.
+rest token by token, so that slots are not kept empty for tokens that are never generated. Where
+nobody can be asked from token to token, as on a server, it reserves all that it may cost, and is
+settled by what it did.
 """
 
 from __future__ import annotations
@@ -21,14 +23,22 @@ class Hold:
 
     prompt: int
     answer: int
+    ahead: int = 0  # all that it may cost: every charge is paid out of it first
     closing: bool = False  # it was asked for its answer, and pays out of `answer`
     spent: int = 0
+    over: int = 0  # what it cost beyond all that was there
+
+    @property
+    def reserved(self) -> int:
+        return self.prompt + self.answer + self.ahead
 
 
 class Ledger:
     """A hard cap of `budget` tokens over all pulls.
 
-    The order of use: `reserve`, then for each engine step `affords` and `charge`, at last `release`.
+    The order of use: `reserve`, then for each engine step `affords` and `charge`, at last `settle`. `overdrawn` counts
+    tokens that others spent without having been asked to, beyond all that was there: a server that does not keep to
+    what it was asked for. They are not in `spent`.
     """
 
     def __init__(self, budget: int, spent: int = 0) -> None:
@@ -37,6 +47,7 @@ class Ledger:
         self.budget = budget
         self.spent = spent
         self.reserved = 0
+        self.overdrawn = 0
         self._holds: dict[int, Hold] = {}
 
     @property
@@ -44,19 +55,28 @@ class Ledger:
         """Tokens neither spent nor reserved."""
         return self.budget - self.spent - self.reserved
 
-    def reserve(self, pull: int, prompt: int, answer: int) -> bool:
+    def reserve(self, pull: int, prompt: int, answer: int, ahead: int = 0) -> bool:
         """Set tokens aside for a new pull. False, and nothing happens, when they are not there."""
         if pull in self._holds:
             raise ValueError(f"pull {pull} is already open")
-        if prompt + answer > self.free:
+        hold = Hold(prompt, answer, ahead)
+        if hold.reserved > self.free:
             return False
-        self._holds[pull] = Hold(prompt, answer)
-        self.reserved += prompt + answer
+        self._holds[pull] = hold
+        self.reserved += hold.reserved
         return True
+
+    def top_up(self, pull: int, ahead: int) -> int:
+        """Set aside up to `ahead` tokens for all that the pull may still cost. Returns how many there are now."""
+        hold = self._holds[pull]
+        more = min(max(0, ahead - hold.ahead), self.free)
+        hold.ahead += more
+        self.reserved += more
+        return hold.ahead
 
     def affords(self, charges: Iterable[Charge]) -> bool:
         """Whether a step can be paid for, out of reserves and what is free."""
-        return sum(self._split(charge)[2] for charge in charges) <= self.free
+        return sum(self._split(charge)[3] for charge in charges) <= self.free
 
     def charge(self, charges: Iterable[Charge]) -> None:
         """Pay for a step, before it runs. Raises ValueError, and nothing happens, when it is not affordable."""
@@ -64,12 +84,13 @@ class Ledger:
         if not self.affords(charges):
             raise ValueError("a step was charged that the budget does not cover")
         for charge in charges:
-            prompt, answer, _ = self._split(charge)
+            ahead, prompt, answer, _ = self._split(charge)
             hold = self._holds[charge.id]
+            hold.ahead -= ahead
             hold.prompt -= prompt
             hold.answer -= answer
             hold.spent += charge.prompt + charge.generated
-            self.reserved -= prompt + answer
+            self.reserved -= ahead + prompt + answer
             self.spent += charge.prompt + charge.generated
             if charge.generated and not hold.closing:
                 self._return_prompt(hold)
@@ -78,27 +99,48 @@ class Ledger:
         """The pull is asked for its answer: from now on it pays out of its answer reserve."""
         self._holds[pull].closing = True
 
-    def refund(self, pull: int, tokens: int) -> None:
-        """Take back a charge for tokens that were not evaluated after all."""
-        if not 0 <= tokens <= self._holds[pull].spent:
-            raise ValueError(f"a refund of {tokens} tokens to pull {pull}")
-        self._holds[pull].spent -= tokens
-        self.spent -= tokens
+    def correct(self, pull: int, tokens: int) -> int:
+        """All that the pull was charged turned out to be `tokens`. Returns those that the budget does not cover.
+
+        What was charged too much goes back into its hold; what is missing is paid out of the hold, then of free tokens.
+        """
+        hold = self._holds[pull]
+        missing = tokens - hold.spent - hold.over
+        held = min(missing, hold.ahead)  # negative: goes back
+        over = max(0, missing - held - self.free)
+        hold.ahead -= held
+        self.reserved -= held
+        self.spent += missing - over
+        hold.spent += missing - over
+        hold.over += over
+        self.overdrawn += over
+        return over
+
+    def settle(self, pull: int, tokens: int) -> int:
+        """End a pull that has cost `tokens` in all; the rest is free. Returns those that the budget does not cover."""
+        hold = self._holds[pull]
+        self.reserved -= hold.prompt + hold.answer
+        hold.prompt = hold.answer = 0
+        over = self.correct(pull, tokens)
+        self.release(pull)
+        return over
 
     def release(self, pull: int) -> int:
         """End a pull and give back what it did not use. Returns the tokens it spent."""
         hold = self._holds.pop(pull)
-        self.reserved -= hold.prompt + hold.answer
+        self.reserved -= hold.reserved
         return hold.spent
 
-    def _split(self, charge: Charge) -> tuple[int, int, int]:
-        """Where a charge is paid from: (prompt reserve, answer reserve, free tokens)."""
+    def _split(self, charge: Charge) -> tuple[int, int, int, int]:
+        """Where a charge is paid from: (reserved for all, prompt reserve, answer reserve, free tokens)."""
         hold = self._holds[charge.id]
         tokens = charge.prompt + charge.generated
+        ahead = min(tokens, hold.ahead)
+        rest = tokens - ahead
         # A pull that generates has its prompt behind it: what reuse saved of the reserve pays first.
-        prompt = min(tokens if charge.generated else charge.prompt, hold.prompt)
-        answer = min(tokens - prompt, hold.answer) if hold.closing else 0
-        return prompt, answer, tokens - prompt - answer
+        prompt = min(rest if charge.generated else min(rest, charge.prompt), hold.prompt)
+        answer = min(rest - prompt, hold.answer) if hold.closing else 0
+        return ahead, prompt, answer, rest - prompt - answer
 
     def _return_prompt(self, hold: Hold) -> None:
         """What is left of the prompt reserve once the prompt is behind: reuse saved it."""

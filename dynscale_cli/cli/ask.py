@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typer
+
 from dynscale_cli.errors import UsageError
 
 from . import flags
@@ -15,10 +17,13 @@ cat questions.txt | dynscale ask --budget 40k
 dynscale ask -f questions.jsonl --limit 8 --json | jq .answer
 
 dynscale ask -m model.gguf -ngl 20 "What is 17 + 25?"
+
+dynscale ask --endpoint http://127.0.0.1:8080 "What is 17 + 25?"
 """
 
 
 def ask(
+    context: typer.Context,
     questions: flags.Questions = None,
     file: flags.File = None,
     limit: flags.Limit = None,
@@ -33,6 +38,9 @@ def ask(
     cache_type_k: flags.CacheTypeK = "f16",
     cache_type_v: flags.CacheTypeV = "f16",
     rpc: flags.Rpc = None,
+    endpoint: flags.Endpoint = None,
+    served_model: flags.ServedModel = None,
+    stall_timeout: flags.StallTimeout = 120.0,
     parallel: flags.Parallel = None,
     budget: flags.Budget = None,
     max_samples: flags.MaxSamples = None,
@@ -46,7 +54,7 @@ def ask(
     top_k: flags.TopK = 40,
     seed: flags.Seed = 0,
     mode: flags.Mode = "hybrid",
-    layout: flags.Layout = "quoted",
+    layout: flags.Layout = None,
     system: flags.System = None,
     prompt_file: flags.PromptFile = None,
     answer_type: flags.AnswerType = "auto",
@@ -68,8 +76,11 @@ def ask(
     from dynscale_cli import config
     from dynscale_cli.engine.options import LoadOptions
 
+    from .connecting import server_options, without_effect
     from .keeping import Wishes
     from .session import Asking, answer
+
+    server = server_options(context, endpoint, served_model, stall_timeout)
 
     options = LoadOptions(
         n_gpu_layers=config.parse_layers(layers),
@@ -88,6 +99,8 @@ def ask(
         whole=whole,
         model=model,
         options=options,
+        server=server,
+        without_effect=without_effect(context) if server else (),
         context=ctx_size,
         width=parallel,
         budget=config.parse_tokens(budget) if budget is not None else None,
@@ -99,7 +112,7 @@ def ask(
             "max_tokens": config.parse_tokens(max_tokens, "--max-tokens"),
             "max_thinking": config.parse_tokens(max_thinking, "--max-thinking") if max_thinking else None,
             "mode": _one_of("--mode", mode, ("hybrid", "parallel", "chain")),
-            "layout": _one_of("--layout", layout, ("turns", "quoted")),
+            "layout": _one_of("--layout", layout or ("turns" if server else "quoted"), ("turns", "quoted")),
             "vote": _one_of("--vote", vote, ("majority", "length", "confidence")),
             "answer_type": answer_type,
             "abstain_below": abstain_below,

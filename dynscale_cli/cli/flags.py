@@ -11,7 +11,14 @@ from typing import Annotated, Any
 
 import typer
 
-MODEL, SPEND, SAMPLE, ANSWER, OUTPUT = "Model", "Budget and allocation", "Sampling", "Answers", "Output"
+MODEL, SERVER, SPEND, SAMPLE, ANSWER, OUTPUT = (
+    "Model",
+    "Server",
+    "Budget and allocation",
+    "Sampling",
+    "Answers",
+    "Output",
+)
 
 
 def number(low: float, high: float) -> dict[str, Any]:
@@ -88,6 +95,37 @@ Rpc = Annotated[
     str | None,
     typer.Option("--rpc", metavar="HOST:PORT,…", help="llama.cpp RPC servers to put layers on.", rich_help_panel=MODEL),
 ]
+Endpoint = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--endpoint",
+        metavar="URL",
+        envvar="DYNSCALE_ENDPOINT",
+        help="An OpenAI-compatible server instead of a file; may be repeated.",
+        rich_help_panel=SERVER,
+    ),
+]
+ServedModel = Annotated[
+    str | None,
+    typer.Option(
+        "--served-model",
+        metavar="NAME",
+        envvar="DYNSCALE_SERVED_MODEL",
+        help="The server's model, where it has several.",
+        rich_help_panel=SERVER,
+    ),
+]
+StallTimeout = Annotated[
+    float,
+    typer.Option(
+        "--stall-timeout",
+        metavar="SECONDS",
+        envvar="DYNSCALE_STALL_TIMEOUT",
+        **number(0.1, 86400),
+        help="Silence after which a request is given up.",
+        rich_help_panel=SERVER,
+    ),
+]
 Parallel = Annotated[
     int | None,
     typer.Option(
@@ -96,7 +134,7 @@ Parallel = Annotated[
         metavar="N",
         min=1,
         max=256,
-        help="Samples decoded side by side.",
+        help="Samples decoded side by side, or requests in flight.",
         rich_help_panel=MODEL,
     ),
 ]
@@ -164,11 +202,11 @@ Mode = Annotated[
     ),
 ]
 Layout = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--layout",
         metavar="NAME",
-        help="How a chain shows earlier samples: turns or quoted.",
+        help="How a chain shows earlier samples: quoted, or turns (the default on a server).",
         rich_help_panel=SAMPLE,
     ),
 ]

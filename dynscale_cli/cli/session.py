@@ -18,13 +18,15 @@ from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.questions import Question, read
 
+from .connecting import Connecting
 from .interrupts import Interrupts, watch
 from .keeping import Keeper, Wishes
 from .report import say
 
 if TYPE_CHECKING:
-    from dynscale_cli.engine.batched import BatchedEngine
     from dynscale_cli.engine.llama import LlamaModel
+    from dynscale_cli.engine.protocol import Engine
+    from dynscale_cli.engine.remote import ServerOptions
     from dynscale_cli.models.header import GGUFHeader
     from dynscale_cli.runs.events import Event
     from dynscale_cli.runs.journal import Journal
@@ -48,6 +50,8 @@ class Asking:
     whole: bool
     model: str | None
     options: LoadOptions
+    server: ServerOptions | None
+    without_effect: tuple[str, ...]  # flags that mean nothing to it
     context: int | None
     width: int | None
     budget: int | None
@@ -105,7 +109,7 @@ def answer(asking: Asking) -> int:
     if not asking.arguments and asking.file is None and _stdin(asking) is None:
         read()  # raises: nothing was asked, which is said before anything about a model
     with watch() as interrupts:
-        loading = Loading(_checked_model(asking), asking.options)
+        loading = _opening(asking)
         questions = read(asking.arguments, asking.file, _stdin(asking), whole=asking.whole, limit=asking.limit)
         settings = _settings(asking, len(questions))
         engine = _prepare(asking, loading, questions, settings, interrupts)
@@ -120,7 +124,7 @@ def go_on(asking: Asking, journal: Journal, stored: Stored) -> int:
     from dynscale_cli.runs.past import Past
 
     with watch() as interrupts:
-        loading = Loading(_checked_model(asking), asking.options)
+        loading = _opening(asking)
         _same_model(stored, loading.identity)
         settings = replace(stored.settings, budget=asking.budget or stored.budget, stream=asking.show)
         engine = _prepare(asking, loading, stored.questions, settings, interrupts)
@@ -134,7 +138,7 @@ def _run(
     asking: Asking,
     questions: Sequence[Question],
     settings: Settings,
-    engine: BatchedEngine,
+    engine: Engine,
     keeper: Keeper,
     interrupts: Interrupts,
     past: Past | None = None,
@@ -160,6 +164,15 @@ def _same_model(stored: Stored, identity: dict[str, Any]) -> None:
             f"run {stored.id} was made with another model than {identity['path']}: {changed}",
             f"name the one it was made with ({was['path']}): dynscale runs resume {stored.id} -m FILE",
         )
+
+
+def _opening(asking: Asking) -> Loading | Connecting:
+    """Begin to load the model, or to connect to the server that has it."""
+    if asking.server is None:
+        return Loading(_checked_model(asking), asking.options)
+    if asking.without_effect:
+        _notice(asking)(f"no effect on a server: {', '.join(asking.without_effect)}")
+    return Connecting(asking.server, _notice(asking))
 
 
 def _checked_model(asking: Asking) -> GGUFHeader:
@@ -200,9 +213,17 @@ def _settings(asking: Asking, questions: int) -> Settings:
 
 
 def _prepare(
-    asking: Asking, loading: Loading, questions: Sequence[Question], settings: Settings, interrupts: Interrupts
-) -> BatchedEngine:
+    asking: Asking,
+    loading: Loading | Connecting,
+    questions: Sequence[Question],
+    settings: Settings,
+    interrupts: Interrupts,
+) -> Engine:
     """An engine, ready to go: the model is waited for, its context sized to the questions."""
+    if isinstance(loading, Connecting):
+        server = loading.engine(settings, asking.context, asking.width)
+        interrupts.on_first = server.abort
+        return server
     from dynscale_cli.engine.loading import context_for, open_engine
 
     model = loading.wait()

@@ -94,7 +94,7 @@ class Board:
         if row is not None:
             row.standing = event.standing
             row.tokens += event.sample.tokens.billed
-            row.unanswered += event.sample.answer is None
+            row.unanswered += event.sample.answer is None and event.sample.finish != "failed"
         if self.speaking == (event.index, event.sample.number):
             self.speaking = None
 

@@ -101,6 +101,9 @@ class BatchedEngine:
     def quote(self, request: Request) -> int:
         return len(request.prompt) - self._prefixes.longest(request.prompt.tokens, request.keep)[0]
 
+    def spare(self, request: Request, text: str, max_tokens: int, turn: str = "", written: str | None = None) -> int:
+        return 1 + self.count(text) + max_tokens  # the newest token is not evaluated yet
+
     def submit(self, request: Request) -> None:
         if not request.prompt.tokens or len(request.prompt) + request.max_tokens > self.info.context:
             raise ValueError(f"request {request.id} does not fit a context of {self.info.context} tokens")
@@ -108,7 +111,9 @@ class BatchedEngine:
         self._scheduler.waiting.append(request)
         self._plan = None
 
-    def extend(self, id: int, text: str, max_tokens: int, stop: tuple[str, ...] = ()) -> None:
+    def extend(
+        self, id: int, text: str, max_tokens: int, stop: tuple[str, ...] = (), turn: str = "", held: int = 0
+    ) -> None:
         tokens = self._backend.tokenize(text)
         sequence = self._sequences.get(id)
         if sequence is None:
@@ -123,7 +128,8 @@ class BatchedEngine:
         self._completions[id].stop = stop
         self._plan = None
 
-    def cancel(self, id: int) -> None:
+    def cancel(self, id: int) -> Tokens:
+        tokens = self.usage(id)
         self._scheduler.waiting = [r for r in self._scheduler.waiting if r.id != id]
         self._held.pop(id, None)
         sequence = self._sequences.get(id)
@@ -132,6 +138,7 @@ class BatchedEngine:
                 self._ended.remove(sequence)
             self._release(sequence)
         self._plan = None
+        return tokens
 
     def usage(self, id: int) -> Tokens:
         sequence = self._sequences.get(id)

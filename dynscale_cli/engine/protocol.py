@@ -3,6 +3,10 @@
 Owns the `Engine` protocol and the records that cross it. Knows nothing of questions, answers,
 votes or budgets: the caller asks `upcoming()` what the next `step()` will evaluate, says yes by
 calling `step()`, and hears of everything that happened as events.
+
+Two kinds of engine differ in when they ask. One that decodes here asks before every step. A server
+cannot be asked from token to token: all that a request may cost is certain before it leaves
+(`EngineInfo.upfront`), and what it did cost is known when it is over.
 """
 
 from __future__ import annotations
@@ -44,14 +48,20 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A conversation as the engine will evaluate it. `tokens` are the model's own ids, in order."""
+    """A conversation as the engine will evaluate it. `len` is its tokens, as far as the engine knows them.
 
-    tokens: tuple[int, ...]
+    `tokens` are the model's own ids, in order; where only a server knows these there are none, but the
+    `messages` that it will be sent, and the length that is `likely`. What they cost at most, `quote` tells.
+    """
+
+    tokens: tuple[int, ...] = ()
     open_thought: bool = False  # the template ends inside a thought
     stop: tuple[str, ...] = ()  # texts that end a completion, beside the model's own end tokens
+    messages: tuple[Message, ...] = ()
+    likely: int = 0
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return len(self.tokens) or self.likely
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What the next step will evaluate for one request, in tokens."""
+    """What the next step will evaluate for one request, in tokens; paid `upfront`: what has come of it since."""
 
     id: int
     prompt: int
@@ -115,7 +125,27 @@ class Finished:
     logprob: float | None = None  # mean over sampled tokens, natural log
 
 
-EngineEvent: TypeAlias = Piece | Finished
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A request is over without a completion. `tokens` is what it has cost nevertheless.
+
+    `hopeless`: the same prompt will fail again.
+    """
+
+    id: int
+    message: str
+    tokens: Tokens
+    hopeless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something about the engine that the user should know, in one line; said once."""
+
+    message: str
+
+
+EngineEvent: TypeAlias = Piece | Finished | Failed | Remark
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +154,7 @@ class EngineInfo:
     width: int  # sequences decoded side by side
     context: int  # tokens one sequence can hold
     template: bool  # the model has a chat template
+    upfront: bool = False  # a request's `quote` and `max_tokens` have to be certain before `submit`
 
 
 class Aborted(Exception):
@@ -153,18 +184,27 @@ class Engine(Protocol):
     def quote(self, request: Request) -> int:
         """Upper bound of the prompt tokens that `request` would newly evaluate if submitted now."""
 
+    def spare(self, request: Request, text: str, max_tokens: int, turn: str = "", written: str | None = None) -> int:
+        """Tokens to set aside so that `extend` can be paid for, whenever it comes.
+
+        The least with which it can be done at all; given what was `written`, all that it takes to do it well.
+        """
+
     def submit(self, request: Request) -> None:
         """Queue a request. Its id must be new; its prompt and `max_tokens` must fit the context."""
 
-    def extend(self, id: int, text: str, max_tokens: int, stop: tuple[str, ...] = ()) -> None:
+    def extend(
+        self, id: int, text: str, max_tokens: int, stop: tuple[str, ...] = (), turn: str = "", held: int = 0
+    ) -> None:
         """Put `text` behind what an active or just finished request has written, and go on from there.
 
         At most `max_tokens` further tokens are sampled, up to one of `stop`. The text counts as prompt
-        tokens.
+        tokens. Where nothing can be put into the model's mouth, the user's turn `turn` asks for the same,
+        as well as `held` tokens allow (`spare` says how many that are).
         """
 
-    def cancel(self, id: int) -> None:
-        """Drop a request at once; unknown ids are ignored."""
+    def cancel(self, id: int) -> Tokens:
+        """Drop a request at once: what it has cost. Unknown ids are ignored."""
 
     def usage(self, id: int) -> Tokens:
         """What an active request has been charged so far."""

@@ -26,6 +26,8 @@ from .results import result, standing
 from .settings import Settings
 from .track import Track
 
+FAILURES = 3  # pulls of a question that may come to nothing in a row before it is given up
+
 
 class Books:
     """The state of one run over `questions`. `time`: seconds since it began, over all its parts."""
@@ -66,7 +68,7 @@ class Books:
         track.started = max(track.started, number + 1)
         track.pending += 1
         self.allocator.start(q)
-        if track.started == self.settings.max_samples:
+        if track.started - track.failed == self.settings.max_samples:
             self.allocator.close(q)
 
     def pay(self, q: int, kind: str, tokens: Tokens) -> None:
@@ -78,6 +80,20 @@ class Books:
         """A pull of `q`, paid for, is no longer in flight and left no sample."""
         self.track(q).pending -= 1
         self.allocator.drop(q, tokens.billed)
+
+    def fail(self, q: int, tokens: Tokens, message: str, *, final: bool) -> Stopped | None:
+        """A pull of `q`, paid for, came to nothing; `final`: so would others. Returns why `q` is done, if it is."""
+        track = self.track(q)
+        track.failed += 1
+        track.failures += 1
+        if final or track.failures >= FAILURES:
+            track.error = message
+        if track.error is None:
+            self.allocator.reopen(q)
+        else:
+            self.allocator.close(q)
+        self.drop(q, tokens)
+        return "error" if track.error is not None and not track.pending else None
 
     def weigh(self, q: int, sample: Sample) -> Sample:
         """A chain that repeats the leader it has read is weak evidence, and votes with less weight."""
@@ -100,7 +116,9 @@ class Books:
         self.allocator.record(q, track.votes, len(track.samples), cost)
         if self.allocator.is_settled(q) and not self.settings.exhaust:
             return "settled"
-        return "limit" if len(track.samples) == self.settings.max_samples else None
+        if len(track.samples) == self.settings.max_samples:
+            return "limit"
+        return "error" if track.error is not None and not track.pending else None
 
     def finish(self, q: int, stopped: Stopped, known: Result | None = None) -> Result:
         """Close `q`. `known` is its result where that was told before."""
@@ -119,7 +137,7 @@ class Books:
     def left(self, rest: Stopped) -> list[tuple[int, Stopped]]:
         """The questions that are not answered yet, and how each stands when the run ends for the reason `rest`."""
         open_questions = (q for q in range(len(self.questions)) if not self.answered[q])
-        return [(q, "settled" if rest == "budget" and self._is_sure(q) else rest) for q in open_questions]
+        return [(q, self._ending(q) if rest == "budget" else rest) for q in open_questions]
 
     def standing(self, q: int) -> Standing:
         track = self.tracks[q]
@@ -141,6 +159,11 @@ class Books:
             equivalence=self.equivalence,
             kinds=self._with_agreement(track.report()),
         )
+
+    def _ending(self, q: int) -> Stopped:
+        if self._is_sure(q):
+            return "settled"
+        return "error" if q in self.tracks and self.tracks[q].error is not None else "budget"
 
     def _is_sure(self, q: int) -> bool:
         sure = self.settings.exhaust and self.allocator.confidence(q) >= self.settings.confidence

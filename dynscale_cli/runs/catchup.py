@@ -55,6 +55,10 @@ class CatchUp:
             self.step = max(self.step, self._queue[0].due if self._queue else self._until)
         return self._queue[0] if self._queue and self._queue[0].due <= self.step else None
 
+    def hurry(self) -> None:
+        """What comes back in which order is not ours to repeat, as on a server: all that is open is due at once."""
+        self.step = max([self.step, self._until, *(pull.due for pull in self._queue)])
+
     def taken(self) -> None:
         """The pull that was due has begun."""
         self._queue.popleft()

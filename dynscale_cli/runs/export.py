@@ -31,7 +31,7 @@ class Samples:
         self._samples: dict[int, list[tuple[int, str | None, int]]] = {}
 
     def add(self, index: int, sample: Sample) -> None:
-        if sample.kind == "parallel":
+        if sample.kind == "parallel" and sample.finish != "failed":
             self._samples.setdefault(index, []).append((sample.number, sample.key, sample.tokens.generated))
 
     def lines(self) -> Iterator[str]:

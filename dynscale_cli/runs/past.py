@@ -66,6 +66,10 @@ class Past:
             self._begin(books, entry)
         elif isinstance(entry, Dropped):
             books.pay(q, entry.kind, entry.tokens)
+            if entry.failed is not None and self._open.pop((q, entry.number), None) is not None:
+                stopped = books.fail(q, entry.tokens, entry.failed, final=entry.final)
+                if stopped is not None:
+                    yield from self._finish(books, q, stopped)
         else:
             sample = entry.sample
             self._step = max(self._step, entry.step)

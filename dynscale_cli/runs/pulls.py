@@ -27,6 +27,7 @@ class Pull:
     number: int
     thoughts: ThoughtTracker
     generated: int = 0
+    text: str = ""  # where a thought may have to be closed
     closing: bool = False  # it was asked for its answer
     out_of_budget: bool = False
     thought_closed: bool = False

@@ -53,12 +53,14 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A pull was cancelled, with what it has cost."""
+    """A pull was cancelled, with what it has cost. `failed`: why it came to nothing; `final`: others would, too."""
 
     q: int
     number: int
     kind: Kind
     tokens: Tokens
+    failed: str | None = None
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

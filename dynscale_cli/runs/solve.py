@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dynscale_cli.answers.extract import Answer, extract
 from dynscale_cli.answers.thoughts import ThoughtTracker
 from dynscale_cli.answers.vote import Ballot
-from dynscale_cli.engine.protocol import Aborted, Engine, EngineEvent, Finished, Piece
+from dynscale_cli.engine.protocol import Aborted, Engine, EngineEvent, Failed, Finished, Piece, Remark
 from dynscale_cli.errors import BudgetError, DynscaleError, EngineError
 from dynscale_cli.questions import Question
 from dynscale_cli.sampling.sampler import Draft, Sampler
@@ -33,14 +33,13 @@ from .events import (
     Stepped,
     Stopped,
 )
+from .extending import Extender
 from .past import Past
 from .pulls import Pull
 from .settings import Settings
 from .sink import Dropped, Ended, How, Nowhere, Sampled, Sink, Spoke, Start
+from .terms import Outlook, Terms, offer
 from .track import Track
-
-ANSWER_TOKENS = 24  # what a sample that was cut off gets to say its answer
-CLOSE_THOUGHT = "\n</think>\n"
 
 
 class Run:
@@ -63,16 +62,13 @@ class Run:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.questions, self.engine, self.settings = questions, engine, settings
-        self._closing_text = settings.prompts.answer
-        # The newest token, a thought closed twice (by its limit, then for the answer), the question, the answer.
-        asking = 2 * engine.count(CLOSE_THOUGHT) + engine.count(self._closing_text)
-        self._reserve = 1 + asking + ANSWER_TOKENS
+        self._extender = Extender(engine, settings.prompts)
         self.sampler = Sampler(
             engine,
             settings.prompts,
             sampling=settings.sampling,
             max_tokens=settings.max_tokens,
-            spare=self._reserve,
+            spare=self._extender.reserve,
             seed=settings.seed,
             mode=settings.mode,
             layout=settings.layout,
@@ -88,7 +84,7 @@ class Run:
         self._next_id = 0
         self._cheapest: int | None = None  # what one sample would cost, of those refused
         self._failure: DynscaleError | None = None
-        self._stopped = self._over = False
+        self._stopped = self._over = self._told_overdrawn = False
 
     def events(self) -> Iterator[Event]:
         info = self.engine.info
@@ -134,6 +130,8 @@ class Run:
             return
         yield from self._past.replay(self.books)
         self._catch_up = self._past.catch_up()
+        if self.engine.info.upfront:
+            self._catch_up.hurry()
         self._next_id = len(self._catch_up.ids)
         self._begun = self._clock() - self.books.time
         yield self._stepped()
@@ -147,7 +145,8 @@ class Run:
                 return
             self._make_affordable()
             charges = self.engine.upcoming()
-            self._journal.allow(ledger.spent + sum(charge.prompt + charge.generated for charge in charges))
+            announced = sum(charge.prompt + charge.generated for charge in charges)
+            self._journal.allow(ledger.spent + (ledger.reserved if self.engine.info.upfront else announced))
             ledger.charge(charges)
             recalling = any(self._is_recalling(charge.id) for charge in charges)
             happened = self.engine.step()
@@ -155,7 +154,7 @@ class Run:
             if not recalling:
                 self._catch_up.step += 1
                 self._note_who_spoke()
-            for event in sorted(happened, key=lambda event: event.id):  # the same in every part of the run
+            for event in sorted(happened, key=_by_request):  # the same in every part of the run
                 yield from self._on(event)
             yield self._stepped()
             yield from self._complain()
@@ -193,6 +192,10 @@ class Run:
     def _complain(self) -> Iterator[Event]:
         if complaint := self._journal.complaint():
             yield Notice(complaint)
+        over = self.books.ledger.overdrawn
+        if over and not self._told_overdrawn:
+            self._told_overdrawn = True
+            yield Notice(f"the server spent more than it was asked to: {over} tokens beyond the budget")
 
     # Starting pulls
 
@@ -200,7 +203,7 @@ class Run:
         """Start pulls while there is room for them, in the batch and in the budget."""
         ledger = self.books.ledger
         while self.engine.room > 0:
-            if ledger.free <= self._reserve and (self._pulls or self.books.forecast.samples):
+            if ledger.free <= self._extender.reserve and (self._pulls or self.books.forecast.samples):
                 return
             again = self._catch_up.next(idle=not self._pulls)
             if again is None and not self._catch_up.over:
@@ -212,14 +215,17 @@ class Run:
             if track.error is not None:
                 yield from self._finish(q, "error")
                 continue
-            draft = self._draft(track, again)
-            prompt = self.engine.quote(draft.request)
-            if not self._expected(track, prompt):
+            asked = self._price(track, self._draft(track, again))
+            terms = offer(asked, self._outlook(track))
+            if terms is None and asked.bounded and asked.draft.kind == "chain" and not self._pulls and again is None:
+                asked = self._price(track, self._parallel(track))
+                terms = offer(asked, self._outlook(track))
+            if terms is None:
                 if self._pulls:
                     return
-                self._refuse(q, prompt)
+                self._refuse(q, asked.least)
                 continue
-            yield from self._start(q, track, draft, prompt, again)
+            yield from self._start(q, track, terms, again)
 
     def _draft(self, track: Track, again: Again | None) -> Draft:
         assert track.asked is not None
@@ -231,32 +237,43 @@ class Run:
             picked = [known[number] for number in start.seen if number in known]
             id = self._catch_up.ids[start.q, start.number]
             draft = self.sampler.redraft(track.asked, start.number, id, start.kind, picked)
+        if self.engine.info.upfront:
+            return draft
         return self._catch_up.recalling(draft, track.question.index, again)
 
-    def _expected(self, track: Track, prompt: int) -> bool:
-        """Whether a pull fits: what is certain of it, and what everything in flight is expected to need.
+    def _parallel(self, track: Track) -> Draft:
+        """A pull in the place of a chain that is too dear: of its prompt a bound is known, often four times it."""
+        assert track.asked is not None
+        return self.sampler.redraft(track.asked, track.started, self._next_id, "parallel", [])
 
-        A question's first sample is worth having even when it may be cut short, if nothing else runs.
-        """
-        needed, free, forecast = prompt + self._reserve, self.books.ledger.free, self.books.forecast
-        if needed >= free:
-            return False
-        if not self._pulls and not track.samples:
-            return True
-        ahead = sum(forecast.remaining(pull, self.books.tracks[pull.question]) for pull in self._pulls.values())
-        return needed + ahead + forecast.length(track) <= free
+    def _price(self, track: Track, draft: Draft) -> Terms:
+        """What a pull costs before it generates anything, and to be asked for its answer."""
+        upfront = self.engine.info.upfront
+        answer = 0 if upfront and track.kind.long else self._extender.spare(draft.request)
+        return Terms(draft, self.engine.quote(draft.request), answer, bounded=upfront)
 
-    def _refuse(self, q: int, prompt: int) -> None:
+    def _outlook(self, track: Track) -> Outlook:
+        forecast, tracks, pulls = self.books.forecast, self.books.tracks, self._pulls.values()
+        return Outlook(
+            free=self.books.ledger.free,
+            expected=forecast.length(track),
+            ahead=sum(forecast.remaining(pull, tracks[pull.question]) for pull in pulls),
+            room=self.engine.room,
+            running=bool(pulls),
+            first=not track.samples,
+        )
+
+    def _refuse(self, q: int, needed: int) -> None:
         """Nothing is in flight and this pull is too dear: the question gets no more samples."""
-        needed = prompt + self._reserve + 1
         if not self.books.tracks[q].samples:
             self._cheapest = min(needed, self._cheapest or needed)
         self.books.allocator.close(q)
         self._catch_up.give_up(q)
 
-    def _start(self, q: int, track: Track, draft: Draft, prompt: int, again: Again | None) -> Iterator[Event]:
+    def _start(self, q: int, track: Track, terms: Terms, again: Again | None) -> Iterator[Event]:
+        draft = terms.draft
         id, number = draft.request.id, again.start.number if again else track.started
-        if not self.books.ledger.reserve(id, prompt, self._reserve):
+        if not self.books.ledger.reserve(id, terms.prompt, terms.answer, terms.ahead):
             raise AssertionError("a pull was affordable and then was not")
         if again is None:
             self._journal.started(Start(q, number, draft.kind, draft.seen, self._catch_up.step), self.books.time)
@@ -294,45 +311,42 @@ class Run:
             pull = max(open_pulls, key=lambda pull: (pull.generated, pull.draft.request.id))
             pull.out_of_budget = True
             if pull.generated and not self.books.tracks[pull.question].kind.long:
-                self._ask_for_answer(pull)
+                self._extender.ask(pull, self.books.ledger)
             else:
                 self._drop(pull)
 
-    def _ask_for_answer(self, pull: Pull) -> None:
-        """Close the thought if one is open, and have the sample say its answer out of its reserve."""
-        id = pull.draft.request.id
-        text = (CLOSE_THOUGHT if pull.thoughts.thinking else "") + self._closing_text
-        pull.closing = True
-        self.books.ledger.close(id)
-        self.engine.extend(id, text, ANSWER_TOKENS, stop=("\n",))
-
     def _on(self, event: EngineEvent) -> Iterator[Event]:
+        if isinstance(event, Remark):
+            yield Notice(event.message)
+            return
         pull = self._pulls.get(event.id)
         if pull is None:
             return
         if isinstance(event, Piece):
             yield from self._text(pull, event.text)
+        elif isinstance(event, Failed):
+            yield from self._failed(pull, event)
         else:
             yield from self._over_with(pull, event)
 
     def _text(self, pull: Pull, text: str) -> Iterator[Event]:
         pull.generated = self.engine.usage(pull.draft.request.id).generated
+        if self.settings.max_thinking is not None:
+            pull.text += text
         for said, thinking in pull.thoughts.feed(text):
             if self.settings.stream:
                 yield SampleText(pull.question, pull.number, said, thinking)
         limit = self.settings.max_thinking
         if limit is not None and pull.thoughts.thinking and pull.generated >= limit and not pull.thought_closed:
             pull.thought_closed = True
-            left = pull.draft.request.max_tokens - pull.generated
-            if left > 0 and not pull.closing:
-                self.engine.extend(pull.draft.request.id, CLOSE_THOUGHT, left)
+            self._extender.close_thought(pull, self.books.ledger)
 
     def _over_with(self, pull: Pull, event: Finished) -> Iterator[Event]:
         track = self.books.tracks[pull.question]
         answer = extract(event.text, track.kind, choices=track.question.choices)
         cut_off = event.reason == "length" and not pull.closing
-        if cut_off and not track.kind.long and not (answer and answer.committed):
-            self._ask_for_answer(pull)
+        wanting = cut_off and not track.kind.long and not (answer and answer.committed)
+        if wanting and self._extender.ask(pull, self.books.ledger, event):
             return
         if pull.closing and answer and not answer.committed:
             answer = None
@@ -349,7 +363,7 @@ class Run:
         committed = answer is None or answer.committed
         cost = pull.cost(sample.tokens)
         self._journal.sampled(Sampled(q, sample, committed, self._catch_up.step, cost), self.books.time)
-        self.books.ledger.release(pull.draft.request.id)
+        self.books.ledger.settle(pull.draft.request.id, sample.tokens.billed)
         self.books.pay(q, sample.kind, sample.tokens)
         ballot = Ballot(sample.number, answer, sample.tokens.generated, sample.weight, sample.logprob)
         stopped = self.books.count(q, sample, ballot, cost)
@@ -357,14 +371,27 @@ class Run:
         if stopped is not None:
             yield from self._finish(q, stopped)
 
+    def _failed(self, pull: Pull, event: Failed) -> Iterator[Event]:
+        """A pull came to nothing: its question may have another, or has an error of its own."""
+        q, kind, tokens = pull.question, pull.draft.kind, event.tokens
+        final = event.hopeless and kind == "parallel"
+        self._journal.dropped(Dropped(q, pull.number, kind, tokens, event.message, final), self.books.time)
+        del self._pulls[event.id]
+        self.books.ledger.settle(event.id, tokens.billed)
+        self.books.pay(q, kind, tokens)
+        stopped = self.books.fail(q, tokens, event.message, final=final)
+        sample = Sample(pull.number, kind, "", None, None, tokens, "failed", seen=pull.draft.seen)
+        yield SampleFinished(q, sample, self.books.standing(q))
+        if stopped is not None:
+            yield from self._finish(q, stopped)
+
     def _drop(self, pull: Pull) -> None:
         """Cancel a pull; what it has cost stays paid."""
         id, q, kind = pull.draft.request.id, pull.question, pull.draft.kind
-        tokens = self.engine.usage(id)
+        tokens = self.engine.cancel(id)
         self._journal.dropped(Dropped(q, pull.number, kind, tokens), self.books.time)
-        self.books.ledger.release(id)
+        self.books.ledger.settle(id, tokens.billed)
         self.books.pay(q, kind, tokens)
-        self.engine.cancel(id)
         self._pulls.pop(id)
         self.books.drop(q, tokens)
 
@@ -392,3 +419,7 @@ class Run:
         outcome = self.books.finish(q, stopped)
         self._journal.answered(outcome, final=final)
         yield Answered(outcome)
+
+
+def _by_request(event: EngineEvent) -> int:
+    return -1 if isinstance(event, Remark) else event.id

@@ -33,12 +33,15 @@ class Track:
     tally: Tally | None = None
     tokens: Tokens = field(default_factory=Tokens)
     forced: int = 0
+    failed: int = 0  # pulls that came to nothing
+    failures: int = 0  # in a row
     error: str | None = None
     kinds: Counter[str] = field(default_factory=Counter)
     kind_tokens: Counter[str] = field(default_factory=Counter)
 
     def add(self, sample: Sample, ballot: Ballot) -> None:
         self.samples.append(sample)
+        self.failures = 0
         self.ballots.append(ballot)
         self.forced += sample.forced
         self.kinds[sample.kind] += 1

@@ -24,7 +24,9 @@ class Prompts:
 
     `question` lays out the question ({question}, {choices}); `instruction` goes behind questions whose
     answers are compared, `again` asks for another attempt after earlier ones, `attempt` introduces one
-    quoted attempt ({number}, {attempt}), `answer` asks a sample that was cut off for its answer.
+    quoted attempt ({number}, {attempt}), `answer` asks a sample that was cut off for its answer. Where
+    nothing can be put into the model's mouth, the user's turns `finish` and `conclude` ask for an answer and for an
+    end of a thought.
     """
 
     version: str = "1"
@@ -42,6 +44,8 @@ class Prompts:
     )
     another: str = "That may be wrong. Solve the question again from the start, in another way."
     answer: str = "\n\nAnswer:"
+    finish: str = 'Stop here. Write only the final answer, as "Answer: ...".'
+    conclude: str = "That is enough thinking. Write your answer now."
 
     def parallel(self, question: Question, *, compared: bool) -> list[Message]:
         """The question alone. `compared`: its answer is to be read off, so say where to put it."""

@@ -1,0 +1,134 @@
+"""From addresses to an engine: clients, the served model's name, its context.
+
+Owns what is asked of `/v1/models`. Imports the openai package, so it is imported where a server is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from openai import AsyncOpenAI, Timeout
+
+from dynscale_cli.errors import EngineError, UsageError
+
+from .chat import Courier
+from .endpoints import Endpoint, Endpoints, Patience
+from .faults import Fault, read
+from .remote import ServerOptions, api_key
+from .server import DEFAULT_WIDTH, ServerEngine
+
+CONNECT = 10.0  # seconds to be let in, and to name the models
+CONTEXT = 8192  # tokens, where a server does not tell: most serve more, and one that serves less says so itself
+# What servers call the tokens that fit: vLLM and SGLang, llama-server, LM Studio, Groq, OpenRouter.
+SIZES = ("max_model_len", "n_ctx", "n_ctx_train", "max_context_length", "context_window", "context_length")
+SHOWN = 8  # names listed in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Servers that answered, and what they serve. `context`: tokens, 0 where they do not tell."""
+
+    courier: Courier
+    model: str
+    context: int
+
+
+def connect(
+    options: ServerOptions,
+    notice: Callable[[str], None] = lambda text: None,
+    *,
+    seed: int = 0,
+    patience: Patience | None = None,
+) -> Server:
+    """Ask every endpoint for its models. Raises EngineError when none answers, UsageError when a name must be given."""
+    key = api_key()
+    timeout = Timeout(None, connect=CONNECT)
+    clients = {
+        url: AsyncOpenAI(base_url=url, api_key=key or "none", max_retries=0, timeout=timeout)
+        for url in options.endpoints
+    }
+    patience = patience or Patience(stall=options.stall)
+    endpoints = Endpoints([Endpoint(url) for url in options.endpoints], patience, random.Random(seed))
+    courier = Courier(clients, options.served_model or "", endpoints, key)
+    try:
+        listed = courier.run(_list_all(clients, options.served_model or "", key))
+        for url in _greet(endpoints, listed, options, notice):
+            courier.told(url)
+        found = {
+            name: entry for entries in listed.values() if isinstance(entries, dict) for name, entry in entries.items()
+        }
+        courier.model = options.served_model or _only(list(found))
+    except BaseException:
+        courier.close()
+        raise
+    return Server(courier, courier.model, _context(found.get(courier.model)))
+
+
+def open_server(
+    server: Server, *, context: int | None, max_tokens: int, width: int | None, together: bool = True
+) -> ServerEngine:
+    """An engine over servers that answered. `together`: samples of one prompt may share a request."""
+    tokens = context or server.context or max(CONTEXT, 2 * max_tokens)
+    return ServerEngine(server.courier, context=tokens, width=width or DEFAULT_WIDTH, together=together)
+
+
+async def _list_all(clients: dict[str, Any], model: str, key: str) -> dict[str, dict[str, Any] | Fault]:
+    listed = await asyncio.gather(*(_list(client, url, model, key) for url, client in clients.items()))
+    return dict(zip(clients, listed, strict=True))
+
+
+async def _list(client: Any, url: str, model: str, key: str) -> dict[str, Any] | Fault:
+    """The models of one endpoint, by name."""
+    try:
+        page = await client.models.list(timeout=CONNECT)
+        entries = getattr(page, "data", None)
+        return {entry.id: entry for entry in entries or () if isinstance(getattr(entry, "id", None), str)}
+    except Exception as error:
+        return read(error, url, model, key)
+
+
+def _greet(
+    endpoints: Endpoints, listed: dict[str, Any], options: ServerOptions, notice: Callable[[str], None]
+) -> list[str]:
+    """Set aside who did not answer, and name them. One that only lists no models may answer, if the model is known."""
+    faults = {}
+    for endpoint in endpoints.all:
+        fault = listed[endpoint.url]
+        if not isinstance(fault, Fault):
+            continue
+        if options.served_model and fault.status not in (None, 401, 403):
+            continue
+        faults[endpoint.url] = fault
+        endpoint.refused = fault.kind == "refused"
+        endpoint.failures += 1
+    if len(faults) == len(endpoints.all):
+        fault = next(iter(faults.values()))
+        raise EngineError(fault.message, fault.hint)
+    for fault in faults.values():
+        notice(f"{fault.message}; going on with the others")
+    return list(faults)
+
+
+def _only(names: list[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise UsageError("the server names no model", "dynscale ask --served-model NAME ...")
+    shown = ", ".join(sorted(names)[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    raise UsageError(f"the server has {len(names)} models: {shown}", "dynscale ask --served-model NAME ...")
+
+
+def _context(entry: Any) -> int:
+    """Tokens that a sequence can hold, as far as the server tells."""
+    more = getattr(entry, "model_extra", None) or {}
+    meta = more.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
+    for name in SIZES:
+        value = more.get(name, meta.get(name))
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return 0

@@ -1,0 +1,148 @@
+"""`dynscale ask --endpoint` as a process: one flag moves a run to a server, and what fails there is one line."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from tests.chat_server import ChatServer, Talk
+from tests.cli_process import ask, dynscale, lines, start
+
+KEY = "sk-very-secret-42"
+# A key and a self-signed certificate for 127.0.0.1, valid for a hundred years; of no use for anything else.
+CERTIFICATE = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgPrIJZ1fPlZuYi9QQ
+zLCWIXGpOJGOJKuk/NEKmRjhlv+hRANCAATDKz/MM1z3QBaXxI8+VI0wM/G4xFKc
+wsuSjxVQGrLcLtXs7xufTQ1OQDRAD1Uz7q9ccFv/EPYKYT9DPGUEBbRs
+-----END PRIVATE KEY-----
+-----BEGIN CERTIFICATE-----
+MIIBlzCCAT6gAwIBAgIUAIW6E0SeqBC1iGiqrG9IbkAuhLAwCgYIKoZIzj0EAwIw
+GDEWMBQGA1UEAwwNZHluc2NhbGUgdGVzdDAgFw0yNjExMjQxMTUyMjlaGA8yMTI2
+MTAzMTExNTIyOVowGDEWMBQGA1UEAwwNZHluc2NhbGUgdGVzdDBZMBMGByqGSM49
+AgEGCCqGSM49AwEHA0IABMMrP8wzXPdAFpfEjz5UjTAz8bjEUpzCy5KPFVAastwu
+1ezvG59NDU5ANEAPVTPur1xwW/8Q9gphP0M8ZQQFtGyjZDBiMB0GA1UdDgQWBBSx
+jNdbbJSu/9HpmuIVIU3ewNF/2DAfBgNVHSMEGDAWgBSxjNdbbJSu/9HpmuIVIU3e
+wNF/2DAPBgNVHRMBAf8EBTADAQH/MA8GA1UdEQQIMAaHBH8AAAEwCgYIKoZIzj0E
+AwIDRwAwRAIgOA8GzVaJ2Tf7q4fGeGX8SnsQ+0iPHaeqIQSZIHNqPYcCIF5W33u6
+k5pEfzp3QAkzRxFOTmy/8sqlSrtqJJbQKyOL
+-----END CERTIFICATE-----
+"""
+
+
+def answers(talk: Talk) -> None:
+    talk.honest(f"so it is\nAnswer: {len(talk.body['messages'][0]['content'].split('?')[0])}")
+
+
+def test_answers_come_in_order_and_the_closing_line_accounts_for_the_budget(tmp_path):
+    with ChatServer(answers) as server:
+        done = ask("--endpoint", server.url, "--budget", "9k", "a?", "bb?", "ccc?", cwd=tmp_path)
+        explicit = dynscale("ask", "-q", "a?", cwd=tmp_path, env={"DYNSCALE_ENDPOINT": server.url})
+    assert (done.returncode, lines(done.stdout)) == (0, ["1", "2", "3"]), done.stderr
+    closing = lines(done.stderr)[-1]
+    assert closing.startswith("3 questions, 3 settled")
+    assert "of 9,000 left" in closing
+    assert (explicit.returncode, lines(explicit.stdout), explicit.stderr) == (0, ["1"], b"")
+
+
+def test_json_names_the_served_model_and_nothing_shows_the_key(tmp_path):
+    with ChatServer(answers, models=("big", "small")) as server:
+        flags = ("--endpoint", server.url, "--served-model", "big", "--json", "--explain", "-t", "1")
+        done = ask(*flags, "--budget", "4k", "a?", cwd=tmp_path, env={"DYNSCALE_API_KEY": KEY, "OPENAI_LOG": ""})
+    [result] = [json.loads(line) for line in lines(done.stdout)]
+    assert (result["answer"], result["model"], result["stopped"]) == ("1", "big", "settled")
+    assert f"Bearer {KEY}" in server.keys
+    assert {body["model"] for body in server.bodies} == {"big"}
+    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(KEY.encode() in text for text in [done.stdout, done.stderr, *written])
+    assert "no effect on a server: -t" in done.stderr.decode()
+
+
+def refuses(talk: Talk) -> None:
+    talk.status(401, {"error": {"message": "expired"}})
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        (["--endpoint", "http://127.0.0.1:9"], 1, "no server answers at http://127.0.0.1:9/v1: connection refused"),
+        (["--endpoint", "SERVER"], 1, "does not accept the key (401: expired)"),
+        (["--endpoint", "SERVER", "--budget", "30"], 2, "does not pay for one sample"),
+        (["--endpoint", "ftp://x"], 2, "not the address of a server"),
+        (["--endpoint", "SERVER", "-m", "x.gguf"], 2, "-m names a file, --endpoint a server"),
+        (["--served-model", "x"], 2, "--served-model names a model of a server"),
+    ],
+)
+def test_what_cannot_work_is_one_line_a_hint_and_an_exit_code(tmp_path, flags, code, words):
+    with ChatServer(refuses) as server:
+        done = ask(*[server.url if flag == "SERVER" else flag for flag in flags], "Why?", cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    told = done.stderr.decode()
+    assert words in told
+    assert "Traceback" not in told
+    assert len(told.splitlines()) <= 6
+
+
+def test_a_certificate_that_does_not_verify_is_said_and_one_that_is_named_is_trusted(tmp_path):
+    certificate = tmp_path / "server.pem"
+    certificate.write_text(CERTIFICATE)
+    with ChatServer(answers, tls=certificate) as server:
+        refused = ask("--endpoint", server.url, "a?", cwd=tmp_path)
+        trusted = ask(
+            "--endpoint", server.url, "--budget", "4k", "a?", cwd=tmp_path, env={"SSL_CERT_FILE": str(certificate)}
+        )
+    assert refused.returncode == 1
+    assert b"does not verify: self" in refused.stderr
+    assert b"SSL_CERT_FILE" in refused.stderr
+    assert (trusted.returncode, lines(trusted.stdout)) == (0, ["1"]), trusted.stderr
+
+
+def test_the_package_that_is_missing_is_named_with_the_command_that_installs_it(tmp_path):
+    hidden = (
+        "import importlib.util as u\nf = u.find_spec\nu.find_spec = lambda n, *a: None if n == 'openai' else f(n, *a)\n"
+    )
+    (tmp_path / "sitecustomize.py").write_text(hidden)
+    done = ask("--endpoint", "http://127.0.0.1:9", "Why?", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 2
+    assert lines(done.stderr)[0].endswith("--endpoint needs the openai package")
+    assert b'pip install "dynscale-cli[server]"' in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_acts_at_once_and_closes_the_streams(tmp_path, number, code):
+    gone = []
+
+    def script(talk: Talk) -> None:
+        if talk.number == 0:
+            answers(talk)
+            return
+        talk.chunk("so")
+        gone.append(talk.hang())
+
+    with ChatServer(script) as server:
+        flags = ("--endpoint", server.url, "--max-samples", "1", "--json", "-np", "1", "--budget", "9k")
+        process = start("ask", *flags, "a?", "bb?", cwd=tmp_path)
+        first = process.stdout.readline()
+        while len(server.bodies) < 2:
+            assert process.poll() is None
+        process.send_signal(number)
+        rest, error = process.communicate(timeout=10)
+    assert process.returncode == code, error
+    results = [json.loads(line) for line in [first, *rest.splitlines()]]
+    assert [(r["answer"], r["stopped"]) for r in results] == [("1", "limit"), (None, "interrupted")]
+    assert b"Traceback" not in error
+    assert gone == [True]
+
+
+def test_answers_so_far_are_printed_when_the_server_dies(tmp_path):
+    def script(talk: Talk) -> None:
+        answers(talk) if talk.number < 1 else talk.status(404, {"error": {"message": "the model was unloaded"}})
+
+    with ChatServer(script) as server:
+        done = ask(
+            "--endpoint", server.url, "--max-samples", "1", "-np", "1", "--budget", "9k", "a?", "bb?", cwd=tmp_path
+        )
+    assert (done.returncode, lines(done.stdout)) == (1, ["1", ""])
+    assert b"the model was unloaded" in done.stderr

@@ -1,0 +1,500 @@
+"""The engine over a chat server, well-behaved and not: what is asked for, what is billed, what a fault costs."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from dynscale_cli.engine.connect import connect, open_server
+from dynscale_cli.engine.endpoints import Patience
+from dynscale_cli.engine.gauge import Gauge
+from dynscale_cli.engine.protocol import Message
+from dynscale_cli.engine.remote import ServerOptions
+from dynscale_cli.errors import DynscaleError, EngineError, UsageError
+from dynscale_cli.questions import Question
+from dynscale_cli.runs.events import Answered, Notice, RunFinished, SampleFinished, Stepped
+from dynscale_cli.runs.settings import Settings
+from dynscale_cli.runs.solve import Run
+from tests.chat_server import ChatServer, Script, Talk, count
+
+QUICK = Patience(first=0.01, longest=0.05, give_up=5, tries=3, waits=5, stall=0.5)
+ANSWER = "so it is\nAnswer: 42"
+
+
+class Outcome:
+    """What a run over servers has told."""
+
+    def __init__(self, events: list[Any], error: DynscaleError | None) -> None:
+        self.events, self.error = events, error
+        self.results = sorted((e.result for e in events if isinstance(e, Answered)), key=lambda r: r.index)
+        self.samples = [e.sample for e in events if isinstance(e, SampleFinished)]
+        self.notices = [e.message for e in events if isinstance(e, Notice)]
+        self.tokens = next(e.tokens for e in events if isinstance(e, RunFinished))
+
+    def told(self, words: str) -> int:
+        return sum(words in notice for notice in self.notices)
+
+
+def ask(
+    *scripts: Script | str,
+    questions: Sequence[str | Question] = ("How many?",),
+    patience: Patience = QUICK,
+    width: int = 4,
+    **settings: Any,
+) -> tuple[Outcome, list[ChatServer]]:
+    """Run over servers with these scripts, or at these addresses."""
+    asked = [q if isinstance(q, Question) else Question(n, str(n), q) for n, q in enumerate(questions)]
+    told: list[str] = []
+    with ExitStack() as stack:
+        servers = [stack.enter_context(ChatServer(script)) for script in scripts if callable(script)]
+        urls = [script for script in scripts if isinstance(script, str)] + [server.url for server in servers]
+        found = connect(ServerOptions(tuple(urls)), told.append, patience=patience)
+        chosen = Settings(**{"budget": 4000, "max_tokens": 40, "mode": "parallel", "layout": "turns", **settings})
+        engine = open_server(
+            found, context=None, max_tokens=chosen.max_tokens, width=width, together=chosen.max_thinking is None
+        )
+        stack.callback(engine.close)
+        run = Run(asked, engine, chosen)
+        events, error = [], None
+        try:
+            for event in run.events():
+                events.append(event)
+        except DynscaleError as raised:
+            error = raised
+        ledger = run.books.ledger
+        assert all(e.spent + e.reserved <= chosen.budget for e in events if isinstance(e, Stepped))
+        assert ledger.reserved == 0
+        outcome = Outcome(events, error)
+        outcome.notices = told + outcome.notices
+        assert outcome.tokens.billed == ledger.spent + ledger.overdrawn == sum(r.tokens.billed for r in outcome.results)
+        return outcome, servers
+
+
+def honest(text: str = ANSWER, **options: Any) -> Script:
+    return lambda talk: talk.honest(text, **options)
+
+
+# What is asked for and billed
+
+
+def test_a_question_is_asked_settled_and_billed_as_the_server_counts():
+    outcome, [server] = ask(honest())
+    [result] = outcome.results
+    assert (result.answer, result.stopped, result.model) == ("42", "settled", "small")
+    prompts = {count(body["messages"]) for body in server.bodies}
+    together = sum(body.get("n", 1) for body in server.bodies)
+    assert result.tokens.generated == 4 * result.samples == 4 * together
+    assert result.tokens.prompt == len(server.bodies) * prompts.pop()
+    assert outcome.notices == []
+
+
+def test_cached_prompt_tokens_are_reused_and_free():
+    outcome, _ = ask(honest(cached=10), width=1)
+    [result] = outcome.results
+    assert result.tokens.reused == 10 * result.samples
+
+
+def test_the_server_never_evaluates_more_than_the_budget():
+    """Whatever the lengths and the faults: at every moment all that is asked for fits into what is left."""
+    for seed in range(12):
+        rng = random.Random(seed)
+        evaluated = [0]
+
+        def script(talk: Talk, rng: random.Random = rng, evaluated: list[int] = evaluated) -> None:
+            evaluated[0] += count(talk.body["messages"]) + talk.limit * talk.body.get("n", 1)
+            if rng.random() < 0.1:
+                evaluated[0] -= count(talk.body["messages"]) + talk.limit * talk.body.get("n", 1)
+                talk.status(rng.choice([429, 500, 503]))
+                return
+            words = min(talk.limit, rng.randint(1, 60))
+            text = f"{'so ' * words}\nAnswer: {rng.choice([1, 1, 2])}"
+            evaluated[0] -= max(0, talk.limit - len(text.split(" "))) * talk.body.get("n", 1)
+            talk.honest(text)
+
+        budget = rng.choice([400, 900, 2500])
+        outcome, _ = ask(
+            script,
+            questions=[f"How many? {'word ' * rng.choice([1, 20])}" for _ in range(rng.randint(1, 4))],
+            budget=budget,
+            max_tokens=rng.choice([10, 40, 300]),
+            mode=rng.choice(["parallel", "hybrid", "chain"]),
+            exhaust=True,
+            seed=seed,
+        )
+        assert outcome.tokens.billed <= evaluated[0] <= budget, seed
+        assert outcome.told("beyond the budget") == 0
+
+
+def test_the_bound_of_a_prompt_holds_for_any_text_and_is_exact_once_counted():
+    gauge, [message] = Gauge(), [Message("user", "größer als π? 中文 🙂")]
+    assert gauge.most([message]) >= len(message.content.encode())
+    gauge.learn((message,), 31, gauge.most([message]))
+    assert gauge.most([message]) == gauge.likely([message]) == 31
+    before = gauge.most([Message("user", "another")])
+    gauge.learn((Message("user", "hidden"),), 5000, gauge.most([Message("user", "hidden")]))
+    assert gauge.most([Message("user", "another")]) > before + 4000
+
+
+def test_a_low_budget_makes_requests_smaller_instead_of_keeping_them_out():
+    outcome, [server] = ask(honest(), budget=900, max_tokens=2000)
+    assert outcome.results[0].answer == "42"
+    assert 4 <= server.bodies[0]["max_tokens"] < 900
+
+
+def test_a_sample_that_was_cut_off_is_asked_for_its_answer_in_another_turn():
+    def script(talk: Talk) -> None:
+        talk.honest("Answer: 7" if talk.body["messages"][-2]["role"] == "assistant" else "and so on " * 30)
+
+    outcome, [server] = ask(lambda talk: script(talk) if len(talk.body["messages"]) > 1 else talk.honest("and " * 90))
+    [result] = outcome.results
+    assert (result.answer, result.forced) == ("7", result.samples)
+    assert outcome.samples[0].text.endswith("and\n\nAnswer: 7")
+    asking = next(body for body in server.bodies if len(body["messages"]) == 3)
+    assert [m["role"] for m in asking["messages"]] == ["user", "assistant", "user"]
+    assert asking["max_tokens"] == 24
+    assert outcome.samples[0].tokens.generated == 40 + 2
+
+
+def test_pulls_of_one_question_share_a_request_and_pay_for_the_prompt_once():
+    outcome, [server] = ask(honest(), max_samples=4, policy="uniform", budget=20000)
+    assert [body.get("n", 1) for body in server.bodies] == [4]
+    assert len(outcome.samples) == 4
+    assert outcome.tokens.prompt == count(server.bodies[0]["messages"])
+    assert outcome.tokens.reused == 3 * outcome.tokens.prompt
+
+
+def only_one(talk: Talk) -> None:
+    talk.body.pop("n", None)
+    talk.honest(ANSWER)
+
+
+def no_n(talk: Talk) -> None:
+    talk.status(400, {"error": {"message": "only one choice, please"}}) if "n" in talk.body else talk.honest(ANSWER)
+
+
+@pytest.mark.parametrize("script", [only_one, no_n])
+def test_a_server_without_n_is_asked_once_and_then_one_by_one(script):
+    outcome, [server] = ask(script, max_samples=4, policy="uniform", budget=20000)
+    assert len(outcome.samples) == 4
+    assert all(sample.finish == "stop" for sample in outcome.samples)
+    assert sum("n" in body for body in server.bodies) == 1
+
+
+def test_chains_are_turns_of_a_conversation():
+    _, [server] = ask(
+        lambda talk: talk.honest(f"Answer: {talk.number % 3}"), mode="chain", budget=20000, width=1, max_samples=8
+    )
+    chain = next(body["messages"] for body in server.bodies if len(body["messages"]) > 3)
+    assert [m["role"] for m in chain] == ["user", "assistant"] * ((len(chain) - 1) // 2) + ["user"]
+
+
+def test_sampling_goes_out_and_what_a_server_refuses_is_left_out():
+    def script(talk: Talk) -> None:
+        if "top_k" in talk.body:
+            talk.status(400, {"error": {"message": "Unrecognized request argument supplied: top_k"}})
+        else:
+            talk.honest(ANSWER)
+
+    outcome, [server] = ask(script, width=1)
+    assert outcome.results[0].answer == "42"
+    assert outcome.told("does not take top_k") == 1
+    first = server.bodies[0]
+    assert (first["temperature"], first["top_p"], first["top_k"], first["stream"]) == (0.8, 0.95, 40, True)
+    assert len({body["seed"] for body in server.bodies if "top_k" not in body}) > 1
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_thoughts_given_apart_are_thoughts(field):
+    def script(talk: Talk) -> None:
+        talk.chunk("it may be Answer: 1", field=field)
+        talk.chunk("\nAnswer: 2")
+        talk.chunk(None, reason="stop")
+        talk.usage(20, 9)
+        talk.done()
+
+    outcome, _ = ask(script, width=1)
+    assert set(outcome.results[0].votes) == {"2"}
+    assert outcome.samples[0].text.startswith("<think>\nit may be Answer: 1\n</think>")
+
+
+def test_a_long_thought_is_closed_and_the_sample_goes_on():
+    def script(talk: Talk) -> None:
+        if len(talk.body["messages"]) > 1:
+            talk.honest("Answer: 5")
+            return
+        for _ in range(talk.limit):
+            talk.chunk(" hmm", field="reasoning_content")
+            time.sleep(0.005)
+
+    outcome, _ = ask(script, width=1, max_thinking=10, max_tokens=200, max_samples=1)
+    [result] = outcome.results
+    assert result.answer == "5"
+    assert outcome.samples[0].text.count("hmm") < 100
+
+
+def test_log_probabilities_weigh_votes_where_they_are_given():
+    logprobs = {"content": [{"token": "x", "logprob": -0.25, "top_logprobs": []}]}
+
+    def script(talk: Talk) -> None:
+        assert talk.body["logprobs"] is True
+        talk.chunk(ANSWER, logprobs=logprobs)
+        talk.chunk(None, reason="stop")
+        talk.usage(20, 1)
+        talk.done()
+
+    outcome, _ = ask(script, width=1, vote="confidence")
+    assert outcome.samples[0].logprob == pytest.approx(-0.25)
+    outcome, _ = ask(honest(), width=1, vote="confidence")
+    assert outcome.results[0].answer == "42"
+    assert outcome.told("no log-probabilities") == 1
+
+
+# What goes wrong
+
+
+def first(bad: Callable[[Talk], None], times: int = 1) -> Script:
+    """Bad at first, good afterwards."""
+    return lambda talk: bad(talk) if talk.number < times else talk.honest(ANSWER)
+
+
+FAULTS = {
+    "busy": lambda talk: talk.status(429),
+    "overloaded": lambda talk: talk.status(503),
+    "broken": lambda talk: talk.status(500, "<html>Internal error</html>"),
+    "reset": lambda talk: talk.reset(),
+    "html": lambda talk: talk.status(200, "<html>Welcome!</html>"),
+    "not JSON": lambda talk: talk.raw(b"data: {oops\n\n"),
+    "empty": lambda talk: talk.done(),
+    "error in the stream": lambda talk: talk.event({"error": {"message": "out of memory"}}),
+    "silent": lambda talk: talk.hang(5),
+    "silent stream": lambda talk: (talk.raw(b": ping\n\n"), talk.hang(5)),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_may_pass_is_tried_again_and_costs_nothing(fault):
+    outcome, [server] = ask(first(FAULTS[fault]), width=1)
+    assert outcome.error is None
+    [result] = outcome.results
+    assert (result.answer, result.stopped) == ("42", "settled")
+    assert result.tokens.generated == 4 * result.samples
+    assert all(sample.finish == "stop" for sample in outcome.samples)
+    assert len(server.bodies) == result.samples + 1
+    assert len(outcome.notices) <= 1
+
+
+def test_retry_after_is_obeyed():
+    _, [server] = ask(first(lambda talk: talk.status(429, Retry_After="0.4")), width=1)
+    assert server.times[1] - server.times[0] >= 0.4
+
+
+def test_a_stream_that_breaks_off_is_charged_for_what_came_and_its_question_goes_on():
+    def broken(talk: Talk) -> None:
+        talk.chunk("four words and more")
+        talk.reset()
+
+    outcome, _ = ask(first(broken), width=1)
+    [result] = outcome.results
+    assert (result.answer, result.stopped) == ("42", "settled")
+    failed = outcome.samples[0]
+    assert (failed.finish, failed.answer) == ("failed", None)
+    assert failed.tokens.generated == len(b"four words and more")
+    assert failed.tokens.prompt > 0
+    assert result.samples == len(outcome.samples) - 1
+
+
+def test_a_question_that_only_fails_has_an_error_of_its_own():
+    def script(talk: Talk) -> None:
+        if "bad" in talk.conversation:
+            talk.status(400, {"error": {"message": "This model's maximum context length is 10 tokens."}})
+        else:
+            talk.honest(ANSWER)
+
+    outcome, [server] = ask(script, questions=["good one?", "a bad one?", "good two?"])
+    good, bad, other = outcome.results
+    assert outcome.error is None
+    assert (good.answer, other.answer) == ("42", "42")
+    assert (bad.answer, bad.stopped) == (None, "error")
+    assert "maximum context length is 10" in bad.error
+    assert sum("bad" in str(body["messages"]) for body in server.bodies) <= 2
+
+
+def test_one_poisonous_question_is_not_taken_for_a_dead_server():
+    def script(talk: Talk) -> None:
+        talk.status(500, {"error": {"message": "cannot"}}) if "bad" in talk.conversation else talk.honest(ANSWER)
+
+    outcome, _ = ask(script, questions=["good?", "bad?", "fine?"], width=1)
+    assert outcome.error is None
+    assert [result.answer for result in outcome.results] == ["42", None, "42"]
+    assert "500: cannot" in outcome.results[1].error
+
+
+def test_a_server_that_stays_broken_ends_the_run_after_what_was_answered():
+    def script(talk: Talk) -> None:
+        talk.honest(ANSWER) if talk.number < 8 else talk.status(500)
+
+    outcome, _ = ask(script, questions=["a?", "b?", "c?", "d?"], width=1, max_samples=3)
+    assert isinstance(outcome.error, EngineError)
+    assert "500" in outcome.error.message
+    assert [result.answer for result in outcome.results[:2]] == ["42", "42"]
+    assert len(outcome.results) == 4
+
+
+def test_a_dead_endpoint_among_several_is_set_aside_and_taken_back():
+    outages = []
+
+    def shaky(talk: Talk) -> None:
+        if talk.number in (1, 2):
+            outages.append(talk.number)
+            talk.status(502)
+        else:
+            talk.honest(ANSWER)
+
+    questions = [f"number {n}?" for n in range(12)]
+    outcome, [one, two] = ask("http://127.0.0.1:9", shaky, honest(), questions=questions, width=4, budget=40000)
+    assert all(result.answer == "42" for result in outcome.results)
+    assert outages
+    assert min(len(one.bodies), len(two.bodies)) > 5
+    assert outcome.told("http://127.0.0.1:9/v1") == 1
+    assert outcome.told("502") == 1
+
+
+def test_requests_go_where_the_fewest_are_outstanding():
+    def slow(talk: Talk) -> None:
+        time.sleep(0.15)
+        talk.honest(ANSWER)
+
+    questions = [f"number {n}?" for n in range(16)]
+    _, [busy, quick] = ask(slow, honest(), questions=questions, width=4, budget=40000, max_samples=1)
+    assert len(quick.bodies) > 2 * len(busy.bodies) > 0
+
+
+def test_an_endless_answer_is_cut_off_and_told_once():
+    gone = []
+
+    def endless(talk: Talk) -> None:
+        try:
+            for _ in range(2000):
+                talk.chunk(" more")
+                time.sleep(0.001)
+        except OSError:
+            gone.append(talk.number)
+            raise
+
+    outcome, _ = ask(endless, width=1, max_samples=2, max_tokens=30, answer_type="number")
+    assert outcome.told("beyond the max_tokens") == 1
+    assert gone
+    assert all(sample.tokens.generated < 200 for sample in outcome.samples)
+
+
+def test_a_stream_without_usage_makes_the_engine_ask_for_whole_answers():
+    def script(talk: Talk) -> None:
+        if talk.body.get("stream"):
+            talk.honest(ANSWER, usage=False)
+        else:
+            talk.whole(ANSWER, {"prompt_tokens": 11, "completion_tokens": 4})
+
+    outcome, [server] = ask(script, width=1)
+    [result] = outcome.results
+    assert result.answer == "42"
+    assert [bool(body.get("stream")) for body in server.bodies] == [True] + [False] * (result.samples - 1)
+    assert outcome.samples[0].tokens.generated == len(ANSWER)  # a byte each, as nobody counts
+    assert {sample.tokens.billed for sample in outcome.samples[1:]} == {15}
+    assert outcome.told("counts no tokens in its streams") == 1
+
+
+@pytest.mark.parametrize("usage", [(-5, 3), (20, -1), (20, 10**9), (10**12, 3), ("many", 3), (20, 0), (20, 3, 50)])
+def test_an_absurd_usage_is_not_believed(usage):
+    def script(talk: Talk) -> None:
+        talk.chunk(ANSWER)
+        talk.chunk(None, reason="stop")
+        talk.usage(*usage)
+        talk.done()
+
+    outcome, _ = ask(script, width=1, max_samples=2)
+    assert [sample.tokens.generated for sample in outcome.samples] == [len(ANSWER)] * 2
+    assert outcome.told("cannot be") == 1
+
+
+def test_a_prompt_beyond_its_bound_is_billed_as_counted_and_told_once():
+    def script(talk: Talk) -> None:
+        talk.chunk(ANSWER)
+        talk.chunk(None, reason="stop")
+        talk.usage(1500, 5)
+        talk.done()
+
+    outcome, _ = ask(script, width=1, max_samples=2, budget=8000)
+    assert [sample.tokens.prompt for sample in outcome.samples] == [1500, 1500]
+    assert outcome.told("more prompt tokens") == 1
+    outcome, _ = ask(script, width=1, budget=600)
+    assert outcome.tokens.billed == 1505
+    assert outcome.told("905 tokens beyond the budget") == 1
+
+
+KEY = "sk-very-secret-42"
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(401, "does not accept the key"), (403, "does not accept the key"), (404, "has no model 'small'")],
+)
+def test_what_waiting_does_not_help_is_said_once_and_never_shows_the_key(status, words, monkeypatch):
+    monkeypatch.setenv("DYNSCALE_API_KEY", KEY)
+    refuse = {"error": {"message": f"Incorrect API key provided: {KEY}", "code": status}}
+    outcome, [server] = ask(lambda talk: talk.status(status, refuse), questions=["a?", "b?"], width=1)
+    assert isinstance(outcome.error, EngineError)
+    assert words in outcome.error.message
+    assert outcome.error.hint
+    assert len(server.bodies) == 1
+    assert server.keys == {f"Bearer {KEY}"}
+    assert KEY not in repr(outcome.events) + repr(outcome.error.__dict__)
+
+
+def test_a_key_that_no_header_can_hold_is_refused_without_showing_it(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\u2028x")
+    with pytest.raises(UsageError) as caught:
+        connect(ServerOptions(("http://127.0.0.1:9",)))
+    assert KEY not in str(caught.value) + caught.value.hint
+
+
+def test_nobody_there_is_said_at_once():
+    with pytest.raises(EngineError, match=r"no server answers at http://127.0.0.1:9/v1: connection refused"):
+        connect(ServerOptions(("127.0.0.1:9",)))
+
+
+def test_the_model_is_asked_for_where_there_is_one_and_must_be_named_where_there_are_more():
+    with ChatServer(honest(), models=("a", "b"), extra={"max_model_len": 4321}) as server:
+        with pytest.raises(UsageError, match="2 models: a, b") as caught:
+            connect(ServerOptions((server.url,)))
+        assert "--served-model" in caught.value.hint
+        found = connect(ServerOptions((server.url,), "b"))
+        found.courier.close()
+    assert (found.model, found.context) == ("b", 4321)
+    with ChatServer(honest(), models=lambda talk: talk.status(404)) as server:
+        found = connect(ServerOptions((server.url,), "c"))
+        found.courier.close()
+    assert (found.model, found.context) == ("c", 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080/v1"),
+        ("gpu-box:8000/", "http://gpu-box:8000/v1"),
+        ("https://api.example.org/openai/v1/chat/completions", "https://api.example.org/openai/v1"),
+    ],
+)
+def test_an_address_is_completed(text, url):
+    assert ServerOptions((text, text)).endpoints == (url,)
+
+
+@pytest.mark.parametrize("text", ["", "ftp://x", "http://", "http://h:99999", "http://u:secret@h", "http://h?k=secret"])
+def test_what_is_no_address_is_a_usage_error(text):
+    with pytest.raises(UsageError) as caught:
+        ServerOptions((text,))
+    assert "u:secret" not in str(caught.value)
