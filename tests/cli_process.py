@@ -44,10 +44,12 @@ def ask(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[bytes]"
     return dynscale("ask", *QUICK, *arguments, **options)
 
 
-def start(*arguments: str, cwd: Path, **options: Any) -> "subprocess.Popen[bytes]":
+def start(
+    *arguments: str, cwd: Path, more: Mapping[str, str] | None = None, **options: Any
+) -> "subprocess.Popen[bytes]":
     """Start `dynscale` and leave it running."""
     options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    return subprocess.Popen([*COMMAND, *arguments], cwd=cwd, env=environment(cwd), **options)
+    return subprocess.Popen([*COMMAND, *arguments], cwd=cwd, env=environment(cwd, more), **options)
 
 
 def lines(output: bytes) -> list[str]:

@@ -146,3 +146,39 @@ def test_answers_so_far_are_printed_when_the_server_dies(tmp_path):
         )
     assert (done.returncode, lines(done.stdout)) == (1, ["1", ""])
     assert b"the model was unloaded" in done.stderr
+
+
+def test_an_interrupted_run_goes_on_and_its_journal_holds_no_key(tmp_path):
+    broken = {2}  # requests that break off
+    waiting = []
+
+    def script(talk: Talk) -> None:
+        if talk.number in broken:
+            talk.chunk("so")
+            talk.reset()
+        elif talk.number == 4 and not waiting:
+            waiting.append(talk.chunk("so"))
+            talk.hang()
+        else:
+            answers(talk)
+
+    env = {"DYNSCALE_API_KEY": KEY}
+    with ChatServer(script) as server:
+        flags = ("--endpoint", server.url, "--max-samples", "2", "--json", "-np", "1", "--budget", "9k")
+        process = start("ask", *flags, "a?", "bb?", "ccc?", cwd=tmp_path, more=env)
+        while not waiting:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=10)
+        assert process.returncode == 130
+        assert b"dynscale runs resume" in error
+        done = dynscale("runs", "resume", "--json", cwd=tmp_path, env=env)
+        elsewhere = dynscale("runs", "resume", "-m", "x.gguf", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    results = [json.loads(line) for line in lines(done.stdout)]
+    assert [(r["answer"], r["samples"], r["stopped"]) for r in results] == [(str(n), 2, "limit") for n in (1, 2, 3)]
+    assert len(server.bodies) == 6 + 2  # one broke off, one was interrupted; none was drawn again
+    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(b"small" in text for text in written)
+    assert not any(KEY.encode() in text for text in written)
+    assert (elsewhere.returncode, b"was made with a server" in elsewhere.stderr) == (2, True)

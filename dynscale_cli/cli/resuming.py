@@ -16,6 +16,7 @@ from dynscale_cli.errors import UsageError
 from .report import say
 
 if TYPE_CHECKING:
+    from dynscale_cli.engine.remote import ServerOptions
     from dynscale_cli.runs.stored import Stored
 
     from .session import Asking
@@ -29,6 +30,7 @@ class Resuming:
     budget: str | None
     stored_questions: bool
     model: str | None
+    endpoints: tuple[str, ...]
     threads: int | None
     export: Path | None
     shown: Mapping[str, Any]
@@ -65,13 +67,16 @@ def _asking(told: Resuming, stored: Stored) -> Asking:
     }
     if told.threads is not None:
         options["threads"] = told.threads
+    server = _server(told, stored)
     return Asking(
         arguments=(),
         file=None,
         limit=None,
         whole=False,
-        model=told.model or _still_there(stored),
+        model=None if server else told.model or _still_there(stored),
         options=LoadOptions(**options),
+        server=server,
+        without_effect=(),
         context=request.context,
         width=request.width,
         budget=_budget(told.budget, stored),
@@ -117,6 +122,20 @@ def _same_questions(stored: Stored) -> None:
             f"{source['path']} has changed since run {stored.id} began",
             f"dynscale runs resume {stored.id} --stored-questions goes on with the questions as they were",
         )
+
+
+def _server(told: Resuming, stored: Stored) -> ServerOptions | None:
+    """The servers to go on with: those that had the model, or wherever it is served now."""
+    from dynscale_cli.engine.remote import ServerOptions, require_client
+
+    was = stored.request.model
+    if was["kind"] == "server" and told.model is None:
+        require_client()
+        return ServerOptions(told.endpoints or tuple(was["path"].split(",")), was["served"])
+    if was["kind"] == "server" or told.endpoints:
+        kind = "a server" if was["kind"] == "server" else "a model file"
+        raise UsageError(f"run {stored.id} was made with {kind}: {was['path']}", f"dynscale runs resume {stored.id}")
+    return None
 
 
 def _still_there(stored: Stored) -> str:

@@ -94,6 +94,9 @@ def resume(
     model: Annotated[
         str | None, typer.Option("--model", "-m", metavar="FILE", help="Where the same model is now, if it was moved.")
     ] = None,
+    endpoint: Annotated[
+        list[str] | None, typer.Option("--endpoint", metavar="URL", help="Where the same model is served now.")
+    ] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", "-t", metavar="N", min=0, help="0: one for each core.")
     ] = None,
@@ -112,7 +115,7 @@ def resume(
     from .resuming import resume as go
 
     shown = {"json": json_output, "unordered": unordered, "explain": explain, "quiet": quiet, "color": color}
-    return go(Resuming(run, budget, stored_questions, model, threads, export, shown))
+    return go(Resuming(run, budget, stored_questions, model, tuple(endpoint or ()), threads, export, shown))
 
 
 @app.command()

@@ -160,9 +160,10 @@ def _same_model(stored: Stored, identity: dict[str, Any]) -> None:
 
     if changed := difference(stored.request.model, identity):
         was = stored.request.model
+        flag = "--endpoint URL" if was["kind"] == "server" else "-m FILE"
         raise UsageError(
             f"run {stored.id} was made with another model than {identity['path']}: {changed}",
-            f"name the one it was made with ({was['path']}): dynscale runs resume {stored.id} -m FILE",
+            f"name the one it was made with ({was['path']}): dynscale runs resume {stored.id} {flag}",
         )
 
 
