@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ import pytest
 from dynscale_cli.engine.connect import connect, open_server
 from dynscale_cli.engine.endpoints import Patience
 from dynscale_cli.engine.gauge import Gauge
-from dynscale_cli.engine.protocol import Message
+from dynscale_cli.engine.protocol import Message, Piece, Request, Sampling
 from dynscale_cli.engine.remote import ServerOptions
 from dynscale_cli.errors import DynscaleError, EngineError, UsageError
 from dynscale_cli.questions import Question
@@ -99,35 +100,65 @@ def test_cached_prompt_tokens_are_reused_and_free():
     assert result.tokens.reused == 10 * result.samples
 
 
-def test_the_server_never_evaluates_more_than_the_budget():
+class Meter:
+    """A server that answers at some length or fails, and knows what it was asked for at most at any moment."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng, self.lock = random.Random(seed), threading.Lock()
+        self.asked = self.done = self.worst = 0
+
+    def __call__(self, talk: Talk) -> None:
+        several = talk.body.get("n", 1)
+        prompt, status = count(talk.body["messages"]), self.rng.choice([429, 500, 503] + [200] * 27)
+        asked = prompt + talk.limit * several
+        words = self.rng.randint(1, 60)
+        with self.lock:
+            self.asked += asked
+            self.worst = max(self.worst, self.done + self.asked)
+        time.sleep(0.01)
+        with self.lock:
+            self.asked -= asked
+            self.done += (prompt + min(talk.limit, words) * several) * (status == 200)
+        talk.honest(" ".join(["so"] * (words - 1) + ["Answer:1"])) if status == 200 else talk.status(status)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_server_is_never_asked_for_more_than_the_budget(seed):
     """Whatever the lengths and the faults: at every moment all that is asked for fits into what is left."""
-    for seed in range(12):
-        rng = random.Random(seed)
-        evaluated = [0]
+    rng, meter = random.Random(seed), Meter(seed)
+    budget = rng.choice([400, 900, 2500])
+    outcome, _ = ask(
+        meter,
+        questions=[f"How many? {'word ' * rng.choice([1, 20])}" for _ in range(rng.randint(1, 4))],
+        width=16,
+        budget=budget,
+        max_tokens=rng.choice([40, 300]),
+        mode=rng.choice(["parallel", "hybrid", "chain"]),
+        exhaust=True,
+        seed=seed,
+    )
+    assert outcome.tokens.billed == meter.done
+    assert meter.worst <= budget
+    assert outcome.told("beyond the budget") == 0
 
-        def script(talk: Talk, rng: random.Random = rng, evaluated: list[int] = evaluated) -> None:
-            evaluated[0] += count(talk.body["messages"]) + talk.limit * talk.body.get("n", 1)
-            if rng.random() < 0.1:
-                evaluated[0] -= count(talk.body["messages"]) + talk.limit * talk.body.get("n", 1)
-                talk.status(rng.choice([429, 500, 503]))
-                return
-            words = min(talk.limit, rng.randint(1, 60))
-            text = f"{'so ' * words}\nAnswer: {rng.choice([1, 1, 2])}"
-            evaluated[0] -= max(0, talk.limit - len(text.split(" "))) * talk.body.get("n", 1)
-            talk.honest(text)
 
-        budget = rng.choice([400, 900, 2500])
-        outcome, _ = ask(
-            script,
-            questions=[f"How many? {'word ' * rng.choice([1, 20])}" for _ in range(rng.randint(1, 4))],
-            budget=budget,
-            max_tokens=rng.choice([10, 40, 300]),
-            mode=rng.choice(["parallel", "hybrid", "chain"]),
-            exhaust=True,
-            seed=seed,
-        )
-        assert outcome.tokens.billed <= evaluated[0] <= budget, seed
-        assert outcome.told("beyond the budget") == 0
+def test_a_cancelled_request_closes_its_stream():
+    gone = threading.Event()
+
+    def script(talk: Talk) -> None:
+        talk.chunk("so")
+        if talk.hang():
+            gone.set()
+
+    with ChatServer(script) as server:
+        engine = open_server(connect(ServerOptions((server.url,))), context=None, max_tokens=40, width=4)
+        prompt = engine.prompt([Message("user", "Why?")])
+        engine.submit(Request(1, prompt, 40, Sampling(), 1))
+        while not any(isinstance(event, Piece) for event in engine.step()):
+            engine.upcoming()
+        assert engine.cancel(1).generated == len(b"so")
+        assert gone.wait(10)
+        engine.close()
 
 
 def test_the_bound_of_a_prompt_holds_for_any_text_and_is_exact_once_counted():
