@@ -38,7 +38,8 @@ from .past import Past
 from .pulls import Pull
 from .settings import Settings
 from .sink import Dropped, Ended, How, Nowhere, Sampled, Sink, Spoke, Start
-from .terms import Outlook, Terms, offer
+from .starting import Starter
+from .terms import Terms
 from .track import Track
 
 
@@ -75,6 +76,7 @@ class Run:
             logprobs=settings.vote == "confidence",
         )
         self.books = Books(questions, settings, self.sampler.share, engine.info.model)
+        self._starter = Starter(engine, self.books, self.sampler, self._extender)
         self._journal: Sink = journal or Nowhere()
         self._past = past
         self._clock, self._interrupted = clock, interrupted
@@ -215,11 +217,10 @@ class Run:
             if track.error is not None:
                 yield from self._finish(q, "error")
                 continue
-            asked = self._price(track, self._draft(track, again))
-            terms = offer(asked, self._outlook(track))
-            if terms is None and asked.bounded and asked.draft.kind == "chain" and not self._pulls and again is None:
-                asked = self._price(track, self._parallel(track))
-                terms = offer(asked, self._outlook(track))
+            asked = self._starter.price(track, self._draft(track, again))
+            terms = self._starter.offer(track, asked, self._pulls.values())
+            if terms is None and not self._pulls and again is None and (other := self._starter.instead(track, asked)):
+                asked, terms = other, self._starter.offer(track, other, ())
             if terms is None:
                 if self._pulls:
                     return
@@ -240,28 +241,6 @@ class Run:
         if self.engine.info.upfront:
             return draft
         return self._catch_up.recalling(draft, track.question.index, again)
-
-    def _parallel(self, track: Track) -> Draft:
-        """A pull in the place of a chain that is too dear: of its prompt a bound is known, often four times it."""
-        assert track.asked is not None
-        return self.sampler.redraft(track.asked, track.started, self._next_id, "parallel", [])
-
-    def _price(self, track: Track, draft: Draft) -> Terms:
-        """What a pull costs before it generates anything, and to be asked for its answer."""
-        upfront = self.engine.info.upfront
-        answer = 0 if upfront and track.kind.long else self._extender.spare(draft.request)
-        return Terms(draft, self.engine.quote(draft.request), answer, bounded=upfront)
-
-    def _outlook(self, track: Track) -> Outlook:
-        forecast, tracks, pulls = self.books.forecast, self.books.tracks, self._pulls.values()
-        return Outlook(
-            free=self.books.ledger.free,
-            expected=forecast.length(track),
-            ahead=sum(forecast.remaining(pull, tracks[pull.question]) for pull in pulls),
-            room=self.engine.room,
-            running=bool(pulls),
-            first=not track.samples,
-        )
 
     def _refuse(self, q: int, needed: int) -> None:
         """Nothing is in flight and this pull is too dear: the question gets no more samples."""

@@ -1,0 +1,51 @@
+"""The terms of the next pull: what it costs, what else is under way, and what may start in its place.
+
+Owns the gathering of what `terms` decides by. Knows nothing of events or journals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from dynscale_cli.engine.protocol import Engine
+from dynscale_cli.sampling.sampler import Draft, Sampler
+
+from .books import Books
+from .extending import Extender
+from .pulls import Pull
+from .terms import Outlook, Terms, offer
+from .track import Track
+
+
+class Starter:
+    """Prices pulls of one engine and says on which terms they may start."""
+
+    def __init__(self, engine: Engine, books: Books, sampler: Sampler, extender: Extender) -> None:
+        self._engine, self._books, self._sampler, self._extender = engine, books, sampler, extender
+
+    def price(self, track: Track, draft: Draft) -> Terms:
+        """What a pull costs before it generates anything, and to be asked for its answer."""
+        upfront = self._engine.info.upfront
+        answer = 0 if upfront and track.kind.long else self._extender.spare(draft.request)
+        return Terms(draft, self._engine.quote(draft.request), answer, bounded=upfront)
+
+    def offer(self, track: Track, asked: Terms, pulls: Collection[Pull]) -> Terms | None:
+        """On which terms a pull may start now, beside those in flight; None where it may not."""
+        forecast, tracks = self._books.forecast, self._books.tracks
+        now = Outlook(
+            free=self._books.ledger.free,
+            expected=forecast.length(track),
+            ahead=sum(forecast.remaining(pull, tracks[pull.question]) for pull in pulls),
+            room=self._engine.room,
+            running=bool(pulls),
+            first=not track.samples,
+        )
+        return offer(asked, now)
+
+    def instead(self, track: Track, asked: Terms) -> Terms | None:
+        """A parallel pull in the place of a chain that is too dear: its prompt is bounded, often by four times it."""
+        if not asked.bounded or asked.draft.kind != "chain":
+            return None
+        assert track.asked is not None
+        id = asked.draft.request.id
+        return self.price(track, self._sampler.redraft(track.asked, track.started, id, "parallel", []))
