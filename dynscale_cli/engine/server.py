@@ -12,6 +12,7 @@ import queue
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from dynscale_cli.errors import EngineError
 
@@ -55,7 +56,7 @@ class ServerEngine:
         together: bool = True,
         logprobs: bool = False,
     ) -> None:
-        self.info = EngineInfo(courier.model, width, context, True, upfront=True)
+        self.info = EngineInfo(_shown(courier.model), width, context, True, upfront=True)
         self._courier, self._together = courier, together
         self._gauge = Gauge()
         self._flights: dict[int, Flight] = {}
@@ -304,6 +305,11 @@ class ServerEngine:
         if message not in self._told:
             self._told.add(message)
             self._events.append(Remark(message))
+
+
+def _shown(model: str) -> str:
+    """A served model's name for people: some servers call it by the path of its file."""
+    return PurePosixPath(model).stem if model.startswith("/") and model.endswith(".gguf") else model
 
 
 def _tail(text: str, room: int) -> str:
