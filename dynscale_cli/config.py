@@ -1,11 +1,12 @@
-"""Values as users write them: token counts, layers, seeds; and where dynscale keeps its things.
+"""Values as users write them: token counts, budgets, sizes, layers.
 
-Owns parsing and the environment's names. Knows nothing of commands.
+Owns parsing. Knows nothing of commands, nor of where a value was written: `settings` does.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from dynscale_cli.errors import UsageError
 
@@ -25,6 +26,38 @@ def parse_tokens(text: str, name: str = "--budget") -> int:
     if count > 10**15:
         raise UsageError(f"{name} {text}: more than any run can spend", hint)
     return count
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A hard cap in tokens, over the whole run or `each` question of it."""
+
+    tokens: int
+    each: bool = False
+
+    def total(self, questions: int) -> int:
+        return self.tokens * questions if self.each else self.tokens
+
+
+def parse_budget(text: str) -> Budget:
+    """A count of tokens, or one a question: 12k, 2048/q. Raises UsageError."""
+    count, slash, per = text.partition("/")
+    if slash and per.strip().lower() not in ("q", "question"):
+        raise UsageError(f"--budget {text}: not a count of tokens", "--budget 12k for all, --budget 2k/q a question")
+    return Budget(parse_tokens(count), bool(slash))
+
+
+_PREFIXES = "kmgt"
+
+
+def parse_size(text: str, name: str) -> int:
+    """Bytes: 500M, 1G, 1GB; decimal as disks count, 1GiB binary. Raises UsageError below 1."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
+    base = 1024 if match and match[3] else 1000
+    size = round(float(match[1]) * base ** (_PREFIXES.find(match[2]) + 1 if match[2] else 0)) if match else 0
+    if not 0 < size < 1 << 60:
+        raise UsageError(f"{name} {text}: not a size", f"{name} 1G, or another size such as 500M")
+    return size
 
 
 def parse_layers(text: str) -> int:

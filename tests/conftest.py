@@ -1,5 +1,6 @@
 """What every test may rely on: a directory of its own for the user's things, and the bundled model."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ import pytest
 @pytest.fixture(autouse=True)
 def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test meets the settings or the model of whoever runs it."""
-    keys = ("DYNSCALE_API_KEY", "OPENAI_API_KEY", "DYNSCALE_ENDPOINT", "DYNSCALE_SERVED_MODEL")
-    for name in (*keys, "DYNSCALE_MODEL", "NO_COLOR", "FORCE_COLOR", "CI"):
+    own = [name for name in os.environ if name.startswith("DYNSCALE_")]
+    for name in (*own, "OPENAI_API_KEY", "NO_COLOR", "FORCE_COLOR", "CI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DYNSCALE_HOME", str(tmp_path / "home"))
 

@@ -8,6 +8,7 @@ import typer
 
 import dynscale_cli
 from dynscale_cli.cli.app import app
+from dynscale_cli.cli.parser import walk
 from tests.cli_process import COMMAND, MINUTES, QUICK, environment
 
 ROOT = Path(__file__).parent.parent
@@ -17,6 +18,8 @@ BLOCKS = BLOCK.findall(README)
 FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*(?![\w=])")
 # What other programs' flags the README names.
 FOREIGN = {
+    "--help",
+    "-p",
     "--port",
     "--api-key",
     "--enable-prompt-tokens-details",
@@ -30,28 +33,32 @@ FOREIGN = {
 }
 
 
-def commands(command) -> list:
-    """A command and all below it."""
-    return [command, *(found for below in getattr(command, "commands", {}).values() for found in commands(below))]
-
-
 def runnable() -> list[str]:
     return [block for needs, block in BLOCKS if not needs and "pip install" not in block]
 
 
-def test_the_readme_s_commands_run_in_their_order(tmp_path):
-    """With less budget than they name: every flag is read, every file is found, every pipe holds."""
-    folder = tmp_path / "bin"
+def limited(home: Path) -> dict[str, str]:
+    """An environment in which `dynscale` spends little and `doctor` leaves the speed check out."""
+    folder = home / "bin"
     folder.mkdir()
     script = folder / "dynscale"
-    limits = " ".join(QUICK)
+    command = " ".join(COMMAND)
     script.write_text(
-        f'#!/usr/bin/env bash\nif [ "$1" = ask ]; then exec {" ".join(COMMAND)} "$@" {limits}; fi\n'
-        f'exec {" ".join(COMMAND)} "$@"\n'
+        f'#!/usr/bin/env bash\ncase "$1:$2" in\n'
+        f'ask:-h|ask:--help*) exec {command} "$@" ;;\n'
+        f'ask:*) exec {command} "$@" {" ".join(QUICK)} ;;\n'
+        f'doctor:*) exec {command} "$@" --no-speed ;;\n'
+        f'*) exec {command} "$@" ;;\nesac\n'
     )
     script.chmod(0o755)
-    env = environment(tmp_path)
+    env = environment(home)
     env["PATH"] = f"{folder}:{env['PATH']}"
+    return env
+
+
+def test_the_readme_s_commands_run_in_their_order(tmp_path):
+    """With less budget than they name: every flag is read, every file is found, every pipe holds."""
+    env = limited(tmp_path)
     assert len(runnable()) >= 4
     for block in runnable():
         done = subprocess.run(
@@ -79,11 +86,36 @@ def test_the_set_up_is_two_commands():
 
 
 def test_the_flags_that_the_readme_names_exist():
-    options = [option for command in commands(typer.main.get_command(app)) for option in command.params]
+    options = [option for command in walk(typer.main.get_command(app)) for option in command.params]
     known = {flag for option in options for flag in (*option.opts, *option.secondary_opts)}
     code = " ".join(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", README, flags=re.DOTALL)))
     used = set(FLAG.findall(code)) | {flag for _, block in BLOCKS for flag in FLAG.findall(block)}
     assert used - known - FOREIGN == set()
+
+
+def test_the_readme_names_every_command():
+    root = typer.main.get_command(app)
+    named = [name for name, command in root.commands.items() if not command.hidden]
+    assert [name for name in named if f"dynscale {name}" not in README] == []
+
+
+def test_the_examples_of_the_help_run(tmp_path, bundled_model):
+    """In a folder that has what they name; not those of models to be fetched and of runs that there are not."""
+    (tmp_path / "questions.txt").write_text("What is 1+1?\nWhat is 2+3?\n")
+    (tmp_path / "q.jsonl").write_text('{"id": "a", "question": "What is 1+1?", "answer": "2"}\n')
+    (tmp_path / "model.gguf").symlink_to(bundled_model)
+    for folder in (".zfunc", ".config/fish/completions"):
+        (tmp_path / folder).mkdir(parents=True)
+    env = limited(tmp_path)
+    root = typer.main.get_command(app)
+    pages = [command for name, command in root.commands.items() if name not in ("models", "bench", "runs")]
+    found = [root, *(each for page in pages for each in walk(page))]
+    examples = {line: None for page in found for line in (page.epilog or "").splitlines() if "dynscale" in line}
+    examples = {line: None for line in examples if "--endpoint" not in line}
+    for line in examples:
+        run = ["bash", "-c", f"set -o pipefail\n{line}"]
+        done = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, stdin=subprocess.DEVNULL)
+        assert done.returncode in (0, 3), f"{line}\n{done.stderr.decode()}"
 
 
 def test_the_readme_names_every_flag_of_ask():

@@ -7,8 +7,10 @@ import typer
 
 import dynscale_cli
 from dynscale_cli.cli.app import app
+from dynscale_cli.cli.parser import Command, Group
 from tests.cli_process import COMMAND, dynscale, environment, lines
 
+SCREEN = 50  # lines, the terminal of a laptop held wide
 ROOT = typer.main.get_command(app)
 
 
@@ -35,7 +37,26 @@ def test_help_fits_a_terminal_of_80_columns(tmp_path, command):
     assert done.returncode == 0
     assert done.stderr == b""
     assert max(map(len, lines(done.stdout))) <= 80
-    assert "…│" not in done.stdout.decode().replace(" ", "")  # nothing is cut off
+    assert len(lines(done.stdout)) <= SCREEN
+
+
+def test_all_flags_of_ask_are_on_one_page(tmp_path):
+    everyday, everything = (dynscale("ask", flag, cwd=tmp_path).stdout.decode() for flag in ("--help", "--help-all"))
+    options = [option for option in TREE["ask",].params if option.param_type_name == "option"]
+    shown = {option.opts[0] for option in options if not option.is_flag or option.default is not True}
+    assert {name for name in shown if name not in everything} == set()
+    assert len(lines(everyday.encode())) < len(lines(everything.encode()))
+    assert "--help-all" in everyday
+
+
+@pytest.mark.parametrize("command", TREE, ids=" ".join)
+def test_every_command_takes_settings_and_has_the_same_page(command):
+    """A command of the parser's own classes would have neither."""
+    assert isinstance(TREE[command], (Command, Group))
+
+
+def test_a_page_is_colored_at_a_terminal_alone(tmp_path):
+    assert b"\x1b" not in dynscale("ask", "--help", cwd=tmp_path).stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -82,7 +103,23 @@ def test_the_version_is_the_package_s(tmp_path):
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [(("aks", "x"), "ask"), (("repaly",), "replay"), (("ask", "--bugdet", "3", "x"), "--budget")],
+    [
+        (("aks", "x"), "try: dynscale ask\n"),
+        (("repaly",), "try: dynscale replay\n"),
+        (("config", "shwo"), "try: dynscale config show\n"),
+        (("models", "lsit"), "try: dynscale models list\n"),
+        (("What is 2+2?",), "try: dynscale ask 'What is 2+2?'\n"),
+        (("ask", "--bugdet", "3", "x"), "try: dynscale ask --budget, or"),
+        (("ask", "--policy", "rase", "x"), "try: --policy race\n"),
+        (("ask", "--mode", "paralel", "x"), "try: --mode parallel\n"),
+        (("ask", "--vote", "mayority", "x"), "try: --vote majority\n"),
+        (("ask", "--layout", "qoted", "x"), "try: --layout quoted\n"),
+        (("ask", "--answer-type", "nubmer", "x"), "--answer-type number"),
+        (("ask", "-ctk", "q8", "x"), "try: --cache-type-k q8_0\n"),
+        (("ask", "-fa", "atuo", "x"), "try: --flash-attn auto\n"),
+        (("ask", "--profile", "carefull", "x"), "try: --profile careful\n"),
+        (("completions", "zhs"), "try: dynscale completions zsh\n"),
+    ],
 )
 def test_a_mistyped_word_suggests_the_nearest(tmp_path, typed, meant):
     done = dynscale(*typed, cwd=tmp_path)

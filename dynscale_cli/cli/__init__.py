@@ -19,6 +19,10 @@ def main() -> None:
 
 
 def _run() -> int:
+    if sys.argv[1:2] == ["__complete"]:  # a tab does not wait for the parser
+        from .complete import complete
+
+        return complete(sys.argv[2:])
     from dynscale_cli.errors import DynscaleError
 
     from .app import run

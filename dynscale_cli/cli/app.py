@@ -6,18 +6,23 @@ from typing import Annotated, Any
 
 import typer
 
-from dynscale_cli.errors import UsageError
-
-from . import ask, bench, models, replay, runs
+from . import ask, bench, completions, config, doctor, models, replay, runs
+from .mistyped import mistyped
+from .parser import Group, adopt
 from .report import report
 
+EXAMPLES = """
+dynscale ask "What is 17 + 25?"
+dynscale ask --help
+"""
 app = typer.Typer(
     name="dynscale",
+    cls=Group,
     help="Better answers from the language model on your machine, for exactly the tokens you allow.",
     no_args_is_help=True,
     add_completion=False,
-    epilog='Begin with: dynscale ask "What is 17 + 25?"',
-    rich_markup_mode="rich",
+    epilog=EXAMPLES,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -40,11 +45,15 @@ def root(
     pass
 
 
-app.command("ask", epilog=ask.EXAMPLES)(ask.ask)
-app.command("bench")(bench.bench)
+app.command("ask", cls=ask.Ask, epilog=ask.EXAMPLES)(ask.ask)
 app.add_typer(models.app, name="models")
+app.command("bench")(bench.bench)
 app.command("replay", epilog=replay.EXAMPLES)(replay.replay)
 app.add_typer(runs.app, name="runs")
+app.add_typer(config.app, name="config")
+app.command("doctor", cls=doctor.Doctor, epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command("completions", epilog=completions.EXAMPLES)(completions.completions)
+adopt(app)
 
 
 def run() -> int:
@@ -68,6 +77,8 @@ def run() -> int:
 
 
 def _usage(error: Any) -> None:
-    """Show the parser's error as all errors are shown. Where no command was given, it has shown the help already."""
-    if message := error.format_message().rstrip("."):
-        report(UsageError(message, f"{error.ctx.command_path if error.ctx else 'dynscale'} -h"))
+    """Show the parser's error as all errors are shown; where no command was given, the help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error.format_message())
+    else:
+        report(mistyped(error))

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from dynscale_cli.errors import UsageError
-
 from . import flags
+from .parser import Command
 
-EXAMPLES = """[bold]Examples[/bold]
-
+EXAMPLES = """
 dynscale ask "What is 17 + 25?"
-
-cat questions.txt | dynscale ask --budget 40k
-
-dynscale ask -f questions.jsonl --limit 8 --json | jq .answer
-
-dynscale ask -m model.gguf -ngl 20 "What is 17 + 25?"
-
+dynscale ask --profile careful "Is 91 a prime number? Yes or no?"
+dynscale ask -f questions.txt --budget 40k --json | jq -r .answer
+cat questions.txt | dynscale ask -q --budget 2k/q
 dynscale ask --endpoint http://127.0.0.1:8080 "What is 17 + 25?"
 """
+
+
+class Ask(Command):
+    everyday = flags.EVERYDAY
 
 
 def ask(
@@ -28,6 +26,7 @@ def ask(
     file: flags.File = None,
     limit: flags.Limit = None,
     whole: flags.Whole = False,
+    profile: flags.Profile = None,
     model: flags.Model = None,
     layers: flags.Layers = "auto",
     ctx_size: flags.CtxSize = None,
@@ -42,7 +41,7 @@ def ask(
     served_model: flags.ServedModel = None,
     stall_timeout: flags.StallTimeout = 120.0,
     parallel: flags.Parallel = None,
-    budget: flags.Budget = None,
+    budget: flags.Budget = "2048/q",
     max_samples: flags.MaxSamples = None,
     policy: flags.Policy = "race",
     confidence: flags.Confidence = 0.95,
@@ -68,16 +67,17 @@ def ask(
     journal: flags.Journal = True,
     quiet: flags.Quiet = False,
     color: flags.Color = True,
+    help_all: flags.HelpAll = False,
 ) -> int:
-    """Answer questions: many samples of each, compared, for exactly the tokens you allow.
+    """Answer questions by many samples of each, compared, for the tokens you allow.
 
-    Answers go to standard output, one a line, in input order; everything else to standard error.
+    Answers go to standard output, in input order; all else to standard error.
     """
     from dynscale_cli import config
     from dynscale_cli.engine.options import LoadOptions
 
     from .connecting import server_options, without_effect
-    from .keeping import Wishes
+    from .keeping import wishes
     from .session import Asking, answer
 
     server = server_options(context, endpoint, served_model, stall_timeout)
@@ -103,7 +103,7 @@ def ask(
         without_effect=without_effect(context) if server else (),
         context=ctx_size,
         width=parallel,
-        budget=config.parse_tokens(budget) if budget is not None else None,
+        budget=config.parse_budget(budget),
         settings={
             "max_samples": max_samples,
             "policy": policy,
@@ -111,9 +111,9 @@ def ask(
             "exhaust": exhaust,
             "max_tokens": config.parse_tokens(max_tokens, "--max-tokens"),
             "max_thinking": config.parse_tokens(max_thinking, "--max-thinking") if max_thinking else None,
-            "mode": _one_of("--mode", mode, ("hybrid", "parallel", "chain")),
-            "layout": _one_of("--layout", layout or ("turns" if server else "quoted"), ("turns", "quoted")),
-            "vote": _one_of("--vote", vote, ("majority", "length", "confidence")),
+            "mode": mode,
+            "layout": layout or ("turns" if server else "quoted"),
+            "vote": vote,
             "answer_type": answer_type,
             "abstain_below": abstain_below,
             "seed": seed,
@@ -129,12 +129,6 @@ def ask(
         export=export,
         quiet=quiet,
         color=color,
-        journal=Wishes(journal),
+        journal=wishes(journal),
     )
     return answer(asking)
-
-
-def _one_of(flag: str, value: str, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise UsageError(f"{flag} {value}: unknown", "use " + ", ".join(known))
-    return value

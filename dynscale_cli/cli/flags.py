@@ -11,14 +11,26 @@ from typing import Annotated, Any
 
 import typer
 
+from dynscale_cli import config
+
+from . import values
+from .complete import model_names, profile_names
+from .page import ALL
+
 MODEL, SERVER, SPEND, SAMPLE, ANSWER, OUTPUT = (
     "Model",
     "Server",
-    "Budget and allocation",
+    "Budget (a hard cap)",
     "Sampling",
     "Answers",
     "Output",
 )
+
+# What `ask --help` shows; `--help-all` shows the rest, too.
+EVERYDAY = frozenset({
+    "--file", "--profile", "--model", "--endpoint", "--n-gpu-layers", "--threads", "--parallel", "--budget",
+    "--max-tokens", "--temp", "--seed", "--system", "--answer-type", "--json", "--quiet", "--help", "--help-all",
+})  # fmt: skip
 
 
 def number(low: float, high: float) -> dict[str, Any]:
@@ -39,6 +51,27 @@ File = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N questions.")]
 Whole = Annotated[bool, typer.Option("--whole", help="The whole input is one question.")]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        envvar="DYNSCALE_PROFILE",
+        is_eager=True,
+        metavar="NAME",
+        help="Settings by name: quick, careful or your own.",
+        autocompletion=profile_names,
+    ),
+]
+
+
+def _all_help(ctx: typer.Context, wanted: bool) -> None:
+    if wanted:
+        ctx.meta[ALL] = True
+        typer.echo(ctx.get_help())
+        raise typer.Exit
+
+
+HelpAll = Annotated[bool, typer.Option("--help-all", is_eager=True, callback=_all_help, help="Show all flags.")]
 Model = Annotated[
     str | None,
     typer.Option(
@@ -48,17 +81,27 @@ Model = Annotated[
         envvar="DYNSCALE_MODEL",
         help="A GGUF file, or a model's name.",
         rich_help_panel=MODEL,
+        autocompletion=model_names,
     ),
 ]
 Layers = Annotated[
     str,
-    typer.Option("--n-gpu-layers", "-ngl", metavar="N|auto", help="Layers to put on the GPU.", rich_help_panel=MODEL),
+    typer.Option(
+        "--n-gpu-layers",
+        "-ngl",
+        envvar="DYNSCALE_N_GPU_LAYERS",
+        parser=values.text(config.parse_layers),
+        metavar="N|auto",
+        help="Layers to put on the GPU.",
+        rich_help_panel=MODEL,
+    ),
 ]
 CtxSize = Annotated[
     int | None,
     typer.Option(
         "--ctx-size",
         "-c",
+        envvar="DYNSCALE_CTX_SIZE",
         metavar="N",
         min=128,
         help="Tokens one sample can hold, prompt included.",
@@ -66,34 +109,86 @@ CtxSize = Annotated[
     ),
 ]
 Threads = Annotated[
-    int, typer.Option("--threads", "-t", metavar="N", min=0, help="0: one for each core.", rich_help_panel=MODEL)
+    int,
+    typer.Option(
+        "--threads",
+        "-t",
+        envvar="DYNSCALE_THREADS",
+        metavar="N",
+        min=0,
+        help="0: one for each core.",
+        rich_help_panel=MODEL,
+    ),
 ]
 MainGpu = Annotated[
     int,
     typer.Option(
-        "--main-gpu", "-mg", metavar="N", min=0, help="The GPU that holds what is not split.", rich_help_panel=MODEL
+        "--main-gpu",
+        "-mg",
+        envvar="DYNSCALE_MAIN_GPU",
+        metavar="N",
+        min=0,
+        help="GPU for what is not split.",
+        rich_help_panel=MODEL,
     ),
 ]
 TensorSplit = Annotated[
     str | None,
     typer.Option(
-        "--tensor-split", "-ts", metavar="N,N,…", help="Each GPU's share of the layers.", rich_help_panel=MODEL
+        "--tensor-split",
+        "-ts",
+        envvar="DYNSCALE_TENSOR_SPLIT",
+        parser=values.text(values.shares),
+        metavar="N,N,…",
+        help="Each GPU's share of the layers.",
+        rich_help_panel=MODEL,
     ),
 ]
 FlashAttn = Annotated[
-    str, typer.Option("--flash-attn", "-fa", metavar="on|off|auto", help="Flash attention.", rich_help_panel=MODEL)
+    str,
+    typer.Option(
+        "--flash-attn",
+        "-fa",
+        envvar="DYNSCALE_FLASH_ATTN",
+        parser=values.one_of("--flash-attn", values.SWITCHES),
+        metavar="on|off|auto",
+        help="Flash attention.",
+        rich_help_panel=MODEL,
+    ),
 ]
 CacheTypeK = Annotated[
     str,
-    typer.Option("--cache-type-k", "-ctk", metavar="TYPE", help="Type of the cached keys.", rich_help_panel=MODEL),
+    typer.Option(
+        "--cache-type-k",
+        "-ctk",
+        envvar="DYNSCALE_CACHE_TYPE_K",
+        parser=values.one_of("--cache-type-k", values.CACHES),
+        metavar="TYPE",
+        help="Type of the cached keys.",
+        rich_help_panel=MODEL,
+    ),
 ]
 CacheTypeV = Annotated[
     str,
-    typer.Option("--cache-type-v", "-ctv", metavar="TYPE", help="Type of the cached values.", rich_help_panel=MODEL),
+    typer.Option(
+        "--cache-type-v",
+        "-ctv",
+        envvar="DYNSCALE_CACHE_TYPE_V",
+        parser=values.one_of("--cache-type-v", values.CACHES),
+        metavar="TYPE",
+        help="Type of the cached values.",
+        rich_help_panel=MODEL,
+    ),
 ]
 Rpc = Annotated[
     str | None,
-    typer.Option("--rpc", metavar="HOST:PORT,…", help="llama.cpp RPC servers to put layers on.", rich_help_panel=MODEL),
+    typer.Option(
+        "--rpc",
+        envvar="DYNSCALE_RPC",
+        metavar="HOST:PORT,…",
+        help="llama.cpp RPC servers to put layers on.",
+        rich_help_panel=MODEL,
+    ),
 ]
 Endpoint = Annotated[
     list[str] | None,
@@ -101,7 +196,7 @@ Endpoint = Annotated[
         "--endpoint",
         metavar="URL",
         envvar="DYNSCALE_ENDPOINT",
-        help="An OpenAI-compatible server instead of a file; may be repeated.",
+        help="OpenAI-compatible server; may be repeated.",
         rich_help_panel=SERVER,
     ),
 ]
@@ -131,35 +226,53 @@ Parallel = Annotated[
     typer.Option(
         "--parallel",
         "-np",
+        envvar="DYNSCALE_PARALLEL",
         metavar="N",
         min=1,
         max=256,
-        help="Samples decoded side by side, or requests in flight.",
+        help="Samples side by side, or requests in flight.",
         rich_help_panel=MODEL,
     ),
 ]
 Budget = Annotated[
-    str | None,
+    str,
     typer.Option(
         "--budget",
         "-b",
+        envvar="DYNSCALE_BUDGET",
+        parser=values.text(config.parse_budget),
         metavar="TOKENS",
-        help="Hard cap, such as 12k. Default: 2048 a question.",
+        help="12k in all or 2k/q a question.",
         rich_help_panel=SPEND,
     ),
 ]
 MaxSamples = Annotated[
     int | None,
-    typer.Option("--max-samples", metavar="N", min=1, help="Most samples of one question.", rich_help_panel=SPEND),
+    typer.Option(
+        "--max-samples",
+        envvar="DYNSCALE_MAX_SAMPLES",
+        metavar="N",
+        min=1,
+        help="Most samples of one question.",
+        rich_help_panel=SPEND,
+    ),
 ]
 Policy = Annotated[
     str,
-    typer.Option("--policy", metavar="NAME", help="race, ucb, adaptive, early-stop or uniform.", rich_help_panel=SPEND),
+    typer.Option(
+        "--policy",
+        envvar="DYNSCALE_POLICY",
+        parser=values.policy,
+        metavar="NAME",
+        help="race, ucb, adaptive, early-stop or uniform.",
+        rich_help_panel=SPEND,
+    ),
 ]
 Confidence = Annotated[
     float,
     typer.Option(
         "--confidence",
+        envvar="DYNSCALE_CONFIDENCE",
         metavar="P",
         **number(0.5, 1.0),
         help="A question is settled when its leader is this sure.",
@@ -167,60 +280,123 @@ Confidence = Annotated[
     ),
 ]
 Exhaust = Annotated[
-    bool, typer.Option("--exhaust", help="Spend the whole budget, settled or not.", rich_help_panel=SPEND)
+    bool,
+    typer.Option(
+        "--exhaust/--no-exhaust",
+        envvar="DYNSCALE_EXHAUST",
+        help="Spend the whole budget, settled or not.",
+        rich_help_panel=SPEND,
+    ),
 ]
 MaxTokens = Annotated[
     str,
-    typer.Option("--max-tokens", "-n", metavar="TOKENS", help="Most tokens of one sample.", rich_help_panel=SAMPLE),
+    typer.Option(
+        "--max-tokens",
+        "-n",
+        envvar="DYNSCALE_MAX_TOKENS",
+        parser=values.tokens("--max-tokens"),
+        metavar="TOKENS",
+        help="Most tokens of one sample.",
+        rich_help_panel=SAMPLE,
+    ),
 ]
 MaxThinking = Annotated[
     str | None,
-    typer.Option("--max-thinking", metavar="TOKENS", help="Close a thought beyond it.", rich_help_panel=SAMPLE),
+    typer.Option(
+        "--max-thinking",
+        envvar="DYNSCALE_MAX_THINKING",
+        parser=values.tokens("--max-thinking"),
+        metavar="TOKENS",
+        help="Close a thought beyond it.",
+        rich_help_panel=SAMPLE,
+    ),
 ]
 Temp = Annotated[
     float,
-    typer.Option("--temp", metavar="T", **number(0, 10), help="Temperature; 0 is greedy.", rich_help_panel=SAMPLE),
+    typer.Option(
+        "--temp",
+        envvar="DYNSCALE_TEMP",
+        metavar="T",
+        **number(0, 10),
+        help="Temperature; 0 is greedy.",
+        rich_help_panel=SAMPLE,
+    ),
 ]
 TopP = Annotated[
     float,
-    typer.Option("--top-p", metavar="P", **number(0, 1), help="Nucleus sampling; 1 is off.", rich_help_panel=SAMPLE),
+    typer.Option(
+        "--top-p",
+        envvar="DYNSCALE_TOP_P",
+        metavar="P",
+        **number(0, 1),
+        help="Nucleus sampling; 1 is off.",
+        rich_help_panel=SAMPLE,
+    ),
 ]
 TopK = Annotated[
     int,
-    typer.Option("--top-k", metavar="N", min=0, help="Only the K likeliest tokens; 0 is off.", rich_help_panel=SAMPLE),
+    typer.Option(
+        "--top-k",
+        envvar="DYNSCALE_TOP_K",
+        metavar="N",
+        min=0,
+        help="Only the likeliest tokens; 0: off.",
+        rich_help_panel=SAMPLE,
+    ),
 ]
 Seed = Annotated[
     int,
     typer.Option(
-        "--seed", "-s", metavar="N", help="Fixes everything on one machine and width.", rich_help_panel=SAMPLE
+        "--seed",
+        "-s",
+        envvar="DYNSCALE_SEED",
+        metavar="N",
+        help="Fixes a run on one machine.",
+        rich_help_panel=SAMPLE,
     ),
 ]
 Mode = Annotated[
     str,
     typer.Option(
-        "--mode", metavar="MODE", help="hybrid, parallel or chain: which kinds of samples.", rich_help_panel=SAMPLE
+        "--mode",
+        envvar="DYNSCALE_MODE",
+        parser=values.one_of("--mode", values.MODES),
+        metavar="MODE",
+        help="hybrid, parallel or chain: which kinds of samples.",
+        rich_help_panel=SAMPLE,
     ),
 ]
 Layout = Annotated[
     str | None,
     typer.Option(
         "--layout",
+        envvar="DYNSCALE_LAYOUT",
+        parser=values.one_of("--layout", values.LAYOUTS),
         metavar="NAME",
-        help="How a chain shows earlier samples: quoted, or turns (the default on a server).",
+        help="How chains show samples: quoted, or turns (on a server).",
         rich_help_panel=SAMPLE,
     ),
 ]
 System = Annotated[
-    str | None, typer.Option("--system", metavar="TEXT", help="A system prompt.", rich_help_panel=SAMPLE)
+    str | None,
+    typer.Option("--system", envvar="DYNSCALE_SYSTEM", metavar="TEXT", help="A system prompt.", rich_help_panel=SAMPLE),
 ]
 PromptFile = Annotated[
     Path | None,
-    typer.Option("--prompt-file", metavar="FILE", help="A TOML file of prompts.", rich_help_panel=SAMPLE),
+    typer.Option(
+        "--prompt-file",
+        envvar="DYNSCALE_PROMPT_FILE",
+        metavar="FILE",
+        help="A TOML file of prompts.",
+        rich_help_panel=SAMPLE,
+    ),
 ]
 AnswerType = Annotated[
     str,
     typer.Option(
         "--answer-type",
+        envvar="DYNSCALE_ANSWER_TYPE",
+        parser=values.answer_type,
         metavar="TYPE",
         rich_help_panel=ANSWER,
         help="auto, number, choice, boolean, math, text or regex:PATTERN.",
@@ -229,13 +405,19 @@ AnswerType = Annotated[
 Vote = Annotated[
     str,
     typer.Option(
-        "--vote", metavar="NAME", help="What a vote weighs: majority, length or confidence.", rich_help_panel=ANSWER
+        "--vote",
+        envvar="DYNSCALE_VOTE",
+        parser=values.one_of("--vote", values.VOTES),
+        metavar="NAME",
+        help="What a vote weighs: majority, length or confidence.",
+        rich_help_panel=ANSWER,
     ),
 ]
 AbstainBelow = Annotated[
     float,
     typer.Option(
         "--abstain-below",
+        envvar="DYNSCALE_ABSTAIN_BELOW",
         metavar="P",
         **number(0, 1),
         help="Give no answer that is less sure than this.",
@@ -248,7 +430,13 @@ Unordered = Annotated[
     typer.Option("--unordered", help="Print answers as they settle, not in input order.", rich_help_panel=OUTPUT),
 ]
 Explain = Annotated[
-    bool, typer.Option("--explain", help="Tell why each question got its samples.", rich_help_panel=OUTPUT)
+    bool,
+    typer.Option(
+        "--explain/--no-explain",
+        envvar="DYNSCALE_EXPLAIN",
+        help="Tell why each question got its samples.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Show = Annotated[bool, typer.Option("--show", help="Show the text as it is generated.", rich_help_panel=OUTPUT)]
 Export = Annotated[
@@ -264,7 +452,19 @@ Journal = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but answers and errors.", rich_help_panel=OUTPUT)]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet/--no-quiet",
+        "-q",
+        envvar="DYNSCALE_QUIET",
+        help="Nothing but answers and errors.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Color = Annotated[
-    bool, typer.Option("--color/--no-color", help="NO_COLOR turns colors off as well.", rich_help_panel=OUTPUT)
+    bool,
+    typer.Option(
+        "--color/--no-color", envvar="DYNSCALE_COLOR", help="NO_COLOR turns colors off as well.", rich_help_panel=OUTPUT
+    ),
 ]

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from dynscale_cli.runs.journal import Journal
     from dynscale_cli.runs.settings import Settings
 
-MAX_BYTES = 1_000_000_000  # of all journals together
-
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
@@ -31,10 +29,17 @@ class Wishes:
 
     journal: bool = True
     single: bool = False
-    max_bytes: int = MAX_BYTES
+    max_bytes: int = 1_000_000_000
 
     def want(self, questions: int) -> bool:
         return self.journal and (questions > 1 or self.single)
+
+
+def wishes(journal: bool = True) -> Wishes:
+    """What the flag says, and the settings that have no flag. Raises UsageError for one that is not valid."""
+    from dynscale_cli.settings import setting
+
+    return Wishes(journal, setting("journal.single"), setting("journal.max-size"))
 
 
 class Keeper:

@@ -12,6 +12,8 @@ import typer
 
 from dynscale_cli.errors import UsageError
 
+from .complete import model_names
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -37,7 +39,7 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A file, or a model's name.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A file, or a model's name.", autocompletion=model_names)]
 
 
 @app.command("list")
@@ -89,7 +91,7 @@ def alias_model(
     alias: Annotated[str | None, typer.Argument(metavar="ALIAS", help="A short name of your own.")] = None,
     target: Annotated[
         str | None,
-        typer.Argument(metavar="TARGET", help="The model that it means: a file or a name."),
+        typer.Argument(metavar="TARGET", help="The model that it means: a file or a name.", autocompletion=model_names),
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Forget this alias.")] = False,
 ) -> None:
@@ -114,7 +116,9 @@ def alias_model(
 
 @app.command("default")
 def default_model(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A file, or a model's name.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A file, or a model's name.", autocompletion=model_names)
+    ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Go back to the bundled model.")] = False,
 ) -> None:
     """Set the model that is taken without -m, or print its file.
@@ -138,7 +142,7 @@ def default_model(
 def show_model(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="A file, or a model's name; else the default."),
+        typer.Argument(metavar="NAME", help="A file, or a model's name; else the default.", autocompletion=model_names),
     ] = None,
     parallel: Annotated[
         int | None, typer.Option("--parallel", "-np", metavar="N", min=1, max=256, help="Samples side by side.")

@@ -17,10 +17,8 @@ from dynscale_cli.errors import UsageError
 from .flags import number
 
 DEFAULT_POLICIES = "race,ucb,adaptive,early-stop,uniform"
-EXAMPLES = """[bold]Examples[/bold]
-
+EXAMPLES = """
 dynscale ask -f q.jsonl --mode parallel --exhaust --export samples.jsonl
-
 dynscale replay samples.jsonl --plot accuracy.svg
 """
 

@@ -56,7 +56,7 @@ def _asking(told: Resuming, stored: Stored) -> Asking:
     """The session that goes on with the run: put on the machine as before, shown as told now."""
     from dynscale_cli.engine.options import LoadOptions
 
-    from .keeping import Wishes
+    from .keeping import wishes
     from .session import Asking
 
     if not told.stored_questions:
@@ -79,14 +79,14 @@ def _asking(told: Resuming, stored: Stored) -> Asking:
         without_effect=(),
         context=request.context,
         width=request.width,
-        budget=_budget(told.budget, stored),
+        budget=config.Budget(_budget(told.budget, stored)),
         settings={},
         sampling=(0.0, 0.0, 0),
         system=None,
         prompt_file=None,
         show=False,
         export=told.export,
-        journal=Wishes(),
+        journal=wishes(),
         **told.shown,
     )
 

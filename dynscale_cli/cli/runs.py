@@ -13,6 +13,7 @@ import typer
 from dynscale_cli.errors import UsageError
 
 from . import flags
+from .complete import model_names, run_ids
 
 if TYPE_CHECKING:
     from dynscale_cli.runs.stored import Stored
@@ -28,20 +29,13 @@ dynscale runs resume k3f9q2 --budget +20k --json
 """
 
 
-def complete(incomplete: str) -> list[str]:
-    """Ids of runs, for the shell's completion."""
-    from dynscale_cli.runs.store import ids
-
-    return list(ids(incomplete))
-
-
 Run = Annotated[
     str | None,
-    typer.Argument(metavar="[RUN]", help="A run's id or its beginning; the newest without.", autocompletion=complete),
+    typer.Argument(metavar="[RUN]", help="A run's id or its beginning; the newest without.", autocompletion=run_ids),
 ]
 Runs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="RUN", help="Ids of runs, or their beginnings.", autocompletion=complete),
+    typer.Argument(metavar="RUN", help="Ids of runs, or their beginnings.", autocompletion=run_ids),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -92,7 +86,14 @@ def resume(
         typer.Option("--stored-questions", help="Go on with the questions as they were."),
     ] = False,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", metavar="FILE", help="Where the same model is now, if it was moved.")
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="FILE",
+            help="Where the same model is now, if it was moved.",
+            autocompletion=model_names,
+        ),
     ] = None,
     endpoint: Annotated[
         list[str] | None, typer.Option("--endpoint", metavar="URL", help="Where the same model is served now.")

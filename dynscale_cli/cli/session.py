@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from dynscale_cli.config import Budget
 from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.questions import Question, read
@@ -54,7 +55,7 @@ class Asking:
     without_effect: tuple[str, ...]  # flags that mean nothing to it
     context: int | None
     width: int | None
-    budget: int | None
+    budget: Budget
     settings: dict[str, Any]
     sampling: tuple[float, float, int]
     system: str | None
@@ -126,7 +127,7 @@ def go_on(asking: Asking, journal: Journal, stored: Stored) -> int:
     with watch() as interrupts:
         loading = _opening(asking)
         _same_model(stored, loading.identity)
-        settings = replace(stored.settings, budget=asking.budget or stored.budget, stream=asking.show)
+        settings = replace(stored.settings, budget=asking.budget.total(len(stored.questions)), stream=asking.show)
         engine = _prepare(asking, loading, stored.questions, settings, interrupts)
         keeper = Keeper(asking.journal, _notice(asking), quiet=asking.quiet)
         keeper.take(journal)
@@ -200,13 +201,13 @@ def _settings(asking: Asking, questions: int) -> Settings:
     from dynscale_cli.allocation import parse_policy
     from dynscale_cli.answers.kinds import AnswerType
     from dynscale_cli.engine.protocol import Sampling
-    from dynscale_cli.runs.settings import DEFAULT_BUDGET, Settings
+    from dynscale_cli.runs.settings import Settings
     from dynscale_cli.sampling.prompts import load_prompts
 
     parse_policy(asking.settings["policy"])
     AnswerType.parse(asking.settings["answer_type"])
     return Settings(
-        budget=asking.budget or DEFAULT_BUDGET * questions,
+        budget=asking.budget.total(questions),
         sampling=Sampling(*asking.sampling),
         prompts=load_prompts(asking.prompt_file, asking.system),
         **asking.settings,

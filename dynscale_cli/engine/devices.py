@@ -30,7 +30,7 @@ def has_gpu() -> bool:
     """Whether there is a device to offload layers to; RPC servers count once they are added."""
     if not binding().llama_supports_gpu_offload():
         return False
-    by_type = _function("ggml_backend_dev_by_type", ctypes.c_void_p, ctypes.c_int)
+    by_type = ggml("ggml_backend_dev_by_type", ctypes.c_void_p, ctypes.c_int)
     return any(by_type(kind) for kind in (GPU, INTEGRATED_GPU))
 
 
@@ -73,16 +73,17 @@ def _probe(address: str) -> None:
 
 def _add(address: str) -> None:
     """As llama.cpp's own tools do it: a registry for the server, found by name, then registered."""
-    registry = _function("ggml_backend_reg_by_name", ctypes.c_void_p, ctypes.c_char_p)(b"RPC")
-    find = _function("ggml_backend_reg_get_proc_address", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
+    registry = ggml("ggml_backend_reg_by_name", ctypes.c_void_p, ctypes.c_char_p)(b"RPC")
+    find = ggml("ggml_backend_reg_get_proc_address", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
     add = find(registry, b"ggml_backend_rpc_add_server") if registry else None
     server = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p)(add)(address.encode()) if add else None
     if not server:
         raise ModelError(f"{address}: the RPC server offers no device", "see what rpc-server printed when it started")
-    _function("ggml_backend_register", None, ctypes.c_void_p)(server)
+    ggml("ggml_backend_register", None, ctypes.c_void_p)(server)
 
 
-def _function(name: str, result: Any, *arguments: Any) -> Any:
+def ggml(name: str, result: Any, *arguments: Any) -> Any:
+    """A function of ggml, with its types."""
     function = getattr(_library(name), name)
     function.restype, function.argtypes = result, arguments
     return function

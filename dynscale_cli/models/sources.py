@@ -13,8 +13,7 @@ from typing import Final
 from dynscale_cli.models import huggingface, llamacpp, lmstudio, ollama, quants
 from dynscale_cli.models.bundle import bundled
 from dynscale_cli.models.found import SOURCES, Found, first_parts, gguf_files
-
-FOLDERS: Final = "DYNSCALE_MODELS_FOLDERS"  # as PATH names folders
+from dynscale_cli.settings import setting
 
 
 def scan(environ: Mapping[str, str] = os.environ, only: str = "", repo: str = "") -> list[Found]:
@@ -25,7 +24,7 @@ def scan(environ: Mapping[str, str] = os.environ, only: str = "", repo: str = ""
 
 def folders(environ: Mapping[str, str] = os.environ) -> list[Path]:
     """The folders that the user's settings name."""
-    return [Path(folder).expanduser() for folder in environ.get(FOLDERS, "").split(os.pathsep) if folder]
+    return [Path(folder).expanduser() for folder in setting("models.folders", environ)]
 
 
 def unreadable(environ: Mapping[str, str] = os.environ) -> list[Path]:

@@ -9,7 +9,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,12 +18,11 @@ from dynscale_cli.paths import state_dir
 from dynscale_cli.questions import Question
 
 from . import stored as reading
+from .ids import FOLDER, SUFFIX, is_run
 from .journal import Journal
 from .request import RunRequest
 from .stored import HINT, Stored
 
-FOLDER: Final = "runs"
-SUFFIX: Final = ".jsonl"
 MAX_BYTES: Final = 1_000_000_000
 ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that can be read as something else
 ID_LENGTH: Final = 6
@@ -75,7 +74,7 @@ class Store:
     def paths(self) -> list[Path]:
         """The files of all runs, the newest first."""
         with contextlib.suppress(OSError):
-            found = [(entry.stat().st_mtime_ns, entry.name) for entry in os.scandir(self.folder) if _is_run(entry)]
+            found = [(entry.stat().st_mtime_ns, entry.name) for entry in os.scandir(self.folder) if is_run(entry)]
             return [self.folder / name for _, name in sorted(found, reverse=True)]
         return []
 
@@ -206,12 +205,3 @@ def _size(path: Path) -> int:
     with contextlib.suppress(OSError):
         return path.stat().st_size
     return 0
-
-
-def _is_run(entry: os.DirEntry[str]) -> bool:
-    return entry.name.endswith(SUFFIX) and entry.is_file()
-
-
-def ids(prefix: str = "") -> Iterator[str]:
-    """The ids that begin with `prefix`, for completion."""
-    return (path.stem for path in Store().paths() if path.stem.startswith(prefix))

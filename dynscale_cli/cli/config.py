@@ -1,0 +1,187 @@
+"""`dynscale config`: what is set, where it is from, and how to change it. The work is in `settings`."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dynscale_cli.errors import DynscaleError, UsageError
+from dynscale_cli.settings import Key, canonical
+
+from .complete import profile_names
+from .parser import PREFIX, Command, Group, keys
+
+if TYPE_CHECKING:
+    from dynscale_cli.settings.origin import Found
+
+NAME = "config.toml"
+PROFILE_KEY = re.compile(r"profile\.[^.]+\.([^.]+)")
+
+app = typer.Typer(cls=Group, no_args_is_help=True, help="Settings: show them, and where each is from; change them.")
+
+SHOW = """
+dynscale config show
+dynscale config show --profile careful
+dynscale config show --json
+"""
+SET = """
+dynscale config set max-tokens 512
+dynscale config set profile.thorough.confidence 0.99
+"""
+GET = """
+dynscale config get max-tokens
+"""
+UNSET = """
+dynscale config unset max-tokens
+"""
+
+
+def _names(incomplete: str) -> list[str]:
+    """All settings, for a shell's completion."""
+    from .app import app as root
+
+    return list(keys(typer.main.get_command(root)))
+
+
+Name = Annotated[
+    str,
+    typer.Argument(metavar="KEY", help="A setting, or profile.NAME.KEY.", autocompletion=_names),
+]
+
+
+@app.command("show", cls=Command, epilog=SHOW)
+def show(
+    ctx: typer.Context,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            envvar=f"{PREFIX}PROFILE",
+            metavar="NAME",
+            help="As with this profile chosen.",
+            autocompletion=profile_names,
+        ),
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="One JSON object of all settings.")] = False,
+) -> None:
+    """Print every setting, its value, and where that is from."""
+    from dataclasses import asdict
+
+    from dynscale_cli.settings import file, origin
+
+    known = keys(ctx.find_root().command)
+    written = file.read(file.path())
+    file.check(written, known)
+    found = list(origin.settle(known, written, profile, os.environ))
+    if json_output:
+        import json
+
+        print(json.dumps({each.key: {k: v for k, v in asdict(each).items() if k != "key"} for each in found}))
+        return
+    rows = [(each.key, _value(each.value), _origin(each)) for each in found]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    for key, value, where in rows:
+        print(f"{key:<{widths[0]}}  {value:<{widths[1]}}  {where}")
+
+
+def _value(value: Any) -> str:
+    from dynscale_cli.settings.keys import bare
+
+    return "-" if value is None else bare(value)
+
+
+def _origin(found: Found) -> str:
+    line = f"{NAME}:{found.line}" if found.line else ""
+    if found.origin == "profile":
+        return f"profile {found.where}" + (f" ({line})" if line else "")
+    return {"environment": found.where or "", "file": line, "default": "default"}[found.origin]
+
+
+@app.command("get", cls=Command, epilog=GET)
+def get(ctx: typer.Context, name: Name) -> None:
+    """Print the value of one setting."""
+    from dynscale_cli.settings import file, origin
+
+    known = keys(ctx.find_root().command)
+    key = _known(name, known)
+    written = file.read(file.path())
+    file.check(written, known)
+    found = origin.settle({key.name: key}, written, os.environ.get(f"{PREFIX}PROFILE"), os.environ)
+    print(_value(next(found).value))
+
+
+@app.command("path", cls=Command)
+def path() -> None:
+    """Print where the file of settings is, whether or not it exists."""
+    from dynscale_cli.settings import file
+
+    print(file.path())
+
+
+@app.command("set", cls=Command, epilog=SET, context_settings={"ignore_unknown_options": True})
+def put(
+    ctx: typer.Context,
+    name: Name,
+    value: Annotated[list[str], typer.Argument(metavar="VALUE", help="Its value; several where it is a list.")],
+) -> None:
+    """Write a setting to the file, if it is valid. Comments stay."""
+    from dynscale_cli.settings import file, write
+
+    key = _known(name, keys(ctx.find_root().command))
+    wanted = _checked(key, value)
+    path = file.path()
+    file.read(path)
+    write.put(path, _parts(name, key.name), wanted)
+    if os.environ.get(key.env):
+        print(f"dynscale: {key.env} is set, too, and goes before the file", file=sys.stderr)
+
+
+@app.command("unset", cls=Command, epilog=UNSET)
+def unset(ctx: typer.Context, name: Name) -> None:
+    """Take a setting out of the file."""
+    from dynscale_cli.settings import file, write
+
+    path = file.path()
+    file.read(path)
+    if not write.drop(path, name.split(".")):
+        _known(name, keys(ctx.find_root().command))
+        print(f"dynscale: {name} is not set in {path}", file=sys.stderr)
+
+
+def _checked(key: Key, words: list[str]) -> Any:
+    """What was typed as a value of the key's type, through the check that the flag itself has."""
+    if key.kind == "texts":
+        return list(words)
+    if len(words) > 1:
+        raise UsageError(f"{key.name} takes one value, not {len(words)}", f"dynscale config set {key.name} {words[0]}")
+    try:
+        value = key.from_text(words[0])
+        key.check(value)
+    except DynscaleError as error:
+        hint = f"dynscale config set {key.name} {key.meant(error.hint)}"
+        raise UsageError(error.message.removeprefix("--"), hint) from None
+    return value
+
+
+def _parts(name: str, key: str) -> list[str]:
+    """Where a setting stands in the file: tables, then its own name."""
+    table = name.split(".")[:2] if PROFILE_KEY.fullmatch(name) else []
+    return [*table, *key.split(".")]
+
+
+def _known(name: str, known: dict[str, Key]) -> Key:
+    """The setting of a name that was typed. Raises UsageError with the nearest one."""
+    from dynscale_cli.settings.file import closest
+
+    profile, plain = PROFILE_KEY.fullmatch(name), canonical(name)
+    if profile:
+        plain, known = canonical(profile[1]), {key: found for key, found in known.items() if "." not in key}
+    if plain in known:
+        return known[plain]
+    meant = closest(plain, known)
+    hint = f"{meant}, or see them all: " if meant else ""
+    raise UsageError(f"there is no setting {name}", f"{hint}dynscale config show")

@@ -1,0 +1,77 @@
+"""`dynscale doctor`: is all as it should be? Prints what `doctor` finds; the exit code is 1 when something is wrong."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import flags
+from .page import flag, heading
+from .parser import Command, keys
+
+if TYPE_CHECKING:
+    from dynscale_cli.doctor import Finding
+
+EXAMPLES = """
+dynscale doctor
+dynscale doctor --no-speed --json
+dynscale doctor -m model.gguf
+"""
+MARKS = {"fine": "ok", "note": "note", "warning": "warning", "wrong": "WRONG"}
+COLORS = {"fine": "green", "note": "cyan", "warning": "yellow", "wrong": "red"}
+
+
+class Doctor(Command):
+    context_class = typer.Context  # the settings are a patient here: they must not keep the doctor away
+
+
+def doctor(
+    ctx: typer.Context,
+    model: flags.Model = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", "-t", metavar="N", min=0, help="For the speed check; 0: one a core.")
+    ] = None,
+    speed: Annotated[bool, typer.Option("--speed/--no-speed", help="Leave the speed check out.")] = True,
+    json_output: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> int:
+    """Check the installation, the machine and the model, and tell what mends each trouble.
+
+    Exits 1 when something is wrong. The speed check takes about five seconds.
+    """
+    from dynscale_cli.doctor import examine
+    from dynscale_cli.doctor.report import patient
+
+    findings = examine(patient(keys(ctx.find_root().command), model=model, threads=threads, speed=speed))
+    seen = []
+    for finding in findings:
+        seen.append(finding)
+        if not json_output:
+            _print(finding)
+    wrong = any(finding.state == "wrong" for finding in seen)
+    if json_output:
+        import json
+        from dataclasses import asdict
+
+        print(json.dumps({"ok": not wrong, "findings": [asdict(finding) for finding in seen]}, ensure_ascii=False))
+    else:
+        typer.echo(f"\n{_closing([finding.state for finding in seen])}")
+    return 1 if wrong else 0
+
+
+def _closing(states: list[str]) -> str:
+    wrong, warnings = states.count("wrong"), states.count("warning")
+    if wrong:
+        return f"{wrong} {'thing is' if wrong == 1 else 'things are'} wrong."
+    return "All works." if not warnings else f"All works; {warnings} warning{'s' if warnings > 1 else ''}."
+
+
+def _print(finding: Finding) -> None:
+    from dynscale_cli.display.safe import plain
+
+    mark = f"{MARKS[finding.state]:<7}"
+    typer.echo(f"{typer.style(mark, fg=COLORS[finding.state])}  {heading(f'{finding.area:<9}')}  {plain(finding.text)}")
+    if finding.fix:
+        typer.echo(f"{'':<20}try: {flag(plain(finding.fix))}")
+    sys.stdout.flush()

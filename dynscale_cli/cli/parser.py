@@ -1,0 +1,176 @@
+"""The parser's own classes: commands whose flags may also be set by the environment, a profile or `config.toml`.
+
+    flag  >  DYNSCALE_*  >  profile  >  config.toml  >  default
+
+The parser knows that order itself; this file hands it the values, and says where a refused one came from. Which flags
+are settings is read off their declarations: those with a variable of their own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from dynscale_cli.errors import DynscaleError, ModelError, UsageError
+from dynscale_cli.settings import PLAIN, Key
+from dynscale_cli.settings.keys import Kind
+
+from .page import page
+
+PREFIX = "DYNSCALE_"
+NEVER = ("profile", "api-key")  # a name for other settings; a secret, which no file of settings should hold
+TABLED = {"journal": "journal.enabled"}  # TOML has no room for a value and a table of one name
+COUNTS = ("TOKENS", "N|auto")  # metavars of flags that are text and often a bare number
+_VALUES = "dynscale.settings"
+
+
+class Context(typer.Context):
+    """Looks defaults up in the settings, reading the file when the first flag that was not given asks for it."""
+
+    def lookup_default(self, name: str, call: bool = True) -> Any:
+        if self.resilient_parsing:  # help shows the program's defaults
+            return None
+        param = next((param for param in self.command.params if param.name == name), None)
+        key = key_name(param) if param is not None else None
+        return None if key is None else _values(self).get(key)
+
+
+def _values(ctx: Any) -> dict[str, Any]:
+    """The values of the file and of the chosen profile, checked, by key; read once a run."""
+    if _VALUES not in ctx.meta:
+        from dynscale_cli.settings import file
+
+        path = file.path()
+        chosen = ctx.params.get("profile") or os.environ.get(f"{PREFIX}PROFILE")
+        ctx.meta[_VALUES] = _read(ctx, path, chosen) if chosen or path.exists() else {}
+    values: dict[str, Any] = ctx.meta[_VALUES]
+    return values
+
+
+def _read(ctx: Any, path: Any, chosen: str | None) -> dict[str, Any]:
+    from dynscale_cli.settings import file
+    from dynscale_cli.settings.profiles import profile
+
+    written = file.read(path)
+    file.check(written, keys(ctx.find_root().command))
+    return {**written.values, **(profile(chosen, written.profiles) if chosen else {})}
+
+
+class Command(TyperCommand):
+    context_class: type[typer.Context] = Context
+    everyday: frozenset[str] = frozenset()  # the flags that --help shows, where it does not show all
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        formatter.write(page(self, ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            _blame(self, ctx, error)
+            raise
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModelError as error:
+            source = getattr(ctx.get_parameter_source("model"), "name", "")
+            named = {"ENVIRONMENT": f"{PREFIX}MODEL", "DEFAULT_MAP": "config.toml"}.get(source)
+            if named is None:
+                raise
+            raise type(error)(f"{error.message} (the model is from {named})", error.hint) from None
+
+
+class Group(TyperGroup):
+    context_class = Context
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        formatter.write(page(self, ctx))
+
+
+def adopt(app: typer.Typer) -> None:
+    """Make all commands and groups of an app these classes, where they are the parser's own."""
+    for command in app.registered_commands:
+        command.cls = Command if command.cls is TyperCommand else command.cls
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            adopt(group.typer_instance)
+            group.typer_instance.info.cls = Group
+
+
+def _blame(command: Any, ctx: Any, error: Exception) -> None:
+    """Where a variable's value is what was refused, say so: the user typed no such flag."""
+    if not (isinstance(error, DynscaleError) or hasattr(error, "format_message")):
+        return
+    for param in command.params:
+        name, source = key_name(param), ctx.get_parameter_source(param.name)
+        if name is not None and getattr(source, "name", "") == "ENVIRONMENT":
+            from dynscale_cli.settings.origin import from_environment
+
+            from_environment(_key(name, param, command), os.environ[param.envvar])
+
+
+def key_name(param: Any) -> str | None:
+    """The setting that a flag is, if it is one: its name without the dashes, or with a table's before it."""
+    variable = getattr(param, "envvar", None)
+    if not isinstance(variable, str) or not variable.startswith(PREFIX) or not param.opts[0].startswith("--"):
+        return None
+    name: str = param.opts[0][2:]
+    return None if name in NEVER else TABLED.get(name, name)
+
+
+def keys(root: Any) -> dict[str, Key]:
+    """Every setting by its name: the flags of all commands, in their order, then what has no flag."""
+    found: dict[str, Key] = {}
+    for command in walk(root):
+        for param in command.params:
+            name = key_name(param)
+            if name is not None and name not in found:
+                found[name] = _key(name, param, command)
+    return found | {key.name: key for key in PLAIN}
+
+
+def walk(command: Any) -> Iterator[Any]:
+    """A command and all below it."""
+    yield command
+    for below in getattr(command, "commands", {}).values():
+        yield from walk(below)
+
+
+def _key(name: str, param: Any, command: Any) -> Key:
+    def check(value: Any) -> Any:
+        try:
+            return param.process_value(Context(command, resilient_parsing=True), value)
+        except DynscaleError:
+            raise
+        except Exception as error:
+            if not hasattr(error, "format_message"):
+                raise
+            raise UsageError(f"{name}: {getattr(error, 'message', '').rstrip('.')}") from None
+
+    default, counts = param.default, param.metavar in COUNTS
+    if counts and isinstance(default, str) and default.isdigit():
+        default = int(default)
+    if param.multiple:
+        default = list(default or [])
+    return Key(name, param.envvar, _kind(param), default, param.help or "", check, counts, example=_example(param))
+
+
+def _example(param: Any) -> str:
+    """A number that the flag takes, or else what its help calls the value."""
+    if _kind(param) in ("text", "texts"):
+        return str(param.metavar or "VALUE")
+    return str(max(8, getattr(param.type, "min", None) or 0))
+
+
+def _kind(param: Any) -> Kind:
+    if param.is_flag:
+        return "switch"
+    if param.multiple:
+        return "texts"
+    kind: dict[str, Kind] = {"int": "count", "int range": "count", "float": "number", "float range": "number"}
+    return kind.get(param.type.name, "text")

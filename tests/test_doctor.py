@@ -1,0 +1,200 @@
+"""The doctor: what is found, what mends it, and that nothing that is broken keeps it from telling the rest."""
+
+import json
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from dynscale_cli.cli.app import app
+from dynscale_cli.cli.parser import keys
+from dynscale_cli.doctor import build, child, examine, home, model, server, versions
+from dynscale_cli.doctor.report import Patient
+from tests.cli_process import dynscale, lines
+
+KEYS = keys(typer.main.get_command(app))
+BUILT = {
+    "features": ["AVX", "AVX2", "FMA", "F16C", "BMI2"],
+    "backends": ["CPU"],
+    "devices": [{"name": "CPU", "description": "x", "kind": "CPU", "free": 1, "total": 2}],
+}
+GPU = {"name": "CUDA0", "description": "GPU", "kind": "GPU", "free": 1, "total": 2}
+
+
+def states(findings):
+    return {finding.state for finding in findings}
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A machine's /proc and /dev, as files."""
+
+    def make(flags="avx avx2 fma f16c bmi2", files=()):
+        for name, text in (("proc/cpuinfo", f"processor : 0\nflags\t\t: {flags}\n"), *((name, "") for name in files)):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return tmp_path
+
+    return make
+
+
+def test_a_machine_and_a_build_that_fit_are_fine(machine):
+    assert states(build._built(BUILT, machine())) == {"fine"}
+
+
+def test_what_the_cpu_has_and_the_build_lacks(machine):
+    findings = list(build._built(BUILT, machine("avx avx2 fma f16c bmi2 avx512f avx512_vnni")))
+    found = next(finding for finding in findings if finding.state == "warning")
+    assert "AVX512, AVX512_VNNI" in found.text
+    assert "pip install" in found.fix
+    assert "--no-binary" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("files", "option"),
+    [
+        (["proc/driver/nvidia/version"], "GGML_CUDA"),
+        (["dev/kfd"], "GGML_HIP"),
+        (["dev/dri/renderD128", "usr/lib/x86_64-linux-gnu/libvulkan.so.1"], "GGML_VULKAN"),
+    ],
+)
+def test_a_gpu_that_the_build_cannot_use(machine, files, option):
+    findings = list(build._built(BUILT, machine(files=files)))
+    found = next(finding for finding in findings if finding.state == "warning")
+    assert found.fix.startswith(f'CMAKE_ARGS="-D{option}=on" pip install')
+
+
+def test_a_gpu_that_is_used_and_one_that_its_driver_hides(machine):
+    root = machine(files=["proc/driver/nvidia/version"])
+    cuda = {**BUILT, "backends": ["CUDA", "CPU"]}
+    assert states(build._built({**cuda, "devices": [GPU]}, root)) == {"fine"}
+    hidden = next(finding for finding in build._built(cuda, root) if finding.state == "warning")
+    assert hidden.fix == "nvidia-smi"
+
+
+def test_the_library_is_asked_for_how_it_was_built():
+    built = child.ask("dynscale_cli.engine.build", [], 60)
+    assert "CPU" in built["backends"]
+    assert built["features"]
+    assert any(device["kind"] == "CPU" for device in built["devices"])
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "crashed (SIGILL)"),
+        ("import time; time.sleep(60)", "did not answer"),
+        ("raise SystemExit('no library')", "failed: no library"),
+        ("print('hello')", "gave no answer"),
+        ("pass", "gave no answer"),
+    ],
+)
+def test_a_library_that_crashes_or_hangs_is_a_finding(tmp_path, monkeypatch, code, said):
+    (tmp_path / "broken.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(child.NoAnswer) as raised:
+        child.ask("broken", [], 1)
+    assert said in str(raised.value)
+    real = child.ask
+    monkeypatch.setattr(child, "ask", lambda module, arguments, seconds: real("broken", [], 1))
+    loads, findings = build.library(Path("/"))
+    assert not loads
+    assert findings[0].state == "wrong"
+    assert said in findings[0].text
+    assert findings[0].fix.startswith("pip install")
+
+
+def test_a_missing_model_ends_in_a_command():
+    header, findings = model.model("/nowhere/at/all.gguf", {})
+    assert header is None
+    assert findings[0].state == "wrong"
+    assert findings[0].fix.startswith("dynscale ")
+
+
+def test_a_model_that_does_not_fit_in_memory(monkeypatch, bundled_model):
+    monkeypatch.setattr(model, "available", lambda: 400_000_000)
+    _, findings = model.model(str(bundled_model), {})
+    found = next(finding for finding in findings if finding.state == "warning")
+    assert found.fix.startswith("dynscale config set parallel ")
+
+
+def test_bad_settings_and_a_mistyped_variable(tmp_path):
+    environ = {"DYNSCALE_HOME": str(tmp_path), "DYNSCALE_POLYCY": "race"}
+    values, findings = home.settings(KEYS, environ)
+    assert values["policy"] == "race"
+    assert [(each.state, each.fix) for each in findings[1:]] == [("warning", "unset DYNSCALE_POLYCY")]
+    (tmp_path / "config.toml").write_text("\ntmep = 1\n")
+    values, findings = home.settings(KEYS, environ)
+    assert values == {}
+    assert findings[0].state == "wrong"
+    assert "config.toml, line 2" in findings[0].text
+
+
+def test_a_server_that_is_asked_instead_of_a_file():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        assert states(server.servers([address])) == {"fine"}
+    assert states(server.servers([address, "http://127.0.0.1:port"])) == {"wrong"}
+
+
+def test_folders_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").touch()
+    assert states(home.folders({"DYNSCALE_HOME": str(tmp_path / "new" / "home")})) == {"fine"}
+    assert states(home.folders({"DYNSCALE_HOME": str(tmp_path / "file" / "home")})) == {"wrong"}
+
+
+def test_an_extra_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr(versions, "find_spec", lambda name: None)
+    assert {finding.state for finding in versions.extras()} == {"note"}
+    assert all(finding.fix.startswith("pip install") for finding in versions.extras())
+
+
+def test_all_that_is_not_fine_ends_in_a_command(tmp_path, machine):
+    (tmp_path / "file").touch()
+    environ = {"DYNSCALE_HOME": str(tmp_path / "file" / "x"), "DYNSCALE_TMEP": "1", "DYNSCALE_MODEL": "/nowhere"}
+    root = machine("avx512f", ["proc/driver/nvidia/version"])
+    found = list(examine(Patient(KEYS, environ, model="/nowhere", speed=False, root=root)))
+    bad = [finding for finding in found if finding.state != "fine"]
+    assert len(bad) >= 5
+    for finding in bad:
+        program = finding.fix.split("pip install")[0].split()
+        assert "pip install" in finding.fix or program[0] in ("dynscale", "unset", "export"), finding
+
+
+def test_the_report_as_a_user_sees_it(tmp_path):
+    done = dynscale("doctor", "-t", "1", cwd=tmp_path)
+    told = lines(done.stdout)
+    assert done.returncode == 0, told
+    assert done.stderr == b""
+    assert "tokens/s" in next(line for line in told if " speed " in line)
+    assert told[-1].startswith("All works")
+
+
+def test_a_broken_setting_or_model_is_wrong_and_the_rest_is_told(tmp_path):
+    (tmp_path / "dynscale").mkdir()
+    (tmp_path / "dynscale" / "config.toml").write_text("temp = 11\n")
+    done = dynscale("doctor", "--no-speed", "--json", cwd=tmp_path, env={"DYNSCALE_MODEL": "/nowhere"})
+    told = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert told["ok"] is False
+    wrong = {finding["area"] for finding in told["findings"] if finding["state"] == "wrong"}
+    assert wrong == {"settings", "model"}
+    assert {finding["area"] for finding in told["findings"]} >= {"versions", "llama.cpp", "paths", "terminal", "extras"}
+    assert not any(finding["area"] == "speed" for finding in told["findings"])
+
+
+def test_the_doctor_itself_loads_no_library(tmp_path):
+    import subprocess
+
+    code = (
+        "import sys\n"
+        "sys.argv = ['dynscale', 'doctor', '--no-speed']\n"
+        "from dynscale_cli.cli import _run\n"
+        "_run()\n"
+        "assert not {'llama_cpp', 'numpy', 'matplotlib'} & set(sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path).returncode == 0
+    assert shutil.which("python3")

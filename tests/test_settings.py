@@ -1,0 +1,386 @@
+"""Settings: the order of their sources, what is refused and where, and that every flag that can be one is one."""
+
+import importlib
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from dynscale_cli import cli
+from dynscale_cli.cli import flags, parser, session, values
+from dynscale_cli.cli.app import app
+from dynscale_cli.errors import UsageError
+from dynscale_cli.settings import PLAIN, setting
+from dynscale_cli.settings.file import lines
+from dynscale_cli.settings.profiles import BUILT_IN
+from tests.cli_process import environment
+
+tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+
+ROOT = typer.main.get_command(app)
+KEYS = parser.keys(ROOT)
+# Of one question or one run: where they read and write, and what a script that reads the answers has to rely on.
+NO_SETTINGS = {"file", "limit", "whole", "json_output", "unordered", "show", "export", "profile", "help_all"}
+
+
+@pytest.fixture
+def file(tmp_path):
+    """The file of settings, in the folder that `conftest` sets."""
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home" / "config.toml"
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """The command in this process: its exit code, output and errors."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["dynscale", *arguments])
+        code = cli._run()
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return call
+
+
+@pytest.fixture
+def asked(run, monkeypatch):
+    """What `ask` was told, with everything in its place; nothing is run."""
+
+    def call(*arguments):
+        told = []
+        monkeypatch.setattr(session, "answer", lambda asking: told.append(asking) or 0)
+        code, _, errors = run("ask", "Why?", *arguments)
+        assert code == 0, errors
+        return told[0]
+
+    return call
+
+
+def test_a_flag_goes_before_the_environment_a_profile_the_file_and_the_default(file, asked, monkeypatch):
+    def temperature(*arguments):
+        return asked(*arguments).sampling[0]
+
+    assert temperature() == 0.8
+    file.write_text("temp = 0.1\n[profile.warm]\ntemp = 0.2\n")
+    assert temperature() == 0.1
+    assert temperature("--profile", "warm") == 0.2
+    monkeypatch.setenv("DYNSCALE_PROFILE", "warm")
+    assert temperature() == 0.2
+    monkeypatch.setenv("DYNSCALE_TEMP", "0.3")
+    assert temperature("--profile", "warm") == 0.3
+    assert temperature("--temp", "0.4") == 0.4
+
+
+def test_switches_of_the_file_can_be_taken_back(file, asked):
+    file.write_text("exhaust = true\nquiet = true\ncolor = false\n")
+    assert (asked().settings["exhaust"], asked().quiet, asked().color) == (True, True, False)
+    back = asked("--no-exhaust", "--no-quiet", "--color")
+    assert (back.settings["exhaust"], back.quiet, back.color) == (False, False, True)
+
+
+def test_a_profile_of_the_file_changes_one_that_comes_with_the_package(file, asked):
+    file.write_text("[profile.careful]\ntemp = 0.2\n")
+    careful = asked("--profile", "careful")
+    assert careful.sampling[0] == 0.2
+    assert careful.settings["confidence"] == BUILT_IN["careful"]["confidence"]
+    assert careful.budget.total(3) == 3 * 8192
+
+
+def test_a_budget_is_for_all_questions_or_for_each(asked):
+    assert asked().budget.total(3) == 3 * 2048
+    assert asked("--budget", "2k/q").budget.total(3) == 6000
+    assert asked("--budget", "2k").budget.total(3) == 2000
+
+
+@pytest.mark.parametrize("param", [p for p in ROOT.commands["ask"].params if p.param_type_name == "option"], ids=str)
+def test_every_flag_is_a_setting_or_belongs_to_one_run(param):
+    if param.name in NO_SETTINGS:
+        assert parser.key_name(param) is None
+        return
+    assert param.envvar == "DYNSCALE_" + param.opts[0][2:].upper().replace("-", "_")
+    assert KEYS[parser.key_name(param)].env == param.envvar
+    assert not param.is_flag or param.secondary_opts, "a switch that a file turns on has to be turned off by a flag"
+
+
+def test_every_default_passes_its_own_check():
+    for key in KEYS.values():
+        assert key.default is None or key.check(key.typed(key.default)) is not None
+        if key.kind != "text" or key.default:  # what a hint proposes to type
+            key.check(key.from_text(key.sample()))
+
+
+def test_the_built_in_profiles_are_valid():
+    for profile in BUILT_IN.values():
+        for name, value in profile.items():
+            KEYS[name].check(KEYS[name].typed(value))
+
+
+def test_the_values_of_flags_are_those_of_the_rooms():
+    from dynscale_cli.allocation import POLICIES
+    from dynscale_cli.answers import kinds, vote
+    from dynscale_cli.runs.settings import DEFAULT_BUDGET
+    from dynscale_cli.sampling import prompts, sampler
+
+    assert values.POLICIES == POLICIES
+    assert values.MODES == sampler.MODES
+    assert values.LAYOUTS == prompts.LAYOUTS
+    assert values.VOTES == vote.METHODS
+    assert (*kinds._NAMES, "regex:") == values.ANSWER_TYPES
+    assert KEYS["budget"].default == f"{DEFAULT_BUDGET}/q"
+    assert flags.Budget
+
+
+BAD = [
+    ("# mine\n\ntmep = 1\n", 3, "there is no setting tmep", "temp"),
+    ('temp = "hot"\n', 1, "temp wants a number", "config set temp 0.8"),
+    ("a = [\n1,\n]\n", 1, "there is no setting a", "config unset a"),
+    ("temp = 0.5\ntop-p = 3\n", 2, "top-p: 3.0 is not in the range", "config set top-p 0.95"),
+    ("threads = 1.5\n", 1, "threads wants a whole number", "config set threads 0"),
+    ("exhaust = 1\n", 1, "exhaust wants true or false", "config set exhaust false"),
+    ("max-tokens = 8\nmax_tokens = 9\n", 2, "set twice", "config unset max"),
+    ('budget = "12kk"\n', 1, "budget 12kk: not a count of tokens", "config set budget 2048/q"),
+    ('policy = "rase"\n', 1, "policy rase: unknown", "config set policy race"),
+    ('policy = "ucb:x"\n', 1, "Not a parameter", "config set policy race"),
+    ('answer-type = "poem"\n', 1, "poem", "config set answer-type auto"),
+    ('[journal]\n# old\nsingle = "no"\n', 3, "journal.single wants true or false", "config set journal.single"),
+    ('[journal]\nmax-size = "much"\n', 2, "not a size", "config set journal.max-size 1G"),
+    ("[journal]\ntemp = 0.5\n", 2, "there is no setting journal.temp", "above the first"),
+    ("[journal]\nsinlge = true\n", 2, "there is no setting journal.sinlge", "journal.single"),
+    ('[models]\nfolders = "/models"\n', 2, "models.folders wants a list", "config set models.folders"),
+    ('[profile.mine]\n\nmode = "serial"\n', 3, "mode serial: unknown", "config set profile.mine.mode hybrid"),
+    ("[profile.mine.journal]\nsingle = true\n", 2, "there is no setting journal.single", "unset profile.mine"),
+    ('api-key = "secret"\n', 1, "there is no setting api-key", "config unset api-key"),
+    ("temp = \n", 1, "not TOML", ""),
+    ("temp = 0.5\n[journal\n", 2, "not TOML", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "said", "hint"), BAD)
+def test_a_bad_file_is_refused_with_its_line_and_what_to_do(file, run, text, line, said, hint):
+    file.write_text(text)
+    code, out, errors = run("ask", "Why?")
+    assert (code, out) == (2, "")
+    first, second = errors.splitlines()
+    assert first.startswith(f"dynscale: {file}, line {line}: ")
+    assert said in first
+    assert hint in second
+    assert "secret" not in errors
+
+
+@pytest.mark.parametrize(("content", "said"), [(b"temp = 0.5 # \xff\n", "not UTF-8"), (None, "Is a directory")])
+def test_a_file_that_cannot_be_read(file, run, content, said):
+    file.mkdir() if content is None else file.write_bytes(content)
+    code, out, errors = run("ask", "Why?")
+    assert code != 0
+    assert out == ""
+    assert said in errors.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("DYNSCALE_TEMP", "hot", "wants a number, not hot"),
+        ("DYNSCALE_TEMP", "11", "11.0 is not in the range"),
+        ("DYNSCALE_BUDGET", "12kk", "not a count of tokens"),
+        ("DYNSCALE_POLICY", "rase", "rase: unknown"),
+        ("DYNSCALE_EXHAUST", "maybe", "wants true or false"),
+    ],
+)
+def test_a_bad_variable_is_named(run, monkeypatch, name, text, said):
+    monkeypatch.setenv(name, text)
+    for command in (("ask", "Why?"), ("config", "show")):
+        code, out, errors = run(*command)
+        assert (code, out) == (2, "")
+        assert errors.startswith(f"dynscale: {name}: ")
+        assert said in errors
+        assert f"export {name}=" in errors
+
+
+def test_a_bad_variable_does_not_matter_beside_the_flag(asked, monkeypatch):
+    monkeypatch.setenv("DYNSCALE_TEMP", "hot")
+    assert asked("--temp", "0.5").sampling[0] == 0.5
+
+
+def test_an_unknown_profile_lists_those_there_are(file, run):
+    file.write_text("[profile.mine]\ntemp = 0.5\n")
+    code, _, errors = run("ask", "--profile", "carefull", "Why?")
+    assert code == 2
+    assert "careful, mine, quick" in errors
+    assert "try: --profile careful" in errors
+
+
+def test_help_does_not_depend_on_the_file(file, run):
+    file.write_text("temp = 0.1\nno = such\n")
+    code, out, _ = run("ask", "--help-all")
+    assert code == 0
+    assert "0.8" in out
+
+
+def test_lines_are_exact_however_toml_is_written():
+    text = 'a = 1\n\n# b\nb = """\nx = 1\n"""\n[t]\nc = [\n 1,\n]\n"d e".f = 2\ng.h = { i = 1, j = 2 }\n'
+    assert lines(text) == {
+        ("a",): 1,
+        ("b",): 4,
+        ("t", "c"): 8,
+        ("t", "d e", "f"): 11,
+        ("t", "g", "h", "i"): 12,
+        ("t", "g", "h", "j"): 12,
+    }
+
+
+def test_settings_without_a_flag(file, monkeypatch):
+    assert setting("journal.max_size") == 10**9
+    assert setting("models.folders") == []
+    file.write_text('[journal]\nmax_size = "2M"\nsingle = true\n[models]\nfolders = ["a", "b"]\n')
+    assert setting("journal.max_size") == 2 * 10**6
+    assert setting("journal.single") is True
+    assert setting("models.folders") == ["a", "b"]
+    monkeypatch.setenv("DYNSCALE_JOURNAL_MAX_SIZE", "3KiB")
+    assert setting("journal.max_size") == 3 << 10
+    monkeypatch.setenv("DYNSCALE_JOURNAL_MAX_SIZE", "big")
+    with pytest.raises(UsageError, match="DYNSCALE_JOURNAL_MAX_SIZE"):
+        setting("journal.max_size")
+    assert {key.env for key in PLAIN} <= {key.env for key in KEYS.values()}
+
+
+def test_a_flag_that_may_be_repeated_is_a_list(file, run, monkeypatch):
+    assert run("config", "set", "endpoint", "http://a:1", "http://b:2")[0] == 0
+    assert tomllib.loads(file.read_text()) == {"endpoint": ["http://a:1", "http://b:2"]}
+    assert run("config", "get", "endpoint")[1] == '["http://a:1", "http://b:2"]\n'
+    monkeypatch.setenv("DYNSCALE_ENDPOINT", "http://c:3 http://d:4")
+    assert run("config", "get", "endpoint")[1] == '["http://c:3", "http://d:4"]\n'
+
+
+def test_settings_of_journals_reach_the_run(file, asked, monkeypatch):
+    file.write_text('[journal]\nenabled = false\nsingle = true\nmax-size = "3M"\n')
+    kept = asked().journal
+    assert (kept.journal, kept.single, kept.max_bytes) == (False, True, 3_000_000)
+    assert asked("--journal").journal.journal
+    monkeypatch.setenv("DYNSCALE_JOURNAL", "yes")
+    assert asked().journal.journal
+
+
+def test_without_a_file_nothing_is_read_for_settings(tmp_path):
+    code = (
+        "import sys\n"
+        "sys.argv = ['dynscale', 'ask', '-m', '/nowhere/at/all', 'Why?']\n"
+        "from dynscale_cli.cli import _run\n"
+        "_run()\n"
+        "print(sorted({'tomllib', 'tomli', 'tomlkit', 'dynscale_cli.settings.profiles'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(tmp_path), check=True)
+    assert done.stdout == b"[]\n"
+
+
+class TestConfig:
+    def test_set_is_read_back_and_unset_takes_it_away(self, file, run, asked):
+        assert run("config", "set", "max_tokens", "512")[0] == 0
+        assert asked().settings["max_tokens"] == 512
+        assert run("config", "get", "max-tokens") == (0, "512\n", "")
+        assert run("config", "unset", "max-tokens")[0] == 0
+        assert file.read_text() == ""
+        assert run("config", "get", "max-tokens") == (0, "1024\n", "")
+
+    def test_writing_keeps_comments_and_spelling(self, file, run):
+        file.write_text("# mine\nmax_tokens = 8  # few\n\n[journal]\n# none\nsingle = true\n")
+        run("config", "set", "max-tokens", "16")
+        run("config", "set", "profile.mine.temp", "0.5")
+        run("config", "unset", "journal.single")
+        assert file.read_text() == (
+            "# mine\nmax_tokens = 16  # few\n\n[journal]\n# none\n\n[profile.mine]\ntemp = 0.5\n"
+        )
+
+    @pytest.mark.parametrize(
+        "before",
+        [
+            "# mine\n[journal]\nsingle = true # why\n\n# about models\n[models]\nfolders = []\n",
+            "journal.single = true\nprofile.a.temp = 0.3\n",
+            "journal = { single = true }\n",
+            "[profile.a]\ntemp = 0.3\n\n[journal]\nsingle = true\n\n[profile.b]\n",
+            "seed = 1\r\n[journal]\r\nsingle = true\r\n",
+        ],
+    )
+    def test_however_a_file_is_written_nothing_else_in_it_changes(self, file, run, before):
+        file.write_text(before, newline="")
+        wanted = tomllib.loads(before)
+        for name, value in (("journal.max-size", "3M"), ("profile.b.top-k", 3), ("temp", 0.5), ("profile.a.seed", 4)):
+            old, code = file.read_text(), run("config", "set", name, str(value))[0]
+            *tables, last = name.split(".")
+            table = wanted
+            if code == 0:
+                for part in tables:
+                    table = table.setdefault(part, {})
+                table[last] = value
+            else:
+                assert file.read_text() == old
+            assert tomllib.loads(file.read_text()) == wanted
+        assert "temp" in wanted
+
+    def test_set_makes_the_folder(self, tmp_path, run):
+        assert not (tmp_path / "home").exists()
+        assert run("config", "set", "seed", "-5")[0] == 0
+        assert run("config", "get", "seed")[1] == "-5\n"
+
+    @pytest.mark.parametrize(
+        ("words", "said", "hint"),
+        [
+            (("tmep", "1"), "there is no setting tmep", "temp"),
+            (("temp", "hot"), "temp wants a number", "temp 0.8"),
+            (("temp", "11"), "not in the range", "temp 0.8"),
+            (("policy", "rase"), "policy rase: unknown", "policy race"),
+            (("temp", "0.5", "0.6"), "one value, not 2", "temp 0.5"),
+            (("profile.mine.tmep", "1"), "there is no setting profile.mine.tmep", "temp"),
+            (("api-key", "secret"), "there is no setting api-key", "config show"),
+        ],
+    )
+    def test_what_is_not_valid_is_not_written(self, file, run, words, said, hint):
+        file.write_text("temp = 0.1\n")
+        code, _, errors = run("config", "set", *words)
+        assert code == 2
+        assert said in errors.splitlines()[0]
+        assert hint in errors.splitlines()[1]
+        assert file.read_text() == "temp = 0.1\n"
+
+    def test_a_write_that_fails_leaves_the_old_file(self, file, run, monkeypatch):
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        file.write_text("temp = 0.1\n")
+        monkeypatch.setattr("os.fsync", full)
+        code, _, errors = run("config", "set", "temp", "0.2")
+        assert code == 1
+        assert "No space left" in errors
+        assert file.read_text() == "temp = 0.1\n"
+        assert [each.name for each in file.parent.iterdir()] == ["config.toml"]
+
+    def test_a_bad_file_can_be_mended(self, file, run):
+        file.write_text("tmep = 1\ntemp = 11\n")
+        assert run("config", "show")[0] == 2
+        assert run("config", "unset", "tmep")[0] == 0
+        assert run("config", "set", "temp", "1")[0] == 0
+        assert run("config", "show")[0] == 0
+
+    def test_show_tells_where_each_value_is_from(self, file, run, monkeypatch):
+        file.write_text("# mine\nseed = 7\n[profile.careful]\ntop-k = 5\n")
+        monkeypatch.setenv("DYNSCALE_TEMP", "0.3")
+        rows = [line.split(maxsplit=2) for line in run("config", "show", "--profile", "careful")[1].splitlines()]
+        origins = {key: (value, origin) for key, value, origin in rows}
+        assert list(origins) == list(KEYS)
+        assert origins["seed"] == ("7", "config.toml:2")
+        assert origins["temp"] == ("0.3", "DYNSCALE_TEMP")
+        assert origins["top-k"] == ("5", "profile careful (config.toml:4)")
+        assert origins["confidence"] == ("0.99", "profile careful")
+        assert origins["top-p"] == ("0.95", "default")
+        told = json.loads(run("config", "show", "--profile", "careful", "--json")[1])
+        assert told["seed"] == {"value": 7, "origin": "file", "where": str(file), "line": 2}
+        assert told["temp"] == {"value": 0.3, "origin": "environment", "where": "DYNSCALE_TEMP", "line": None}
+
+    def test_path_is_told_before_the_file_exists(self, tmp_path, run):
+        assert run("config", "path") == (0, f"{tmp_path / 'home' / 'config.toml'}\n", "")
+
+    def test_a_variable_that_hides_what_was_set_is_mentioned(self, run, monkeypatch):
+        monkeypatch.setenv("DYNSCALE_TEMP", "0.3")
+        assert "DYNSCALE_TEMP is set" in run("config", "set", "temp", "0.5")[2]
