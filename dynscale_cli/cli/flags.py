@@ -448,7 +448,7 @@ Journal = Annotated[
     typer.Option(
         "--journal/--no-journal",
         envvar="DYNSCALE_JOURNAL",
-        help="Keep a run of several questions, so that it can be resumed.",
+        help="Whether runs of several questions are kept, to be resumed.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -465,6 +465,9 @@ Quiet = Annotated[
 Color = Annotated[
     bool,
     typer.Option(
-        "--color/--no-color", envvar="DYNSCALE_COLOR", help="NO_COLOR turns colors off as well.", rich_help_panel=OUTPUT
+        "--color/--no-color",
+        envvar="DYNSCALE_COLOR",
+        help="Whether to use colors; NO_COLOR turns them off, too.",
+        rich_help_panel=OUTPUT,
     ),
 ]

@@ -76,7 +76,8 @@ def _flags(param: Any) -> Iterator[Flag]:
     value = None if param.is_flag else _value(param)
     yield Flag(tuple(param.opts), help, value, str(param.metavar or param.name.upper()))
     if param.secondary_opts:
-        yield Flag(tuple(param.secondary_opts), f"Not: {help[:1].lower()}{help[1:]}", value, "")
+        negated = help if help.startswith("Whether") else f"Not: {help[:1].lower()}{help[1:]}"
+        yield Flag(tuple(param.secondary_opts), negated, value, "")
 
 
 def _value(param: Any) -> Value:
