@@ -12,7 +12,16 @@ from dynscale_cli.display.closing import closing_line
 from dynscale_cli.display.explain import Explain, question_line
 from dynscale_cli.display.lines import Lines, Quiet, answer_line
 from dynscale_cli.engine.protocol import Tokens
-from dynscale_cli.runs.events import Answered, KindReport, Notice, RunFinished
+from dynscale_cli.runs.events import (
+    Answered,
+    KindReport,
+    Notice,
+    RunFinished,
+    Sample,
+    SampleFinished,
+    SampleStarted,
+    Standing,
+)
 from tests.display_events import result, run
 
 END = RunFinished(64, 60, 1, Tokens(3000, 9345, 5000), 40960, 57.3)
@@ -41,7 +50,7 @@ def test_a_run_of_three_questions() -> None:
             display.handle(event)
     lines = err.getvalue().splitlines()
     assert [line.split()[0] for line in lines] == ["1/3", "2/3", "3/3", "3"]
-    assert lines[3].startswith("3 questions, 3 settled · ")
+    assert lines[3].startswith("3 questions, 3 settled, 0 unanswered · ")
 
 
 def test_notices_and_hostile_text_are_one_plain_line_each() -> None:
@@ -55,6 +64,15 @@ def test_notices_and_hostile_text_are_one_plain_line_each() -> None:
     assert len(second) < 200
 
 
+def test_show_prints_what_each_sample_said_in_plain_lines() -> None:
+    err = io.StringIO()
+    display = choose_display(err, show=True, environ={})
+    display.handle(SampleStarted(0, "q\x1b[2J1", "Why?", 0, "parallel", Standing(pending=1)))
+    said = "So:\r\n  6 * 7\x1b]0;x\x07\nAnswer: 42\n"
+    display.handle(SampleFinished(0, Sample(0, "parallel", said, "42", "42", Tokens(9, 9), "stop"), Standing(1)))
+    assert err.getvalue().splitlines() == ["q1, sample 1 (parallel): 42", "  So:", "    6 * 7", "  Answer: 42"]
+
+
 def test_the_closing_line_adds_up() -> None:
     assert closing_line(END) == (
         "64 questions, 60 settled, 1 unanswered · 12,345 tokens (3,000 prompt + 9,345 generated; 5,000 reused)"
@@ -64,7 +82,7 @@ def test_the_closing_line_adds_up() -> None:
 
 def test_an_interrupted_run_says_so_first() -> None:
     end = RunFinished(1, 0, 0, Tokens(), 100, 0.0, interrupted=True)
-    assert closing_line(end).startswith("interrupted: 1 question, 0 settled · 0 tokens (0 prompt")
+    assert closing_line(end).startswith("interrupted: 1 question, 0 settled, 0 unanswered · 0 tokens (0 prompt")
     assert closing_line(end).endswith(" · 100 of 100 left · 0.0 s")
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
-from rich.console import Console
 
 from dynscale_cli.display.live import INTERVAL, LiveView
-from dynscale_cli.runs.events import Notice, RunStarted, SampleText, Stepped
+from dynscale_cli.runs.events import Event, Notice, RunStarted, SampleStarted, SampleText, Standing, Stepped
 from tests.display_events import run
 
 SCRIPT = """
@@ -25,7 +26,7 @@ from dynscale_cli.display.answers import Answers
 from dynscale_cli.display.choose import choose_display
 from tests.display_events import run
 ticks = itertools.count()
-with choose_display(sys.stderr, show=True, clock=lambda: next(ticks) / 100) as display:
+with choose_display(sys.stderr, show=sys.stderr.isatty(), clock=lambda: next(ticks) / 100) as display:
     answers = Answers(sys.stdout, QUESTIONS, aside=display.aside if sys.stdout.isatty() else None)
     for event in run(QUESTIONS, text="hidden \\x1b]0;evil\\x07 \\x1b[2J"):
         answers.handle(event)
@@ -120,23 +121,34 @@ def test_a_dumb_terminal_gets_plain_lines() -> None:
 
 
 def replay(screen: str) -> list[str]:
-    """What is left on a terminal after all that was written: line feeds, returns, cursor up and erasures."""
+    """What is left on a terminal after all that was written, if every character is one cell wide."""
     lines, row, column = [""], 0, 0
     for part in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", screen):
+        number = int(part[2:-1] or 0) if re.fullmatch(r"\x1b\[\d*[A-Z]", part) else 0
         if part == "\n":
             row += 1
             lines += [""] * (row + 1 - len(lines))
         elif part == "\r":
             column = 0
-        elif part.startswith("\x1b["):
-            if part.endswith("A"):
-                row = max(0, row - int(part[2:-1] or 1))
-            elif part.endswith("K"):
-                lines[row] = ""
-        else:
-            lines[row] = (lines[row][:column] + part + lines[row][column + len(part) :]).rstrip()
+        elif part.endswith("A") and part[0] == "\x1b":
+            row = max(0, row - (number or 1))
+        elif part.endswith("G") and part[0] == "\x1b":
+            column = number - 1
+        elif part.endswith("K") and part[0] == "\x1b":
+            lines[row] = "" if number == 2 else lines[row][:column]
+        elif part.endswith("J") and part[0] == "\x1b":
+            lines[row:] = [lines[row][:column]]
+        elif part[0] != "\x1b":
+            lines[row] = lines[row][:column].ljust(column) + part + lines[row][column + len(part) :]
             column += len(part)
-    return lines
+    return [line.rstrip() for line in lines]
+
+
+class Screen(io.StringIO):
+    """A terminal of which only what is written to it matters."""
+
+    def shown(self) -> list[str]:
+        return replay(re.sub(r"(?<!\r)\n", "\r\n", self.getvalue()))
 
 
 class Clock:
@@ -154,13 +166,19 @@ class Counting(LiveView):
         super()._draw(now)
 
 
-def console() -> Console:
-    return Console(file=io.StringIO(), force_terminal=True, width=80, height=24)
+def view_on(screen: io.StringIO, clock: Clock | None = None, width: int = 80, **options: object) -> LiveView:
+    return LiveView(screen, clock=clock or Clock(), size=lambda: (width, 24), **options)  # type: ignore[arg-type]
+
+
+def play(view: LiveView, clock: Clock, events: Iterable[Event], step: float = 0.01) -> None:
+    for event in events:
+        clock.now += step
+        view.handle(event)
 
 
 def test_thousands_of_events_are_drawn_eight_times_a_second() -> None:
     clock = Clock()
-    view = Counting(io.StringIO(), clock=clock, console=console())
+    view = Counting(io.StringIO(), clock=clock, size=lambda: (80, 24))
     with view:
         view.handle(RunStarted(2, 10_000, 16, 2048, "tiny"))
         for step in range(4000):
@@ -171,29 +189,71 @@ def test_thousands_of_events_are_drawn_eight_times_a_second() -> None:
 
 
 def test_a_notice_is_printed_above_the_view() -> None:
-    screen = console()
-    with LiveView(io.StringIO(), clock=Clock(), console=screen) as view:
-        for event in run(3):
-            view.handle(event)
+    screen, clock = Screen(), Clock()
+    with view_on(screen, clock) as view:
+        play(view, clock, itertools.islice(run(3), 100))
+        clock.now += 1
         view.handle(Notice("the width is 8 now\x1b[2J"))
-    assert isinstance(screen.file, io.StringIO)
-    assert "dynscale: the width is 8 now" in replay(screen.file.getvalue())
+        first, second = screen.shown()[:2]
+        assert first == "dynscale: the width is 8 now"
+        assert second.split()[:2] == ["id", "samples"]
 
 
-def test_the_cursor_is_back_after_an_error() -> None:
-    screen = console()
-    view = LiveView(io.StringIO(), clock=Clock(), console=screen)
+def test_answers_that_come_at_once_move_the_view_once() -> None:
+    screen, clock = Screen(), Clock()
+    with view_on(screen, clock) as view:
+        play(view, clock, itertools.islice(run(3), 100))
+        size = len(screen.getvalue())
+        for number in range(5000):
+            view.aside(lambda number=number: print(number, file=screen))  # type: ignore[misc]
+        assert len(screen.getvalue()) - size < 5000
+        clock.now += 1
+        view.handle(Stepped(100, 0, 100, 4, 0, 0.0))
+        shown = screen.shown()
+        assert shown[:5000] == [str(number) for number in range(5000)]
+        assert shown[5000].split()[:2] == ["id", "samples"]
+
+
+def test_a_line_that_is_the_same_is_not_written_again() -> None:
+    screen, clock = Screen(), Clock()
+    with view_on(screen, clock) as view:
+        play(view, clock, itertools.islice(run(20), 60))
+        size = len(screen.getvalue())
+        clock.now += 1
+        view.handle(Stepped(100, 0, 100, 4, 0, 0.25))
+        added = screen.getvalue()[size:]
+    assert "100 of" in added
+    assert "What is" not in added
+
+
+def test_columns_stand_where_they_should_on_a_terminal_with_other_ideas_of_width() -> None:
+    screen, clock = Screen(), Clock()
+    with view_on(screen, clock, width=100) as view:
+        view.handle(RunStarted(3, 1000, 16, 2048, "tiny"))
+        for index, answer in enumerate(("42", "👩‍👩‍👧 二加二是四", "é")):
+            view.handle(SampleStarted(index, f"q{index}", "Q?", 0, "parallel", Standing(1, 1, ((answer, 2.0),), 0.9)))
+        clock.now += 1
+        view.handle(Stepped(1, 0, 1, 1, 0, 0.0))
+        rows = [line for line in screen.shown() if "Q?" in line]
+    assert len({row.index("Q?") for row in rows}) == 1
+    assert len(rows) == 3
+
+
+def test_lines_wrap_again_and_the_cursor_is_back_after_an_error() -> None:
+    screen = Screen()
+    view, clock = view_on(screen), Clock()
 
     def interrupted() -> None:
         with view:
-            view.handle(RunStarted(2, 10_000, 16, 2048, "tiny"))
+            play(view, clock, itertools.islice(run(3), 100))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert isinstance(screen.file, io.StringIO)
-    text = screen.file.getvalue()
-    assert text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l") >= 0
+    text = screen.getvalue()
+    for on, off in (("\x1b[?25h", "\x1b[?25l"), ("\x1b[?7h", "\x1b[?7l"), ("\x1b[?2026l", "\x1b[?2026h")):
+        assert text.rfind(on) > text.rfind(off) >= 0
+    assert screen.shown() == [""]
 
 
 def test_a_terminal_that_goes_away_ends_no_run() -> None:
@@ -201,9 +261,62 @@ def test_a_terminal_that_goes_away_ends_no_run() -> None:
         def write(self, text: str) -> int:
             raise OSError(5, "Input/output error")
 
-    screen = Console(file=Gone(), force_terminal=True, width=80, height=24)
     clock = Clock()
-    with LiveView(io.StringIO(), clock=clock, console=screen) as view:
-        for event in run(3):
-            clock.now += 0.1
-            view.handle(event)
+    with view_on(Gone(), clock) as view:
+        play(view, clock, run(3), 0.1)
+
+
+def test_a_terminal_without_unicode_is_told_all_in_its_own_letters() -> None:
+    class Narrow(Screen):
+        encoding = "ascii"  # type: ignore[assignment]
+
+        def write(self, text: str) -> int:
+            return super().write(text.encode("ascii").decode())
+
+    screen, clock = Narrow(), Clock()
+    with view_on(screen, clock, show=True) as view:
+        play(view, clock, run(3))
+    assert screen.shown()[0].startswith("3 questions, 3 settled, 0 unanswered | ")
+
+
+STOPPED = """
+import os, sys, time
+from dynscale_cli.display.choose import choose_display
+from tests.display_events import run
+with choose_display(sys.stderr) as display:
+    for event in run(64):
+        display.handle(event)
+        time.sleep(0.002)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGTSTP"), reason="no job control")
+def test_a_run_that_is_stopped_gives_the_terminal_back_and_goes_on_when_it_returns() -> None:
+    """What a shell does at Ctrl-Z and `fg`, on a terminal that is the child's own."""
+    child, main = pty.fork()
+    if child == 0:
+        os.environ.update(TERM="xterm-256color", CI="", PYTHONPATH=os.pathsep.join(sys.path))
+        if grandchild := os.fork():  # who leads a session cannot be stopped
+            os.setpgid(grandchild, grandchild)
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            os.tcsetpgrp(0, grandchild)
+            while os.WIFSTOPPED(state := os.waitpid(grandchild, os.WUNTRACED)[1]):
+                os.write(1, b"[stopped]\n")
+                os.kill(grandchild, signal.SIGCONT)
+            os._exit(os.waitstatus_to_exitcode(state))
+        os.setpgid(0, 0)
+        time.sleep(0.2)  # until the terminal is ours
+        os.execv(sys.executable, [sys.executable, "-c", STOPPED])
+    screen, pressed = b"", False
+    for data in read_all(main):
+        screen += data
+        if not pressed and b"tokens/s" in screen:
+            pressed = True
+            os.write(main, b"\x1a")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    os.close(main)
+    before, _, after = screen.decode().partition("[stopped]\r\n")
+    assert before.rstrip("^Z").rfind("\x1b[?25h") > before.rfind("\x1b[?25l")
+    assert "\x1b[?25l" in after
+    assert "64 questions" in after
+    assert not any("answer  " in line or "━" in line for line in replay(screen.decode()))

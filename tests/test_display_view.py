@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
+import random
+import re
+from dataclasses import replace
+from itertools import pairwise, takewhile
 
 import pytest
 from rich.cells import cell_len
@@ -81,15 +84,40 @@ def test_the_active_and_the_least_settled_come_first() -> None:
     busy = begun(60, Standing(4, 1, (("1", 4.0),), 0.99))
     torn = begun(61, Standing(4, 0, (("1", 2.0), ("2", 2.0)), 0.5))
     lines = shown(board_of(start(100), *calm, busy, torn), height=10)
-    names = [line.split()[0] for line in lines if line.startswith("q")]
+    names = [word for line in lines for word in line.split()[:2] if re.fullmatch(r"q\d+", word)]
     assert {"q61", "q62", "q1", "q2"} <= set(names)
     assert names == sorted(names, key=lambda name: int(name[1:]))
     assert any(f"… and {100 - len(names)} more" in line for line in lines)
 
 
+def test_rows_keep_their_places_while_others_come_and_go() -> None:
+    """Two of a thousand questions are sampled at a time: each step moves what is new, and nothing else."""
+    board = board_of(start(1000), *(begun(i, Standing(2, 0, (("1", 1.0), ("2", 1.0)), 0.5)) for i in range(40)))
+    before = shown(board, height=20)
+    for step in range(40):
+        board.apply(begun(step, Standing(2, 0, (("1", 1.0),), 0.9)))
+        board.apply(begun(step + 40, Standing(0, 1)))
+        after = shown(board, height=20)
+        assert sum(old != new for old, new in zip(before, after, strict=True)) <= 3, (before, after)
+        before = after
+
+
+def test_choosing_rows_stays_exact_over_a_long_run() -> None:
+    dice, board = random.Random(5), board_of(start(3000))
+    for event in range(20_000):
+        index, pending = dice.randrange(300), int(dice.random() < 0.05)
+        board.apply(begun(index, Standing(event, pending, (("1", 1.0),), dice.randrange(100) / 100)))
+        if event % 500 == 0:
+            key = {
+                row.index: (not row.standing.pending, row.standing.confidence, row.index) for row in board.rows.values()
+            }
+            assert [row.index for row in board.chosen(10)] == sorted(sorted(key, key=lambda index: key[index])[:10])
+
+
 def test_a_settled_question_shows_its_answer_and_does_not_return() -> None:
     board = board_of(start(), begun(0, Standing(pending=1)), Answered(result(0, "42")))
-    (row,) = [line for line in shown(board) if line.startswith("q1")]
+    (row,) = [line for line in shown(board) if "q1" in line]
+    assert row.startswith("✓")
     assert "42" in row
     assert "5/6" in row
     assert "97%" in row
@@ -100,7 +128,7 @@ def test_the_totals_are_all_there() -> None:
     board = board_of(start(20, 40_960), Stepped(12_345, 40, 9_000, 16, 12, 0.25), Answered(result(0)))
     foot = " ".join(shown(board, reading=Reading(214.4, 133)))
     assert "12,345 of 40,960 tokens" in foot
-    for part in ("12 of 20 settled", "214 tokens/s", "28,615 left", "chains 25%", "2:13 to go"):
+    for part in ("12 of 20 settled", "214 tokens/s", "28,615 left", "chains 25%", "about 2:15 to go"):
         assert part in foot
 
 
@@ -142,6 +170,14 @@ def test_running_text_keeps_to_its_lines() -> None:
     assert len(lines) <= 11
 
 
+def test_running_text_of_many_questions_says_whose_it_is() -> None:
+    events = [begun(i, Standing(pending=1)) for i in range(60)]
+    lines = shown(board_of(start(60), *events, SampleText(7, 2, "let me\nsee", False), keep_text=True), height=20)
+    place = lines.index("q8, sample 3")
+    assert [line.strip() for line in lines[place + 1 : place + 3]] == ["let me", "see"]
+    assert len(lines) <= 19
+
+
 @pytest.mark.parametrize("questions", [1, 5])
 def test_control_sequences_never_get_through(questions: int) -> None:
     evil = "\x1b]0;x\x07\x9b2J\u202e\r\n"
@@ -168,12 +204,40 @@ def test_it_does_not_grow_with_the_run() -> None:
 def test_speed_and_time_left() -> None:
     pace = Pace()
     assert pace.speed() is None
-    assert pace.left(0.0, 1000, 0, 5) is None
+    assert pace.left(0.0, 1000, 5) is None
+    for second in range(11):
+        pace.read(float(second), 100 * second, 150 * second, second // 2)
+    assert pace.speed() == pytest.approx(100)
+    assert pace.left(10.0, 150_000, 2) == pytest.approx(4)  # five questions were answered in ten seconds, two are left
+    assert pace.sure
+    budget = replace(pace, _end=None)
+    assert budget.left(10.0, 1500, 1000) == pytest.approx(10)  # the budget lasts ten seconds more
+    assert not budget.sure
+
+
+def test_the_time_left_does_not_jump() -> None:
+    """Cheap prompts first, then slow samples; answers that come in bursts, late."""
+    pace, told = Pace(), []
+    for tick in range(8 * 300):
+        now = tick / 8
+        spent = 4000 * min(now, 2.0) + 100 * now
+        answered = 0 if now < 60 else 20 * int((now - 50) / 10)
+        pace.read(now, round(100 * now), round(spent), answered)
+        told.append(pace.left(now, round(100_000 - spent), max(0, 400 - answered)))
+    told = told[told.count(None) :]
+    assert len(told) > 2000
+    falls = [later - earlier for earlier, later in pairwise(told)]
+    assert max(map(abs, falls)) < max(told) / 10  # a tenth of the whole, eight times a second
+
+
+def test_a_run_that_was_stopped_for_an_hour_is_as_far_as_before() -> None:
+    pace = Pace()
     for second in range(11):
         pace.read(float(second), 100 * second, 150 * second)
+    before = pace.left(10.0, 15_000, 5)
+    pace.skip(3600.0)
+    assert pace.left(3610.0, 15_000, 5) == pytest.approx(before)
     assert pace.speed() == pytest.approx(100)
-    assert pace.left(10.0, 1500, 0, 5) == pytest.approx(10)  # the budget lasts ten seconds more
-    assert pace.left(10.0, 150_000, 5, 2) == pytest.approx(4)  # five questions settled in ten seconds, two are left
 
 
 def test_speed_forgets_what_is_long_ago() -> None:

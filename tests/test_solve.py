@@ -7,7 +7,15 @@ import pytest
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import BudgetError, EngineError
 from dynscale_cli.questions import Question
-from dynscale_cli.runs.events import Answered, Notice, RunFinished, SampleFinished, SampleStarted, SampleText
+from dynscale_cli.runs.events import (
+    Answered,
+    Notice,
+    RunFinished,
+    SampleFinished,
+    SampleStarted,
+    SampleText,
+    Stepped,
+)
 from dynscale_cli.runs.settings import Settings
 from dynscale_cli.runs.solve import Run
 from tests.scripted import scripted_engine
@@ -187,6 +195,14 @@ def test_a_long_form_answer_is_the_whole_response():
     text = " The sea is deep.\nIt is blue, too.\nFish live there."
     [result], _ = ask(always(text), questions=["Explain the sea in a few words."])
     assert result.answer.strip() == text.strip()
+
+
+def test_what_is_generated_is_told_while_it_is_generated():
+    """Or else a speed made of it would be 0 until the first sample ends."""
+    _, events = ask(lambda prompt, seed: " one two three four five\nAnswer: 6", questions=["a?"], max_samples=1)
+    told = [event.generated for event in events if isinstance(event, Stepped)]
+    assert told == sorted(told)
+    assert len(set(told)) > 5
 
 
 def test_gold_is_compared_and_never_shown_to_the_model():

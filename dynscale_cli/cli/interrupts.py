@@ -67,7 +67,8 @@ def _listen(reader: int, interrupts: Interrupts) -> None:
 
 
 def _leave(code: int) -> None:
-    """End the process now, with the cursor visible again."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        os.write(2, b"\x1b[?25h\n")
+    """End the process now, with the cursor visible again where a view has hidden it."""
+    paint = sys.modules.get("dynscale_cli.display.paint")
+    if paint is not None:
+        paint.put_back()
     os._exit(code)

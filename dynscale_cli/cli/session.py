@@ -270,13 +270,15 @@ def _show(asking: Asking, questions: Sequence[Question], run: Run, interrupts: I
     from dynscale_cli.runs.events import RunFinished
 
     display = choose_display(sys.stderr, quiet=asking.quiet, color=asking.color, show=asking.show)
-    answers = Answers(sys.stdout, len(questions), as_json=asking.json, unordered=asking.unordered, aside=display.aside)
+    aside = display.aside if sys.stdout.isatty() else None
+    answers = Answers(sys.stdout, len(questions), as_json=asking.json, unordered=asking.unordered, aside=aside)
     explain = Explain()
+    handles = (display.handle, explain.handle) if asking.explain else (display.handle,)
     finished, failure = None, None
     with _export(asking, questions, run) as pool, display:
         try:
             for event in _paid(run.events()):
-                for handle in (display.handle, explain.handle, *pool):
+                for handle in (*handles, *pool):
                     handle(event)
                 with _writing():
                     answers.handle(event)

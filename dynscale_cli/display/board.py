@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from heapq import nsmallest
 from typing import Final
 
+from dynscale_cli.display.ranks import Ranks
 from dynscale_cli.runs.events import (
     Answered,
     Event,
@@ -49,13 +49,18 @@ class Board:
         self.finished: RunFinished | None = None
         self.step: Stepped | None = None
         self.rows: dict[int, Row] = {}
+        self.active: dict[int, Row] = {}  # those of the rows that are being sampled
         self.recent: deque[Row] = deque(maxlen=RECENT)
+        self.longest_id = ""  # shown so far: a column once made wide stays so
         self.answered = 0
         self.failed = 0  # answered without an answer
         self.settled = 0
-        self.speaking: tuple[int, int] | None = None  # (question, number) of the sample whose text is kept
+        self.speaker: tuple[int, int] | None = None  # (question, number) of the sample whose text is kept
         self.text = ""
+        self._speaking = False
         self._keep_text = keep_text
+        self._waiting = Ranks(self._if_waiting)
+        self._places: list[int] = []  # questions in the order in which they were shown last
 
     def apply(self, event: Event) -> None:
         kind = type(event)
@@ -65,7 +70,7 @@ class Board:
             if self._keep_text:
                 self._speak(event)  # type: ignore[arg-type]
         elif isinstance(event, SampleStarted):
-            self._row(event.index, event.id, event.question).standing = event.standing
+            self._stand(self._row(event.index, event.id, event.question), event.standing)
         elif isinstance(event, SampleFinished):
             self._finish_sample(event)
         elif isinstance(event, Answered):
@@ -75,31 +80,62 @@ class Board:
         elif isinstance(event, RunFinished):
             self.finished = event
 
-    def chosen(self, limit: int) -> list[Row]:
-        """At most `limit` rows, in input order: the active and least settled first, then the last ones answered."""
-        rows = nsmallest(limit, self.rows.values(), key=_urgency)
-        room = limit - len(rows)
-        if room:
+    def chosen(self, limit: int, *, keep_places: bool = False) -> list[Row]:
+        """At most `limit` rows: the active and least settled first, then the last ones answered.
+
+        In input order; or, with `keep_places`, each where it was shown last, and new ones where others have gone.
+        """
+        rows = sorted(self.active.values(), key=_urgency)[:limit]
+        rows += [self.rows[index] for index in self._waiting.lowest(limit - len(rows))]
+        if room := limit - len(rows):
             rows += list(self.recent)[-room:]
-        return sorted(rows, key=lambda row: row.index)
+        rows.sort(key=lambda row: row.index)
+        if keep_places and len(self._places) <= limit:
+            rows = self._in_place(rows)
+        self._places = [row.index for row in rows]
+        return rows
+
+    def _in_place(self, rows: list[Row]) -> list[Row]:
+        chosen = {row.index: row for row in rows}
+        kept = [chosen.pop(index, None) for index in self._places]
+        new = list(chosen.values())  # in input order
+        places = [row or (new.pop(0) if new else None) for row in kept]
+        return [row for row in places if row] + new
+
+    def _stand(self, row: Row, standing: Standing) -> None:
+        row.standing = standing
+        if standing.pending:
+            self.active[row.index] = row
+        else:
+            self.active.pop(row.index, None)
+            self._waiting.put(standing.confidence, row.index)
+
+    def _if_waiting(self, index: int) -> float | None:
+        row = self.rows.get(index)
+        return row.standing.confidence if row and not row.standing.pending else None
 
     def _row(self, index: int, name: str, question: str) -> Row:
         row = self.rows.get(index)
         if row is None:
             row = self.rows[index] = Row(index, name, question, Standing())
+            if len(name) > len(self.longest_id):
+                self.longest_id = name
         return row
 
     def _finish_sample(self, event: SampleFinished) -> None:
         row = self.rows.get(event.index)
         if row is not None:
-            row.standing = event.standing
+            self._stand(row, event.standing)
             row.tokens += event.sample.tokens.billed
             row.unanswered += event.sample.answer is None and event.sample.finish != "failed"
-        if self.speaking == (event.index, event.sample.number):
-            self.speaking = None
+        if self.speaker == (event.index, event.sample.number):
+            self._speaking = False
 
     def _answer(self, result: Result) -> None:
         row = self.rows.pop(result.index, None) or Row(result.index, result.id, result.question, Standing())
+        self.active.pop(result.index, None)
+        if self.speaker and self.speaker[0] == result.index:
+            self._speaking = False
         row.result = result
         self.recent.append(row)
         self.answered += 1
@@ -109,11 +145,11 @@ class Board:
     def _speak(self, event: SampleText) -> None:
         """Follow one sample at a time until it ends, then the next that says something."""
         speaker = (event.index, event.number)
-        if self.speaking is None:
-            self.speaking, self.text = speaker, ""
-        if self.speaking == speaker:
+        if not self._speaking:
+            self._speaking, self.speaker, self.text = True, speaker, ""
+        if self.speaker == speaker:
             self.text = (self.text + event.text)[-TAIL:]
 
 
-def _urgency(row: Row) -> tuple[bool, float, int]:
-    return row.standing.pending == 0, row.standing.confidence, row.index
+def _urgency(row: Row) -> tuple[float, int]:
+    return row.standing.confidence, row.index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -39,13 +40,14 @@ def choose_display(
 ) -> Display:
     """Nothing for `quiet` or a closed stderr; a live view on a terminal that can do it; else plain lines.
 
-    `color` is off for --no-color; NO_COLOR has the same effect. `show` streams the text of a single question.
+    `color` is off for --no-color; NO_COLOR has the same effect. `show` adds the text of samples: in the view as it is
+    generated, one sample at a time; in plain lines each sample when it is done.
     """
     if quiet or err is None:
         return Quiet()
     if not can_redraw(err, environ):
-        return Lines(err)
-    from dynscale_cli.display.live import LiveView  # rich takes 0.1 s to import
+        return Lines(err, show=show)
+    from dynscale_cli.display.live import LiveView
 
     return LiveView(err, color=color and not environ.get("NO_COLOR"), show=show, clock=clock)
 
@@ -56,4 +58,19 @@ def can_redraw(err: TextIO, environ: Mapping[str, str]) -> bool:
         terminal = err.isatty()
     except ValueError:  # closed
         return False
-    return terminal and environ.get("TERM", "dumb") not in ("", "dumb", "unknown") and not environ.get("CI")
+    watched = environ.get("CI", "").lower() in ("", "0", "false")
+    if not terminal or not watched:
+        return False
+    return _console_understands(err) if os.name == "nt" else environ.get("TERM", "") not in ("", "dumb", "unknown")
+
+
+def _console_understands(err: TextIO) -> bool:
+    """Whether a console of Windows takes control sequences, which it has to be asked for."""
+    import ctypes
+    import msvcrt
+
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        kernel, mode = ctypes.windll.kernel32, ctypes.c_uint32()  # type: ignore[attr-defined]
+        handle = msvcrt.get_osfhandle(err.fileno())  # type: ignore[attr-defined]
+        return bool(kernel.GetConsoleMode(handle, ctypes.byref(mode)) and kernel.SetConsoleMode(handle, mode.value | 4))
+    return False

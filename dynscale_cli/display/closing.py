@@ -9,9 +9,7 @@ from dynscale_cli.runs.events import RunFinished
 def closing_line(event: RunFinished) -> str:
     """Questions, settled, unanswered; tokens prompt, generated, reused; budget left; seconds and tokens a second."""
     tokens = event.tokens
-    parts = [f"{count(event.questions, 'question')}, {event.settled:,} settled"]
-    if event.unanswered:
-        parts[0] += f", {event.unanswered:,} unanswered"
+    parts = [f"{count(event.questions, 'question')}, {event.settled:,} settled, {event.unanswered:,} unanswered"]
     billed = f"{tokens.prompt:,} prompt + {tokens.generated:,} generated"
     parts.append(f"{count(tokens.billed, 'token')} ({billed}; {tokens.reused:,} reused)")
     if event.lost:

@@ -24,6 +24,7 @@ _FORBIDDEN: Final = re.compile(
 )
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
 _SPACES: Final = re.compile(r"\s+")
+_PLAINER: Final = str.maketrans({"…": "...", "·": "|", "×": "x", "━": "#", "─": "-", "•": "*", "✓": "+", "✗": "x"})
 
 
 def plain(text: str) -> str:
@@ -38,3 +39,16 @@ def plain_lines(text: str) -> str:
     text = _SEQUENCES.sub("", text)
     text = _BREAKS.sub("\n", text).replace("\t", "    ")
     return _SURROGATES.sub("\ufffd", _FORBIDDEN.sub("", text))
+
+
+def sayable(text: str, encoding: str) -> str:
+    """`text` as far as `encoding` has letters for it: our own signs by their likes, what else is missing as "?"."""
+    if text.isascii() or encoding.lower() in ("utf-8", "utf8"):
+        return text
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_PLAINER).encode(encoding, "replace").decode(encoding)
+    except LookupError:
+        return text.encode("ascii", "replace").decode()
+    return text

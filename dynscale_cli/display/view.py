@@ -8,17 +8,15 @@ of characters, which it asks of rich; knows nothing of terminals or time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 
 from dynscale_cli.display import words
 from dynscale_cli.display.board import Board, Row
+from dynscale_cli.display.paint import Line
 from dynscale_cli.display.safe import plain, plain_lines
 from dynscale_cli.runs.events import Standing
-
-Span: TypeAlias = tuple[str, str]  # text, style
-Line: TypeAlias = list[Span]
 
 DIM, BOLD, GOOD, BAD, BUSY = "dim", "bold", "green", "red", "cyan"
 NARROW: Final = 24  # below this width there is no table, only the budget
@@ -26,14 +24,19 @@ ROOMY: Final = 76  # from here on the question's text has a column
 METER: Final = 6  # cells of the bar of confidence
 MOST_VOTES: Final = 8  # answers shown of a single question
 MOST_TEXT: Final = 8  # lines shown of the running text
+MARK: Final = 2  # cells of a row's mark
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the clock adds to a board: tokens a second and seconds left, None where not known yet."""
+    """What the clock adds to a board: tokens a second and seconds left, None where not known yet.
+
+    `sure`: the questions are expected to be done by then; if not, it is the budget that ends at the latest.
+    """
 
     speed: float | None = None
     left: float | None = None
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,13 @@ class Glyphs:
     empty: str
     dots: str
     middle: str
+    active: str = ""
+    done: str = ""
+    failed: str = ""
 
 
-FINE: Final = Glyphs("━", "─", "…", "·")
-ASCII: Final = Glyphs("#", "-", "...", "|")
+FINE: Final = Glyphs("━", "─", "…", "·", "•", "✓", "✗")
+ASCII: Final = Glyphs("#", "-", "...", "|", "*", "+", "x")
 
 
 def draw(board: Board, reading: Reading, width: int, height: int, glyphs: Glyphs = FINE) -> list[Line]:
@@ -74,52 +80,92 @@ def _trimmed(line: Line) -> Line:
 
 
 def _table(board: Board, width: int, room: int, glyphs: Glyphs) -> list[Line]:
-    """A heading, rows, and how many there is no room for."""
+    """A heading, rows, and how many there is no room for; with the running text, if it is kept, below."""
     if room < 3:
         return []
     assert board.started is not None
-    rows = board.chosen(min(room - 1, board.started.questions))
-    hidden = board.started.questions - len(rows)
-    if hidden and len(rows) > room - 2:
-        rows = board.chosen(room - 2)
-        hidden = board.started.questions - len(rows)
-    columns = _columns(rows, width)
-    lines = [[(_cell(title, size, right), DIM) for title, size, right in columns]]
-    lines += [_row(row, [size for _, size, _ in columns], glyphs) for row in rows]
-    return [*lines, [(_fit(f"{glyphs.dots} and {hidden:,} more", width, glyphs), DIM)]] if hidden else lines
+    spoken = _speech(board, width, min(MOST_TEXT, room // 3), glyphs)
+    questions, space = board.started.questions, room - 1 - len(spoken)
+    fits = questions <= space
+    rows = board.chosen(questions if fits else space - 1, keep_places=not fits)
+    columns = _columns(board.longest_id, width)
+    lines: list[Line] = [[(" " * MARK, ""), *((_cell(c.title, c.cells, c.right), DIM) for c in columns)]]
+    lines += [_row(row, columns, glyphs) for row in rows]
+    if hidden := questions - len(rows):
+        lines.append([(_fit(f"{' ' * MARK}{glyphs.dots} and {hidden:,} more", width, glyphs), DIM)])
+    return lines + spoken
 
 
-def _columns(rows: list[Row], width: int) -> list[tuple[str, int, bool]]:
-    """(title, cells, flush right); each column ends in a space or two of its own."""
-    names = max([cell_len(plain(row.id)) for row in rows], default=2)
-    name = min(max(4, names + 2), max(6, width // 5))
-    answer = max(8, min(24, width // 4))
-    columns = [("id", name, False), ("samples", 9, True), ("tokens", 9, True), ("  answer", answer + 2, False)]
-    columns += [("votes", 8, True), ("  sure", METER + 8, False)]
-    while sum(size for _, size, _ in columns) > width and len(columns) > 2:
-        columns.pop()
-    rest = width - sum(size for _, size, _ in columns)
-    if len(columns) == 6 and width >= ROOMY and rest >= 12:
-        columns.append(("  question", rest, False))
-    return columns
+def _speech(board: Board, width: int, most: int, glyphs: Glyphs) -> list[Line]:
+    """Whose text is followed, and its end."""
+    if not board.text or board.speaker is None or most < 2:
+        return []
+    index, number = board.speaker
+    row = board.rows.get(index)
+    name = words.short(row.id if row else str(index + 1), 30)
+    title = f"{name}, sample {number + 1}"
+    return [[(_fit(title, width, glyphs), DIM)], *_spoken(board.text, width, most - 1)]
 
 
-def _row(row: Row, sizes: list[int], glyphs: Glyphs) -> Line:
-    standing, result = row.standing, row.result
-    pulls = f"{standing.samples:,}" + (f"+{standing.pending}" if standing.pending and not result else "")
-    leader, leading, total = _race(row)
-    style = DIM if result and result.answer is None else GOOD if result else BUSY if standing.pending else ""
-    confidence = result.confidence if result else standing.confidence
-    spent = result.tokens.billed if result else row.tokens
-    meter = f"  {_meter(confidence, METER, glyphs)} {words.percent(confidence):>4}" if total else ""
-    share = f"{words.amount(leading)}/{words.amount(total)}" if total else ""
-    texts = [plain(row.id), pulls, f"{spent:,}", f"  {leader}", share, meter, f"  {plain(row.question[:800])}"]
-    styles = ["", "", "", BOLD if not result else style, "", style, DIM]
-    right = (False, True, True, False, True, False, False)
-    return [
-        (_cell(text, size, flush, glyphs), look)
-        for text, size, flush, look in zip(texts, sizes, right, styles, strict=False)
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    cells: int
+    right: bool = False
+
+    @property
+    def title(self) -> str:
+        return self.name if self.right or self.name == "id" else f"  {self.name}"
+
+
+def _columns(longest_id: str, width: int) -> list[Column]:
+    """What the width has room for; in a narrow window the answer and how sure it is stay longest."""
+    names = max(2, cell_len(words.short(longest_id)))
+    columns = [
+        Column("id", min(max(4, names + 2), max(6, width // 5))),
+        Column("samples", 9, True),
+        Column("tokens", 9, True),
+        Column("answer", max(8, min(24, width // 4)) + 2),
+        Column("votes", 8, True),
+        Column("sure", METER + 8),
     ]
+    for dispensable in ("tokens", "votes", "samples", "sure"):
+        if MARK + sum(column.cells for column in columns) > width:
+            columns = [column for column in columns if column.name != dispensable]
+    rest = width - MARK - sum(column.cells for column in columns)
+    return [*columns, Column("question", rest)] if width >= ROOMY and rest >= 12 else columns
+
+
+def _row(row: Row, columns: list[Column], glyphs: Glyphs) -> Line:
+    mark, style = _state(row, glyphs)
+    texts = _texts(row, glyphs)
+    styles = {"answer": style if row.result else BOLD, "sure": style, "question": DIM}
+    cells = [(_cell(texts[c.name], c.cells, c.right, glyphs), styles.get(c.name, "")) for c in columns]
+    return [(f"{mark:<{MARK}}", style), *cells]
+
+
+def _texts(row: Row, glyphs: Glyphs) -> dict[str, str]:
+    """What stands in each column of a row."""
+    standing, result = row.standing, row.result
+    leader, leading, total = _race(row)
+    confidence = result.confidence if result else standing.confidence
+    running = f"+{standing.pending}" if standing.pending and not result else ""
+    return {
+        "id": plain(row.id),
+        "samples": f"{standing.samples:,}{running}",
+        "tokens": f"{result.tokens.billed if result else row.tokens:,}",
+        "answer": f"  {leader}",
+        "votes": f"{words.amount(leading)}/{words.amount(total)}" if total else "",
+        "sure": f"  {_meter(confidence, METER, glyphs)} {words.percent(confidence):>4}" if total else "",
+        "question": f"  {plain(row.question[:800])}",
+    }
+
+
+def _state(row: Row, glyphs: Glyphs) -> tuple[str, str]:
+    """(mark, style) of a row: being sampled, answered, without an answer, or waiting."""
+    if row.result:
+        return (glyphs.failed, DIM) if row.result.answer is None else (glyphs.done, GOOD)
+    return (glyphs.active, BUSY) if row.standing.pending else ("", "")
 
 
 def _race(row: Row) -> tuple[str, float, float]:
@@ -183,19 +229,8 @@ def _spoken(text: str, width: int, most: int) -> list[Line]:
     """The end of the running text, cut into lines that fit."""
     lines: list[str] = []
     for line in plain_lines(text[-(most + 1) * width :]).split("\n") if most > 0 else ():
-        lines += _wrapped(line, width - 2)
+        lines += chop_cells(line, max(1, width - 2)) or [""]
     return [[(f"  {line}", DIM)] for line in lines[-most:]] if most > 0 else []
-
-
-def _wrapped(line: str, width: int) -> list[str]:
-    lines, start, used = [], 0, 0
-    for place, letter in enumerate(line):
-        size = cell_len(letter)
-        if used + size > width:
-            lines.append(line[start:place])
-            start, used = place, 0
-        used += size
-    return [*lines, line[start:]]
 
 
 # Below both
@@ -213,6 +248,7 @@ def _budget(board: Board, width: int, glyphs: Glyphs) -> Line:
 
 
 def _totals(board: Board, reading: Reading, width: int, glyphs: Glyphs) -> list[Line]:
+    """What the run has come to, the most important first; what does not fit is left out."""
     assert board.started is not None
     step, questions = board.step, board.started.questions
     settled = max(step.settled if step else 0, board.settled)
@@ -221,13 +257,14 @@ def _totals(board: Board, reading: Reading, width: int, glyphs: Glyphs) -> list[
         parts.append(f"{board.answered:,} done")
     if reading.speed is not None:
         parts.append(f"{reading.speed:,.0f} tokens/s")
-    if step:
-        parts.append(f"{board.started.budget - step.spent:,} left")
-        parts.append(f"chains {step.chain_share:.0%}")
     if reading.left is not None:
-        parts.append(f"about {words.clock(reading.left)} to go")
-    text = f" {glyphs.middle} ".join(parts)
-    return [[(_fit(text, width, glyphs), "")]] if text else []
+        parts.append(f"{'about' if reading.sure else 'at most'} {words.roughly(reading.left)} to go")
+    if step:
+        parts += [f"{board.started.budget - step.spent:,} left", f"chains {step.chain_share:.0%}"]
+    between = f" {glyphs.middle} "
+    while len(parts) > 1 and cell_len(between.join(parts)) > width:
+        parts.pop()
+    return [[(_fit(between.join(parts), width, glyphs), "")]] if parts else []
 
 
 def _meter(share: float, cells: int, glyphs: Glyphs) -> str:

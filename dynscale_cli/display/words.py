@@ -52,6 +52,16 @@ def clock(seconds: float) -> str:
     return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
+def roughly(seconds: float) -> str:
+    """A time that is only estimated, no finer than it is known: `42 s`, `2:05`, `14 min`, `3 h 20 min`."""
+    if seconds < 60:
+        return clock(seconds)
+    if seconds < 600:
+        return clock(5 * round(seconds / 5))
+    minutes = round(seconds / 60) if seconds < 3600 else 5 * round(seconds / 300)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def stopped(result: Result) -> str:
     """Why a question got no more samples, in a word or two; for an error, what it was."""
     return short(result.error) if result.stopped == "error" and result.error else result.stopped

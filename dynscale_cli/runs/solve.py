@@ -185,7 +185,7 @@ class Run:
         return Stepped(
             books.ledger.spent,
             books.ledger.reserved,
-            books.forecast.generated,
+            books.tokens.generated + sum(pull.generated for pull in self._pulls.values()),
             len(self._pulls),
             books.allocator.settled,
             self.sampler.share.share if self.settings.mode == "hybrid" else float(self.settings.mode == "chain"),
