@@ -5,12 +5,14 @@ import random
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.runs.events import Sample
 from dynscale_cli.sampling.chains import attempts, cut, pick
+from dynscale_cli.sampling.kept import keep
 from dynscale_cli.sampling.share import ChainShare
 
 
-def sample(number, key, kind="parallel", text=None, seen=()):
+def sample(number, key, kind="parallel", text=None, seen=(), earlier=()):
     said = f"reason {number}\nAnswer: {key}" if text is None else text
-    return Sample(number, kind, said, key, key, Tokens(0, 50), "stop", seen=seen)
+    found = Sample(number, kind, said, key, key, Tokens(0, 50), "stop", seen=seen)
+    return keep(found, committed=True, earlier=earlier)
 
 
 def count(text):
@@ -54,6 +56,24 @@ def test_attempts_share_the_room_and_keep_their_ends():
 def test_cutting_ends_for_any_text():
     for text in ["", "x", "word " * 1000, "\u4e2d" * 1000, " " * 500]:
         assert len(cut(text, 5, lambda t: len(t.encode()))) <= max(8, len(text))
+
+
+def test_what_a_chain_quotes_is_there_whatever_the_order_of_arrival():
+    """Texts that no chain can quote are not kept; every other one is, to the letter, at each moment."""
+    rng = random.Random(4)
+    dropped = 0
+    for _ in range(60):
+        kept, votes = [], ["A", "B"]
+        for number in rng.sample(range(12), 12):
+            kept.append(
+                sample(
+                    number, rng.choice(["A", "A", "B", None]), text=f"<think>x</think>é {number} \ud83d", earlier=kept
+                )
+            )
+            for quoted in pick(kept, votes, random.Random(number)):
+                assert quoted.said == f"é {quoted.number} \ud83d"
+        dropped += sum(each.key is not None and each.packed is None for each in kept)
+    assert dropped > 60
 
 
 def test_held_out_agreement_counts_only_samples_the_chain_has_not_read():

@@ -27,6 +27,7 @@ from .settings import Settings
 from .track import Track
 
 FAILURES = 3  # pulls of a question that may come to nothing in a row before it is given up
+NOBODY: Mapping[int, str | None] = {}  # whose votes are not looked up again
 
 
 class Books:
@@ -112,7 +113,8 @@ class Books:
         track.add(sample, ballot)
         self.share.paid(sample.kind, cost)
         self.share.observe(q, track.samples)
-        track.tally = tally(track.ballots, track.kind, self.settings.vote, self.equivalence)
+        counted = tally(track.ballots, track.kind, self.settings.vote, self.equivalence)
+        track.tally = replace(counted, key_of=NOBODY)
         self.allocator.record(q, track.votes, len(track.samples), cost)
         if self.allocator.is_settled(q) and not self.settings.exhaust:
             return "settled"

@@ -69,8 +69,7 @@ class Forecast:
     def length(self, track: Track) -> float:
         """Of one more sample of this question."""
         run = self.generated / self.samples if self.samples else self._guess
-        own = sum(sample.tokens.generated for sample in track.samples)
-        return (own + run) / (len(track.samples) + 1)
+        return (track.generated + run) / (len(track.samples) + 1)
 
     def remaining(self, pull: Pull, track: Track) -> float:
         """Of a pull in flight. One that has outlived the mean is expected to go on for a quarter of it."""

@@ -6,13 +6,13 @@ budget.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 from dynscale_cli.answers.kinds import AnswerType
 from dynscale_cli.answers.vote import Ballot, Tally
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.questions import Question
+from dynscale_cli.sampling.kept import Kept, keep
 from dynscale_cli.sampling.sampler import Asked
 
 from .events import KindReport, Sample
@@ -28,28 +28,32 @@ class Track:
     started_at: float
     started: int = 0  # pulls, which also number the samples
     pending: int = 0  # pulls in flight
-    samples: list[Sample] = field(default_factory=list)
-    ballots: list[Ballot] = field(default_factory=list)
+    samples: list[Kept] = field(default_factory=list)
+    generated: int = 0  # tokens of these
     tally: Tally | None = None
     tokens: Tokens = field(default_factory=Tokens)
     forced: int = 0
     failed: int = 0  # pulls that came to nothing
     failures: int = 0  # in a row
     error: str | None = None
-    kinds: Counter[str] = field(default_factory=Counter)
-    kind_tokens: Counter[str] = field(default_factory=Counter)
+    kinds: dict[str, KindReport] = field(default_factory=dict)
 
     def add(self, sample: Sample, ballot: Ballot) -> None:
-        self.samples.append(sample)
+        committed = ballot.answer is None or ballot.answer.committed
+        self.samples.append(keep(sample, committed=committed, earlier=self.samples))
+        self.generated += sample.tokens.generated
         self.failures = 0
-        self.ballots.append(ballot)
         self.forced += sample.forced
-        self.kinds[sample.kind] += 1
+        self._report(sample.kind, 1, 0)
 
     def pay(self, kind: str, tokens: Tokens) -> None:
         """Count what a pull cost, whether or not it became a sample."""
         self.tokens += tokens
-        self.kind_tokens[kind] += tokens.billed
+        self._report(kind, 0, tokens.billed)
+
+    @property
+    def ballots(self) -> list[Ballot]:
+        return [sample.ballot for sample in self.samples]
 
     @property
     def votes(self) -> dict[str, float]:
@@ -62,4 +66,8 @@ class Track:
         return tuple((text, weight) for _, text, weight in self.tally.votes) if self.tally else ()
 
     def report(self) -> dict[str, KindReport]:
-        return {kind: KindReport(self.kinds[kind], self.kind_tokens[kind]) for kind in sorted(self.kind_tokens)}
+        return dict(sorted(self.kinds.items()))
+
+    def _report(self, kind: str, samples: int, tokens: int) -> None:
+        known = self.kinds.get(kind, KindReport())
+        self.kinds[kind] = KindReport(known.samples + samples, known.tokens + tokens)

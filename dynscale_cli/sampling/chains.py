@@ -9,13 +9,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from dynscale_cli.answers.thoughts import split_thought
-from dynscale_cli.runs.events import Sample
-
-ATTEMPTS = 3  # k of METHOD
+from .kept import ATTEMPTS, Kept
 
 
-def pick(samples: Sequence[Sample], votes: Sequence[str], rng: random.Random, k: int = ATTEMPTS) -> list[Sample]:
+def pick(samples: Sequence[Kept], votes: Sequence[str], rng: random.Random, k: int = ATTEMPTS) -> list[Kept]:
     """Up to `k` finished samples with an answer: first one for each answer, then by votes; shuffled.
 
     `votes` are the answer keys, most votes first. The order carries no vote: it is drawn from `rng`.
@@ -31,16 +28,10 @@ def pick(samples: Sequence[Sample], votes: Sequence[str], rng: random.Random, k:
     return chosen
 
 
-def attempts(samples: Sequence[Sample], room: int, count: Callable[[str], int]) -> list[str]:
-    """The texts to quote, thoughts removed, each cut to an equal part of `room` tokens."""
+def attempts(samples: Sequence[Kept], room: int, count: Callable[[str], int]) -> list[str]:
+    """The texts to quote, each cut to an equal part of `room` tokens."""
     part = max(1, room // max(1, len(samples)))
-    return [cut(spoken(sample), part, count) for sample in samples]
-
-
-def spoken(sample: Sample) -> str:
-    """What a sample said; its bare answer when all of it was thought."""
-    said = split_thought(sample.text)[1].strip()
-    return said or f"Answer: {sample.answer}"
+    return [cut(sample.said, part, count) for sample in samples]
 
 
 def cut(text: str, limit: int, count: Callable[[str], int]) -> str:

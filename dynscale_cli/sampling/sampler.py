@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import random
+from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dynscale_cli.engine.protocol import Engine, Prompt, Request, Sampling
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
-from dynscale_cli.runs.events import Kind, Sample
+from dynscale_cli.runs.events import Kind
 
 from . import chains
+from .kept import ATTEMPTS, Kept
 from .prompts import Layout, Prompts
 from .share import ChainShare
 
@@ -37,13 +39,22 @@ class Draft:
 
 @dataclass(slots=True)
 class Asked:
-    """A question in the model's own tokens."""
+    """A question in the model's own tokens, which take four bytes each here: thousands may be under way at once."""
 
     question: Question
     compared: bool
-    prompt: Prompt
     core: int  # tokens of the prompt that its chains begin with, too
     frame: int  # tokens of a chain's prompt without its attempts
+    _tokens: array[int]
+    _rest: Prompt  # of the prompt
+
+    @classmethod
+    def of(cls, question: Question, prompt: Prompt, core: int, frame: int, *, compared: bool) -> Asked:
+        return cls(question, compared, core, frame, array("i", prompt.tokens), replace(prompt, tokens=()))
+
+    @property
+    def prompt(self) -> Prompt:
+        return replace(self._rest, tokens=tuple(self._tokens))
 
 
 class Sampler:
@@ -73,10 +84,10 @@ class Sampler:
         prompt = self.engine.prompt(self.prompts.parallel(question, compared=compared))
         core = frame = 0
         if self.mode != "parallel":
-            attempts = ["1"] * chains.ATTEMPTS
+            attempts = ["1"] * ATTEMPTS
             chain = self.engine.prompt(self.prompts.chain(question, attempts, self.layout, compared=compared))
             core, frame = shared_prefix(prompt, chain), len(chain)
-        return Asked(question, compared, prompt, core, frame)
+        return Asked.of(question, prompt, core, frame, compared=compared)
 
     def lay_out(self, question: Question, *, compared: bool) -> Asked:
         """`ask`, but raises DynscaleError for a question that does not fit."""
@@ -90,7 +101,7 @@ class Sampler:
         """Whether the question leaves room for at least a short answer."""
         return self._limit(asked.prompt) > 0
 
-    def draft(self, asked: Asked, number: int, id: int, samples: Sequence[Sample], votes: Sequence[str]) -> Draft:
+    def draft(self, asked: Asked, number: int, id: int, samples: Sequence[Kept], votes: Sequence[str]) -> Draft:
         """The next pull of a question that has had `number` pulls; `votes`: its answer keys, most first."""
         rng = random.Random(derive_seed(self.seed, asked.question.index, number, "kind"))
         if self._wants_chain(number, rng):
@@ -99,7 +110,7 @@ class Sampler:
                 return draft
         return self._parallel(asked, number, id)
 
-    def redraft(self, asked: Asked, number: int, id: int, kind: Kind, picked: list[Sample]) -> Draft:
+    def redraft(self, asked: Asked, number: int, id: int, kind: Kind, picked: list[Kept]) -> Draft:
         """A pull that was begun before, drafted as it was then: `picked` in the order in which a chain quotes them."""
         draft = self._chain(asked, number, id, picked) if kind == "chain" else None
         return draft or self._parallel(asked, number, id)
@@ -112,7 +123,7 @@ class Sampler:
             return False
         return self.mode == "chain" or self.share.choose(rng)
 
-    def _chain(self, asked: Asked, number: int, id: int, picked: list[Sample]) -> Draft | None:
+    def _chain(self, asked: Asked, number: int, id: int, picked: list[Kept]) -> Draft | None:
         """A chain over `picked`, or None where there is nothing to compare or no room for it."""
         if len(picked) < 2:
             return None

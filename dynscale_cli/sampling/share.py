@@ -27,9 +27,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from dynscale_cli.runs.events import Sample
-
-from .chains import ATTEMPTS
+from .kept import ATTEMPTS, Kept
 
 Keys: TypeAlias = Sequence[str | None]  # answer keys; None: no answer
 
@@ -104,7 +102,7 @@ class ChainShare:
         """A sample of this kind cost so many billed tokens."""
         self._costs[kind].add(tokens)
 
-    def observe(self, question: int, samples: Sequence[Sample]) -> None:
+    def observe(self, question: int, samples: Sequence[Kept]) -> None:
         """Score a question's chains anew: every parallel sample that comes later is one more they have not seen."""
         parallel = [sample for sample in samples if sample.kind == "parallel"]
         keys = {sample.number: sample.key for sample in samples}
@@ -115,7 +113,7 @@ class ChainShare:
                 unseen = [s.key for s in parallel if s.number not in sample.seen]
                 self._replace((question, sample.number), self._score(sample.key, read, seen, unseen))
 
-    def forget(self, question: int, samples: Sequence[Sample]) -> None:
+    def forget(self, question: int, samples: Sequence[Kept]) -> None:
         """A question is over: its scores stand, and need not be looked up again."""
         for sample in samples:
             self._scored.pop((question, sample.number), None)
