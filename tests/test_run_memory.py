@@ -12,7 +12,7 @@ from dynscale_cli.runs.solve import Run
 from tests.scripted import scripted_engine
 
 DICE = random.Random(1)
-WORDS = re.findall(r"\w+", "so we add both numbers first; then the sum is 12 and that gives each of two apples, which leaves 7")
+WORDS = re.findall(r"\w+", "so we add both numbers; then the sum is 12 and that gives each of two apples, leaving 7")
 LINES = ["_".join(DICE.choices(WORDS, k=14)) for _ in range(50)]  # a word each, so that the scripted model is quick
 
 

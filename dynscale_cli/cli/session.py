@@ -111,7 +111,7 @@ def answer(asking: Asking) -> int:
         read()  # raises: nothing was asked, which is said before anything about a model
     with watch() as interrupts:
         loading = _opening(asking)
-        questions = read(asking.arguments, asking.file, _stdin(asking), whole=asking.whole, limit=asking.limit)
+        questions = _read(asking)
         settings = _settings(asking, len(questions))
         engine = _prepare(asking, loading, questions, settings, interrupts)
         keeper = Keeper(asking.journal, _notice(asking), quiet=asking.quiet)
@@ -177,6 +177,19 @@ def _opening(asking: Asking) -> Loading | Connecting:
     return Connecting(asking.server, _notice(asking))
 
 
+def _read(asking: Asking) -> list[Question]:
+    """The questions. Who has to type them is told so; who waits for a pipe is told that, after a while."""
+    from dynscale_cli.display.waiting import waiting
+
+    stdin = _stdin(asking)
+    typing = stdin is not None and stdin.isatty()
+    if typing:
+        _notice(asking)("one question a line; Ctrl-D ends the last")
+    silent = asking.quiet or typing or stdin is None
+    with waiting(None if silent else sys.stderr, "waiting for questions on standard input; Ctrl-C gives up"):
+        return read(asking.arguments, asking.file, stdin, whole=asking.whole, limit=asking.limit)
+
+
 def _checked_model(asking: Asking) -> GGUFHeader:
     from dynscale_cli.models.header import read_header, require_generator
     from dynscale_cli.models.resolve import resolve
@@ -226,9 +239,11 @@ def _prepare(
         server = loading.engine(settings, asking.context, asking.width)
         interrupts.on_first = server.abort
         return server
+    from dynscale_cli.display.waiting import waiting
     from dynscale_cli.engine.loading import context_for, open_engine
 
-    model = loading.wait()
+    with waiting(None if asking.quiet else sys.stderr, f"loading {loading.header.path.name}"):
+        model = loading.wait()
     longest = sorted(questions, key=lambda q: len(q.text), reverse=True)[:MEASURED]
     layouts = [settings.prompts.parallel(question, compared=True) for question in longest]
     most = min(settings.max_tokens, settings.budget)

@@ -61,6 +61,7 @@ class Board:
         self._keep_text = keep_text
         self._waiting = Ranks(self._if_waiting)
         self._places: list[int] = []  # questions in the order in which they were shown last
+        self._limit = 0  # of rows, then
 
     def apply(self, event: Event) -> None:
         kind = type(event)
@@ -83,16 +84,17 @@ class Board:
     def chosen(self, limit: int, *, keep_places: bool = False) -> list[Row]:
         """At most `limit` rows: the active and least settled first, then the last ones answered.
 
-        In input order; or, with `keep_places`, each where it was shown last, and new ones where others have gone.
+        In input order; or, with `keep_places`, each where it was shown last, and new ones where others have gone:
+        until the limit changes.
         """
         rows = sorted(self.active.values(), key=_urgency)[:limit]
         rows += [self.rows[index] for index in self._waiting.lowest(limit - len(rows))]
         if room := limit - len(rows):
             rows += list(self.recent)[-room:]
         rows.sort(key=lambda row: row.index)
-        if keep_places and len(self._places) <= limit:
+        if keep_places and limit == self._limit:
             rows = self._in_place(rows)
-        self._places = [row.index for row in rows]
+        self._places, self._limit = [row.index for row in rows], limit
         return rows
 
     def _in_place(self, rows: list[Row]) -> list[Row]:

@@ -34,12 +34,23 @@ _END: Final = "\x1b[?7h\x1b[?2026l"
 _HIDE: Final = "\x1b[?25l"
 _RESTORE: Final = _END + "\x1b[?25h"
 
-_hidden: set[int] = set()  # descriptors of terminals whose cursor a painter has hidden
+_borrowed: set[int] = set()  # descriptors of terminals that something is drawn on
+
+
+def borrow(err: TextIO, *, ours: bool) -> bool:
+    """Note whether something is drawn on this terminal just now; whether that is news."""
+    try:
+        descriptor = err.fileno()
+    except (OSError, ValueError):
+        descriptor = -1
+    news = (descriptor in _borrowed) != ours
+    (_borrowed.add if ours else _borrowed.discard)(descriptor)
+    return news
 
 
 def put_back() -> None:
     """Leave every terminal as it was found, in one go: for a process that ends at once."""
-    for descriptor in _hidden:
+    for descriptor in _borrowed:
         with contextlib.suppress(OSError):
             os.write(descriptor, f"{_RESTORE}\r\n".encode())
 
@@ -68,7 +79,7 @@ class Painter:
                 out.append(self._rendered(line))
         out += ["\x1b[J" if len(lines) < len(self._lines) else "", _END]
         self._lines, self._width = list(lines), width
-        self._note_cursor(hidden=True)
+        borrow(self._err, ours=True)
         self._write("".join(out))
 
     def clear(self, *, show_cursor: bool = True) -> None:
@@ -76,7 +87,7 @@ class Painter:
         shown = bool(self._lines)
         out = self._erased(*self.size()) if shown else ""
         self._lines = []
-        if show_cursor and self._note_cursor(hidden=False):
+        if show_cursor and borrow(self._err, ours=False):
             out += _RESTORE
         if out:
             self._write(out)
@@ -107,16 +118,6 @@ class Painter:
             column += cell_len(text)
             sure = sure and said == text and (text.isascii() or not set(text) - _SURE)
         return "".join(out) + "\x1b[K" if sure else "\x1b[2K" + "".join(out)
-
-    def _note_cursor(self, *, hidden: bool) -> bool:
-        """Remember whether this terminal's cursor is hidden; whether that is news."""
-        try:
-            descriptor = self._err.fileno()
-        except (OSError, ValueError):
-            descriptor = -1
-        news = (descriptor in _hidden) != hidden
-        (_hidden.add if hidden else _hidden.discard)(descriptor)
-        return news
 
     def _write(self, text: str) -> None:
         self._err.write(sayable(text, self.encoding))
