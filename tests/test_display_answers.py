@@ -50,6 +50,19 @@ def test_a_question_without_an_answer_keeps_its_line() -> None:
     assert out.getvalue() == "x\n\nz\n"
 
 
+def test_on_a_terminal_a_run_that_ends_early_does_not_scroll_its_answers_away() -> None:
+    class Terminal(Out):
+        def isatty(self) -> bool:
+            return True
+
+    for out, said in ((Terminal(), "x\n\nz\n"), (Out(), "x\n\nz\n" + "\n" * 997)):
+        answers = Answers(out, 1000)
+        for index, answer in enumerate(("x", None, "z", *[None] * 997)):
+            answers.handle(Answered(result(index, answer)))
+        answers.finish()
+        assert out.getvalue() == said
+
+
 def test_line_breaks_become_spaces_in_a_batch_and_stay_for_a_single_question() -> None:
     text = "first\nsecond\x1b[2J"
     batch, single = Out(), Out()

@@ -2,7 +2,8 @@
 
 Owns order and form. One line stays one question: line breaks inside an answer become spaces where there are several
 questions (`--json` keeps them), a question without an answer is an empty line. A single question prints its answer
-whole. A reader that went away shows as BrokenPipeError, which is the caller's to handle.
+whole. On a terminal, empty lines wait for an answer below them, so that a run that is interrupted early does not scroll
+all away. A reader that went away shows as BrokenPipeError, which is the caller's to handle.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Answers:
         self._aside = aside
         self._next = 0
         self._waiting: dict[int, str] = {}
+        self._blank = ""  # lines without an answer that are held back
+        self._holds_blank = out.isatty()
 
     def handle(self, event: Event) -> None:
         """Take note of an answer, and print what can be printed. Other events mean nothing here."""
@@ -73,6 +76,13 @@ class Answers:
         return (plain_lines(answer).strip() if self._single else plain(answer)) + "\n"
 
     def _print(self, text: str) -> None:
+        if self._holds_blank:
+            text = self._blank + text
+            shown = text.rstrip("\n")
+            keep = len(shown) + 1 if shown else 0
+            text, self._blank = text[:keep], text[keep:]
+            if not text:
+                return
         if self._aside is None:
             self._write(text)
         else:
