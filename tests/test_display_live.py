@@ -19,6 +19,7 @@ import pytest
 from dynscale_cli.display.live import INTERVAL, LiveView
 from dynscale_cli.runs.events import Event, Notice, RunStarted, SampleStarted, SampleText, Standing, Stepped
 from tests.display_events import run
+from tests.screen import Screen, seen
 
 SCRIPT = """
 import sys, itertools
@@ -34,11 +35,13 @@ with choose_display(sys.stderr, show=sys.stderr.isatty(), clock=lambda: next(tic
 """
 
 
-def spawn(questions: int, *, out_tty: bool, err_tty: bool, **environ: str) -> tuple[str, str]:
+def spawn(
+    questions: int, *, out_tty: bool, err_tty: bool, script: str = SCRIPT, code: int = 0, **environ: str
+) -> tuple[str, str]:
     """(what came out of stdout, out of stderr) of a child; both of one terminal if both are terminals."""
     main, side = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT.replace("QUESTIONS", str(questions))],
+        [sys.executable, "-c", script.replace("QUESTIONS", str(questions))],
         stdin=subprocess.DEVNULL,
         stdout=side if out_tty else subprocess.PIPE,
         stderr=side if err_tty else subprocess.PIPE,
@@ -48,7 +51,7 @@ def spawn(questions: int, *, out_tty: bool, err_tty: bool, **environ: str) -> tu
     screen = b"".join(read_all(main))
     out, err = process.communicate(timeout=60)
     os.close(main)
-    assert process.returncode == 0, (err, screen)
+    assert process.returncode == code, (err, screen)
     shown = screen.decode()
     return (shown if out_tty else out.decode()), (shown if err_tty else err.decode())
 
@@ -80,7 +83,7 @@ def test_answers_reach_a_pipe_while_the_view_is_on() -> None:
 
 def test_on_one_terminal_every_answer_stays_readable() -> None:
     screen, _ = spawn(6, out_tty=True, err_tty=True)
-    lines = replay(screen)
+    lines = seen(screen)
     assert [line for line in lines if line in ANSWERS] == ANSWERS
     assert any(line.startswith("6 questions, 6 settled") for line in lines)
     assert not any("answer  " in line or "━" in line for line in lines), "the view was not taken away"
@@ -120,37 +123,6 @@ def test_a_dumb_terminal_gets_plain_lines() -> None:
     assert "\x1b" not in spawn(6, out_tty=False, err_tty=True, TERM="dumb")[1]
 
 
-def replay(screen: str) -> list[str]:
-    """What is left on a terminal after all that was written, if every character is one cell wide."""
-    lines, row, column = [""], 0, 0
-    for part in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", screen):
-        number = int(part[2:-1] or 0) if re.fullmatch(r"\x1b\[\d*[A-Z]", part) else 0
-        if part == "\n":
-            row += 1
-            lines += [""] * (row + 1 - len(lines))
-        elif part == "\r":
-            column = 0
-        elif part.endswith("A") and part[0] == "\x1b":
-            row = max(0, row - (number or 1))
-        elif part.endswith("G") and part[0] == "\x1b":
-            column = number - 1
-        elif part.endswith("K") and part[0] == "\x1b":
-            lines[row] = "" if number == 2 else lines[row][:column]
-        elif part.endswith("J") and part[0] == "\x1b":
-            lines[row:] = [lines[row][:column]]
-        elif part[0] != "\x1b":
-            lines[row] = lines[row][:column].ljust(column) + part + lines[row][column + len(part) :]
-            column += len(part)
-    return [line.rstrip() for line in lines]
-
-
-class Screen(io.StringIO):
-    """A terminal of which only what is written to it matters."""
-
-    def shown(self) -> list[str]:
-        return replay(re.sub(r"(?<!\r)\n", "\r\n", self.getvalue()))
-
-
 class Clock:
     now = 0.0
 
@@ -166,8 +138,8 @@ class Counting(LiveView):
         super()._draw(now)
 
 
-def view_on(screen: io.StringIO, clock: Clock | None = None, width: int = 80, **options: object) -> LiveView:
-    return LiveView(screen, clock=clock or Clock(), size=lambda: (width, 24), **options)  # type: ignore[arg-type]
+def view_on(screen: Screen, clock: Clock | None = None, **options: object) -> LiveView:
+    return LiveView(screen, clock=clock or Clock(), console=screen.console, **options)  # type: ignore[arg-type]
 
 
 def play(view: LiveView, clock: Clock, events: Iterable[Event], step: float = 0.01) -> None:
@@ -178,7 +150,7 @@ def play(view: LiveView, clock: Clock, events: Iterable[Event], step: float = 0.
 
 def test_thousands_of_events_are_drawn_eight_times_a_second() -> None:
     clock = Clock()
-    view = Counting(io.StringIO(), clock=clock, size=lambda: (80, 24))
+    view = Counting(io.StringIO(), clock=clock)
     with view:
         view.handle(RunStarted(2, 10_000, 16, 2048, "tiny"))
         for step in range(4000):
@@ -203,10 +175,10 @@ def test_answers_that_come_at_once_move_the_view_once() -> None:
     screen, clock = Screen(), Clock()
     with view_on(screen, clock) as view:
         play(view, clock, itertools.islice(run(3), 100))
-        size = len(screen.getvalue())
+        before = screen.written
         for number in range(5000):
             view.aside(lambda number=number: print(number, file=screen))  # type: ignore[misc]
-        assert len(screen.getvalue()) - size < 5000
+        assert screen.written - before < 5000
         clock.now += 1
         view.handle(Stepped(100, 0, 100, 4, 0, 0.0))
         shown = screen.shown()
@@ -214,50 +186,84 @@ def test_answers_that_come_at_once_move_the_view_once() -> None:
         assert shown[5000].split()[:2] == ["id", "samples"]
 
 
-def test_a_line_that_is_the_same_is_not_written_again() -> None:
+def test_a_frame_that_is_the_same_is_not_written_again() -> None:
     screen, clock = Screen(), Clock()
     with view_on(screen, clock) as view:
-        play(view, clock, itertools.islice(run(20), 60))
-        size = len(screen.getvalue())
-        clock.now += 1
-        view.handle(Stepped(100, 0, 100, 4, 0, 0.25))
-        added = screen.getvalue()[size:]
-    assert "100 of" in added
-    assert "What is" not in added
+        view.handle(RunStarted(2, 1000, 16, 2048, "tiny"))
+        play(view, clock, [Stepped(1, 0, 1, 1, 0, 0.0)] * 10, 1.0)
+        before, shown = screen.written, screen.shown()
+        play(view, clock, [Stepped(1, 0, 1, 1, 0, 0.0)] * 10, 10.0)
+        assert screen.written > before, "the time left is told anew"
+        before = screen.written
+        play(view, clock, [Stepped(1, 0, 1, 1, 0, 0.0)] * 10, 100.0)
+        assert screen.written == before
+    assert shown
 
 
-def test_columns_stand_where_they_should_on_a_terminal_with_other_ideas_of_width() -> None:
-    screen, clock = Screen(), Clock()
-    with view_on(screen, clock, width=100) as view:
+def test_columns_stand_where_they_should_whatever_is_in_them() -> None:
+    screen, clock = Screen(100), Clock()
+    with view_on(screen, clock) as view:
         view.handle(RunStarted(3, 1000, 16, 2048, "tiny"))
         for index, answer in enumerate(("42", "👩‍👩‍👧 二加二是四", "é")):
             view.handle(SampleStarted(index, f"q{index}", "Q?", 0, "parallel", Standing(1, 1, ((answer, 2.0),), 0.9)))
         clock.now += 1
         view.handle(Stepped(1, 0, 1, 1, 0, 0.0))
-        rows = [line for line in screen.shown() if "Q?" in line]
-    assert len({row.index("Q?") for row in rows}) == 1
-    assert len(rows) == 3
+        buffer = screen.terminal.buffer
+        columns = [[x for x in range(100) if buffer[y][x].data == "Q"] for y in range(1, 4)]
+    assert columns[0] == columns[1] == columns[2] != []
 
 
-def test_lines_wrap_again_and_the_cursor_is_back_after_an_error() -> None:
+def test_in_a_window_that_changes_there_is_one_view_and_no_trace_of_the_old() -> None:
+    screen, clock = Screen(100, 24), Clock()
+    with view_on(screen, clock) as view:
+        play(view, clock, itertools.islice(run(8), 200))
+        for columns, rows in ((60, 16), (20, 5), (90, 20)):
+            screen.resize(columns, rows)
+            clock.now += 1
+            view.handle(Stepped(100, 0, 100, 4, 0, 0.0))
+            assert sum("100 of" in line for line in screen.terminal.display) == 1, screen.terminal.display
+    assert screen.at_rest
+
+
+def test_the_terminal_is_as_it_was_after_an_error() -> None:
     screen = Screen()
     view, clock = view_on(screen), Clock()
 
     def interrupted() -> None:
         with view:
             play(view, clock, itertools.islice(run(3), 100))
+            assert screen.terminal.cursor.hidden
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    text = screen.getvalue()
-    for on, off in (("\x1b[?25h", "\x1b[?25l"), ("\x1b[?7h", "\x1b[?7l"), ("\x1b[?2026l", "\x1b[?2026h")):
-        assert text.rfind(on) > text.rfind(off) >= 0
-    assert screen.shown() == [""]
+    assert screen.at_rest
+    assert screen.shown() == []
+
+
+LEFT = """
+import itertools, signal, sys
+from dynscale_cli.cli.interrupts import Interrupts
+from dynscale_cli.display.choose import choose_display
+from tests.display_events import run
+ticks = itertools.count()
+with choose_display(sys.stderr, clock=lambda: next(ticks) / 100) as display:
+    for event in itertools.islice(run(QUESTIONS), 100):
+        display.handle(event)
+    Interrupts().receive(signal.SIGINT)
+"""
+
+
+def test_a_process_that_leaves_at_once_leaves_the_cursor_to_the_shell() -> None:
+    _, written = spawn(6, out_tty=False, err_tty=True, script=LEFT, code=130)
+    screen = Screen()
+    screen.write(written)
+    assert "\x1b[?25l" in written
+    assert screen.at_rest
 
 
 def test_a_terminal_that_goes_away_ends_no_run() -> None:
-    class Gone(io.StringIO):
+    class Gone(Screen):
         def write(self, text: str) -> int:
             raise OSError(5, "Input/output error")
 
@@ -268,7 +274,7 @@ def test_a_terminal_that_goes_away_ends_no_run() -> None:
 
 def test_a_terminal_without_unicode_is_told_all_in_its_own_letters() -> None:
     class Narrow(Screen):
-        encoding = "ascii"  # type: ignore[assignment]
+        encoding = "ascii"
 
         def write(self, text: str) -> int:
             return super().write(text.encode("ascii").decode())
@@ -319,4 +325,4 @@ def test_a_run_that_is_stopped_gives_the_terminal_back_and_goes_on_when_it_retur
     assert before.rstrip("^Z").rfind("\x1b[?25h") > before.rfind("\x1b[?25l")
     assert "\x1b[?25l" in after
     assert "12 questions" in after
-    assert not any("answer  " in line or "━" in line for line in replay(screen.decode()))
+    assert not any("answer  " in line or "━" in line for line in seen(screen.decode()))

@@ -7,11 +7,12 @@ import pytest
 
 from dynscale_cli.display import waiting as module
 from dynscale_cli.display.waiting import waiting
+from tests.screen import Screen
 
 XTERM = {"TERM": "xterm"}
 
 
-class Terminal(io.StringIO):
+class Terminal(Screen):
     def isatty(self) -> bool:
         return True
 
@@ -21,19 +22,21 @@ def test_a_long_wait_is_explained_and_leaves_no_trace(monkeypatch: pytest.Monkey
     err = Terminal()
     with waiting(err, "loading m\x1b[2Jodel", environ=XTERM):
         until = time.monotonic() + 60
-        while not err.getvalue() and time.monotonic() < until:
+        while not err.shown() and time.monotonic() < until:
             time.sleep(0.01)
-        assert "loading model" in err.getvalue()
-    assert err.getvalue().endswith("\r\x1b[K")
+        assert err.shown() == ["loading model"]
+        assert not err.terminal.cursor.hidden
+    assert err.shown() == []
+    assert err.at_rest
 
 
 def test_a_short_wait_and_a_pipe_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    err, pipe = Terminal(), io.StringIO()
+    err, dumb, pipe = Terminal(), Terminal(), io.StringIO()
     with waiting(err, "loading", environ=XTERM):
         pass
     monkeypatch.setattr(module, "PATIENCE", 0.0)
-    for stream, environ in ((pipe, XTERM), (Terminal(), {"TERM": "dumb"}), (None, XTERM)):
+    for stream, environ in ((pipe, XTERM), (dumb, {"TERM": "dumb"}), (None, XTERM)):
         with waiting(stream, "loading", environ=environ):
             time.sleep(0.05)
-        assert stream is None or stream.getvalue() == ""
-    assert err.getvalue() == ""
+    assert err.written == dumb.written == 0
+    assert pipe.getvalue() == ""

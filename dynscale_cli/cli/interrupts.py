@@ -68,7 +68,7 @@ def _listen(reader: int, interrupts: Interrupts) -> None:
 
 def _leave(code: int) -> None:
     """End the process now, with the cursor visible again where a view has hidden it."""
-    paint = sys.modules.get("dynscale_cli.display.paint")
-    if paint is not None:
-        paint.put_back()
+    terminal = sys.modules.get("dynscale_cli.display.terminal")
+    if terminal is not None:
+        terminal.put_back()
     os._exit(code)

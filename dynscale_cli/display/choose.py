@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -47,7 +46,7 @@ def choose_display(
         return Quiet()
     if not can_redraw(err, environ):
         return Lines(err, show=show)
-    from dynscale_cli.display.live import LiveView
+    from dynscale_cli.display.live import LiveView  # rich takes 0.1 s to import
 
     return LiveView(err, color=color and not environ.get("NO_COLOR"), show=show, clock=clock)
 
@@ -59,18 +58,5 @@ def can_redraw(err: TextIO, environ: Mapping[str, str]) -> bool:
     except ValueError:  # closed
         return False
     watched = environ.get("CI", "").lower() in ("", "0", "false")
-    if not terminal or not watched:
-        return False
-    return _console_understands(err) if os.name == "nt" else environ.get("TERM", "") not in ("", "dumb", "unknown")
-
-
-def _console_understands(err: TextIO) -> bool:
-    """Whether a console of Windows takes control sequences, which it has to be asked for."""
-    import ctypes
-    import msvcrt
-
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        kernel, mode = ctypes.windll.kernel32, ctypes.c_uint32()  # type: ignore[attr-defined]
-        handle = msvcrt.get_osfhandle(err.fileno())  # type: ignore[attr-defined]
-        return bool(kernel.GetConsoleMode(handle, ctypes.byref(mode)) and kernel.SetConsoleMode(handle, mode.value | 4))
-    return False
+    understands = os.name == "nt" or environ.get("TERM", "") not in ("", "dumb", "unknown")  # Rich knows Windows
+    return terminal and watched and understands

@@ -1,8 +1,8 @@
 """The live view on stderr's terminal, drawn at most eight times a second.
 
 Owns when to draw, and getting out of the way: of what else is printed, of the shell after Ctrl-Z. What is drawn is
-`view`'s business, how it gets onto the terminal `paint`'s. It has no thread of its own: decode steps come every few
-milliseconds. Nothing that a terminal does ends a run.
+`view`'s business, how it gets onto the terminal `frame`'s. It has no thread of its own: decode steps come every few
+milliseconds, and a thread would draw between answers. Nothing that a terminal does ends a run.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any, Final, TextIO
 
+from rich.console import Console
+
 from dynscale_cli.display.board import Board
 from dynscale_cli.display.closing import closing_line
+from dynscale_cli.display.frame import Frame
 from dynscale_cli.display.pace import Pace
-from dynscale_cli.display.paint import Painter, Size, in_front
 from dynscale_cli.display.safe import plain
+from dynscale_cli.display.terminal import in_front
 from dynscale_cli.display.view import ASCII, FINE, Reading, draw
 from dynscale_cli.runs.events import Event, Notice, RunFinished, Stepped
 
@@ -36,15 +39,15 @@ class LiveView:
         color: bool = True,
         show: bool = False,
         clock: Callable[[], float] = time.monotonic,
-        size: Callable[[], Size] | None = None,
+        console: Console | None = None,
     ) -> None:
         self._err = err
-        self._painter = Painter(err, color=color, size=size)
+        self._frame = Frame(err, color=color, console=console)
         self._board = Board(keep_text=show)
         self._pace = Pace()
         self._clock = clock
         self._drawn = float("-inf")
-        self._glyphs = FINE if "utf" in self._painter.encoding.lower() else ASCII
+        self._glyphs = FINE if "utf" in self._frame.encoding.lower() else ASCII
         self._held: list[Callable[[], None]] = []  # what is to be written above the view
         self._asked_to_stop = self._came_back = False
         self._handlers: dict[int, Any] = {}
@@ -60,10 +63,10 @@ class LiveView:
                 self._pace.read(now, event.generated, event.spent, self._board.answered)
                 self._draw(now)
         elif isinstance(event, Notice):
-            self.aside(lambda: self._say(f"dynscale: {plain(event.message)}"))
+            self.aside(lambda: self._frame.say(f"dynscale: {plain(event.message)}"))
         elif isinstance(event, RunFinished):
-            self._stop()
-            self._say(closing_line(event))
+            self._release()
+            self._frame.say(closing_line(event))
 
     def aside(self, write: Callable[[], None]) -> None:
         """Run what writes to the same terminal, with the view out of its way.
@@ -83,7 +86,7 @@ class LiveView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._stop()
+            self._release()
         finally:
             self._unwatch()
 
@@ -91,16 +94,15 @@ class LiveView:
         self._drawn = now
         if self._came_back:
             self._came_back = False
-            self._painter.forget()
+            self._frame.forget()
         if self._held:
-            self._release(show_cursor=False)
-        with contextlib.suppress(OSError, ValueError):
-            if in_front(self._err):
-                columns, rows = self._painter.size()
-                # The last column stays empty: some terminals have wrapped before it is clear that nothing follows.
-                self._painter.paint(draw(self._board, self._reading(now), columns - 1, rows, self._glyphs))
-            else:
-                self._painter.forget()
+            self._release()
+        if in_front(self._err):
+            columns, rows = self._frame.size()
+            # The last column stays empty: some terminals have wrapped before it is clear that nothing follows.
+            self._frame.draw(draw(self._board, self._reading(now), columns - 1, rows, self._glyphs))
+        else:
+            self._frame.forget()
 
     def _reading(self, now: float) -> Reading:
         board = self._board
@@ -109,19 +111,11 @@ class LiveView:
         left = self._pace.left(now, board.started.budget - board.step.spent, board.started.questions - board.answered)
         return Reading(self._pace.speed(), left, self._pace.sure)
 
-    def _release(self, *, show_cursor: bool) -> None:
+    def _release(self) -> None:
         """Take the view away, and write what was held back."""
-        with contextlib.suppress(OSError, ValueError):
-            self._painter.clear(show_cursor=show_cursor)
+        self._frame.clear()
         while self._held:
             self._held.pop(0)()
-
-    def _stop(self) -> None:
-        self._release(show_cursor=True)
-
-    def _say(self, line: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            self._painter.say(line)
 
     # Ctrl-Z, and what follows
 
@@ -146,7 +140,7 @@ class LiveView:
     def _suspend(self) -> None:
         """Hand the terminal back as it was, stop as any process does, and go on where the time stood still."""
         self._asked_to_stop = False
-        self._release(show_cursor=True)
+        self._release()
         began = self._clock()
         with self._unheard():
             signal.pthread_kill(threading.get_ident(), signal.SIGTSTP)

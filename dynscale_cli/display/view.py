@@ -7,16 +7,19 @@ of characters, which it asks of rich; knows nothing of terminals or time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 from dynscale_cli.display import words
 from dynscale_cli.display.board import Board, Row
-from dynscale_cli.display.paint import Line
 from dynscale_cli.display.safe import plain, plain_lines
 from dynscale_cli.runs.events import Standing
+
+Span: TypeAlias = tuple[str, str]  # text, style
+Line: TypeAlias = Sequence[Span]
 
 DIM, BOLD, GOOD, BAD, BUSY = "dim", "bold", "green", "red", "cyan"
 NARROW: Final = 24  # below this width there is no table, only the budget

@@ -9,11 +9,14 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from dynscale_cli.display.choose import can_redraw
-from dynscale_cli.display.paint import borrow, in_front
 from dynscale_cli.display.safe import plain, sayable
+from dynscale_cli.display.terminal import borrow, in_front
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PATIENCE: Final = 1.5  # seconds of silence that nobody wonders about
 
@@ -24,15 +27,14 @@ def waiting(err: TextIO | None, text: str, *, environ: Mapping[str, str] = os.en
     if err is None or not can_redraw(err, environ):
         yield
         return
-    shown, lock = False, threading.Lock()
+    console: Console | None = None
+    lock = threading.Lock()
 
     def show() -> None:
-        nonlocal shown
+        nonlocal console
         with lock, contextlib.suppress(OSError, ValueError):
             if in_front(err):
-                err.write(f"\x1b[?7l\x1b[2m{sayable(plain(text), err.encoding or 'utf-8')}\x1b[0m\x1b[?7h")
-                err.flush()
-                shown = borrow(err, ours=True)
+                console = _said(err, text)
 
     timer = threading.Timer(PATIENCE, show)
     timer.daemon = True
@@ -42,7 +44,25 @@ def waiting(err: TextIO | None, text: str, *, environ: Mapping[str, str] = os.en
     finally:
         timer.cancel()
         with lock, contextlib.suppress(OSError, ValueError):
-            if shown:
-                borrow(err, ours=False)
-                err.write("\r\x1b[K")
-                err.flush()
+            if console is not None:
+                _erase(console)
+
+
+def _said(err: TextIO, text: str) -> Console:
+    """The cursor stays where it can be seen, for Ctrl-Z may come at any time: so this is no `Live`."""
+    from rich.console import Console  # there is time now
+    from rich.text import Text
+
+    console = Console(file=err, force_terminal=True)
+    line = sayable(plain(text), console.encoding)
+    console.print(Text(line, "dim", no_wrap=True, overflow="ellipsis"), end="")
+    borrow(err, ours=True)
+    return console
+
+
+def _erase(console: Console) -> None:
+    from rich.control import Control
+    from rich.segment import ControlType
+
+    borrow(console.file, ours=False)
+    console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
