@@ -244,3 +244,27 @@ def test_questions_with_a_shared_header_pay_for_it_once():
     prompts = sorted(result.tokens.prompt for result in results)
     assert prompts[-1] > prompts[-2]
     assert len(set(prompts[:-1])) == 1
+
+
+def test_what_the_budget_cannot_reach_is_not_laid_out():
+    """Whatever is left at the end: of a thousand questions, those that get a sample are laid out, and few more."""
+    asked = [Question(n, str(n), f"How many are {n} and {n}?") for n in range(1000)]
+    for budget in range(600, 650, 4):
+        engine = scripted_engine(always(" so it must be\nAnswer: 42"), width=4)
+        laid_out = []
+        engine.prompt = lambda messages, prompt=engine.prompt, laid_out=laid_out: laid_out.append(0) or prompt(messages)
+        run = Run(asked, engine, Settings(budget=budget, mode="parallel"), clock=lambda: 0.0)
+        events = list(run.events())
+        started = sum(isinstance(event, SampleStarted) for event in events)
+        assert started <= len(laid_out) <= started + 80, budget
+        results = [event.result for event in events if isinstance(event, Answered)]
+        assert len(results) == 1000
+        assert sum(result.stopped == "budget" and not result.samples for result in results) >= 900
+        assert run.books.tracks == {}
+
+
+def test_a_cheap_question_is_found_behind_dear_ones():
+    dear = ["Why? " + "word " * 200] * 100
+    results, _ = ask(always(" 42\nAnswer: 42"), [*dear, "Short?", *dear], budget=200, engine={"width": 1})
+    assert [result.answer for result in results] == [None] * 100 + ["42"] + [None] * 100
+    assert {result.stopped for result in results if result.answer is None} == {"budget"}

@@ -54,13 +54,15 @@ class Books:
         self._kind = AnswerType.parse(settings.answer_type)
         self._kinds: dict[str, KindReport] = {}
 
+    def kind(self, q: int) -> AnswerType:
+        question = self.questions[q]
+        return self._kind.for_question(question.text, question.choices)
+
     def track(self, q: int) -> Track:
         """The question's own record, from its first pull to its answer."""
         track = self.tracks.get(q)
         if track is None:
-            question = self.questions[q]
-            kind = self._kind.for_question(question.text, question.choices)
-            track = self.tracks[q] = Track(question, kind, None, self.time)
+            track = self.tracks[q] = Track(self.questions[q], self.kind(q), None, self.time)
         return track
 
     def begin(self, q: int, number: int) -> None:
@@ -121,6 +123,12 @@ class Books:
         if len(track.samples) == self.settings.max_samples:
             return "limit"
         return "error" if track.error is not None and not track.pending else None
+
+    def close(self, q: int) -> None:
+        """`q` gets no more pulls. One that never had any leaves no trace until it is reported."""
+        self.allocator.close(q)
+        if (track := self.tracks.get(q)) is not None and not track.started:
+            del self.tracks[q]
 
     def finish(self, q: int, stopped: Stopped, known: Result | None = None) -> Result:
         """Close `q`. `known` is its result where that was told before."""

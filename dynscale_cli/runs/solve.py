@@ -42,6 +42,8 @@ from .starting import Starter
 from .terms import Terms
 from .track import Track
 
+REFUSED = 64  # questions laid out for nothing before the budget is said to be at its end
+
 
 class Run:
     """One run over `questions`. Iterate over `events()` once; `interrupted` is asked at every step.
@@ -85,6 +87,7 @@ class Run:
         self._catch_up = CatchUp()
         self._next_id = 0
         self._cheapest: int | None = None  # what one sample would cost, of those refused
+        self._refused = 0  # questions that were laid out and are too dear for what is left of the budget
         self._failure: DynscaleError | None = None
         self._stopped = self._over = self._told_overdrawn = False
 
@@ -213,6 +216,9 @@ class Run:
             q = again.start.q if again else self.books.allocator.choose()
             if q is None:
                 return
+            if again is None and self._is_out_of_reach(q):
+                self._give_up(q)
+                continue
             track = self._laid_out(q)
             if track.error is not None:
                 yield from self._finish(q, "error")
@@ -246,8 +252,24 @@ class Run:
         """Nothing is in flight and this pull is too dear: the question gets no more samples."""
         if not self.books.tracks[q].samples:
             self._cheapest = min(needed, self._cheapest or needed)
-        self.books.allocator.close(q)
+        self._refused += 1
+        self._give_up(q)
+
+    def _give_up(self, q: int) -> None:
+        self.books.close(q)
         self._catch_up.give_up(q)
+
+    def _is_out_of_reach(self, q: int) -> bool:
+        """Once the budget is at its end: whether a question need not be laid out to know that it is too dear.
+
+        There may be a hundred thousand of them, which end as they are; a cheaper one among them is still looked for.
+        """
+        if not self._refused or self._pulls or q in self.books.tracks:
+            return False
+        if self._refused >= REFUSED or self.engine.info.upfront:  # of a server's prompts, only upper bounds are known
+            return self._refused >= REFUSED
+        room = self.books.ledger.free - self._extender.reserve
+        return self.sampler.outgrows(self.questions[q], room, compared=not self.books.kind(q).long)
 
     def _start(self, q: int, track: Track, terms: Terms, again: Again | None) -> Iterator[Event]:
         draft = terms.draft

@@ -25,6 +25,7 @@ from .share import ChainShare
 
 Mode = Literal["hybrid", "parallel", "chain"]
 MODES: tuple[Mode, ...] = ("hybrid", "parallel", "chain")
+SEAMS = 2  # tokens that a text may save inside a prompt, by merging with what stands before and after it
 FIRST_PARALLEL = 4  # n0 of METHOD: what a chain can be built from
 
 
@@ -78,6 +79,7 @@ class Sampler:
         self.seed, self.mode, self.layout, self.logprobs = seed, mode, layout, logprobs
         self.share = ChainShare()
         self._header = self._shared_header()
+        self._around = {compared: self._least_around(compared=compared) for compared in (True, False)}
 
     def ask(self, question: Question, *, compared: bool) -> Asked:
         """Lay a question out. `compared`: its answer will be read off and compared."""
@@ -100,6 +102,14 @@ class Sampler:
     def fits(self, asked: Asked) -> bool:
         """Whether the question leaves room for at least a short answer."""
         return self._limit(asked.prompt) > 0
+
+    def outgrows(self, question: Question, room: int, *, compared: bool) -> bool:
+        """Whether its first prompt is sure to need `room` tokens or more: told for a fraction of laying it out.
+
+        What every prompt begins with counts as reused. A question that was asked before may need even less.
+        """
+        around = self._around[compared]
+        return around >= room or around + self.engine.count(question.text) >= room
 
     def draft(self, asked: Asked, number: int, id: int, samples: Sequence[Kept], votes: Sequence[str]) -> Draft:
         """The next pull of a question that has had `number` pulls; `votes`: its answer keys, most first."""
@@ -162,6 +172,11 @@ class Sampler:
         probes = [Question(0, "", "What?"), Question(0, "", "7 apples")]
         first, second = (self.engine.prompt(self.prompts.parallel(q, compared=True)) for q in probes)
         return min(shared_prefix(first, second), len(first) - 1)
+
+    def _least_around(self, *, compared: bool) -> int:
+        """Tokens that every prompt has besides its header and its question."""
+        prompt = self.engine.prompt(self.prompts.parallel(Question(0, "", ""), compared=compared))
+        return max(0, len(prompt) - self._header - SEAMS)
 
 
 def shared_prefix(one: Prompt, other: Prompt) -> int:
