@@ -95,7 +95,8 @@ def svg(screen: Screen, title: str) -> str:
 def _line(screen: Screen, row: int) -> Text:
     cells = [screen.buffer[row][column] for column in range(COLUMNS)]
     text = Text()
-    for style, run in itertools.groupby(cells, _style):
+    # Word by word: each begins at its column, whatever the font, and no renderer trims blanks in front of it.
+    for (style, _), run in itertools.groupby(cells, lambda cell: (_style(cell), cell.data == " ")):
         text.append("".join(cell.data for cell in run), style)
     text.rstrip()
     return text
