@@ -266,8 +266,10 @@ class Run:
         """
         if not self._refused or self._pulls or q in self.books.tracks:
             return False
-        if self._refused >= REFUSED or self.engine.info.upfront:  # of a server's prompts, only upper bounds are known
-            return self._refused >= REFUSED
+        if self._refused >= REFUSED:
+            return True
+        if self.engine.info.upfront:  # of a server's prompts, only upper bounds are known
+            return False
         room = self.books.ledger.free - self._extender.reserve
         return self.sampler.outgrows(self.questions[q], room, compared=not self.books.kind(q).long)
 
