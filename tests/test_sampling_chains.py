@@ -2,11 +2,13 @@
 
 import random
 
+import pytest
+
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.runs.events import Sample
 from dynscale_cli.sampling.chains import attempts, cut, pick
 from dynscale_cli.sampling.kept import keep
-from dynscale_cli.sampling.share import ChainShare
+from dynscale_cli.sampling.share import DOUBT, ChainShare
 
 
 def sample(number, key, kind="parallel", text=None, seen=(), earlier=()):
@@ -86,9 +88,9 @@ def test_held_out_agreement_counts_only_samples_the_chain_has_not_read():
     assert share.agreement["chain"].count == 1
 
 
-def test_the_share_starts_at_one_half_and_a_chain_costs_what_it_reads():
+def test_the_share_starts_small_and_a_chain_costs_what_it_reads():
     share = ChainShare()
-    assert share.share == 0.5
+    assert share.share == pytest.approx(DOUBT)
     assert share.repeat_weight == 0.5
     assert share.price == 4
     for _ in range(100):
@@ -97,7 +99,41 @@ def test_the_share_starts_at_one_half_and_a_chain_costs_what_it_reads():
     assert 1.5 < share.price < 1.6
     rng = random.Random(0)
     tokens = {True: 0.0, False: 0.0}
-    for _ in range(4000):
+    for _ in range(20_000):
         chain = share.choose(rng)
         tokens[chain] += share.price if chain else 1.0
-    assert 0.45 < tokens[True] / sum(tokens.values()) < 0.55
+    assert 0.8 * DOUBT < tokens[True] / sum(tokens.values()) < 1.2 * DOUBT
+
+
+def spent_on_chains(advantage: float, price: float, seed: int) -> tuple[float, float]:
+    """(share of tokens that chains got, their share at the end) over what 3000 parallel samples cost.
+
+    A chain agrees with unseen samples more often than what it displaces by `advantage`, and costs `price` samples.
+    """
+    rng, share, chains, total = random.Random(seed), ChainShare(), 0.0, 0.0
+    share.paid("parallel", 100)
+    while total < 3000:
+        if share.choose(rng):
+            share.paid("chain", round(100 * price))
+            share.bought.add(max(-1.0, min(1.0, rng.gauss(advantage, 0.4))))
+            chains += price
+            total += price
+        else:
+            share.paid("parallel", 100)
+            total += 1
+    return chains / total, share.share
+
+
+@pytest.mark.parametrize("price", [1.5, 4.0, 12.0])
+def test_finding_out_that_chains_are_useless_costs_a_run_little(price):
+    """A twentieth of the tokens at the most, on average, whatever a chain costs."""
+    spent = [spent_on_chains(-0.15, price, seed)[0] for seed in range(40)]
+    assert sum(spent) / len(spent) < DOUBT
+    assert max(spent) < 0.2
+
+
+@pytest.mark.parametrize("price", [1.5, 4.0])
+def test_chains_that_help_get_most_of_the_tokens(price):
+    runs = [spent_on_chains(0.25, price, seed) for seed in range(40)]
+    assert sum(spent for spent, _ in runs) / len(runs) > 0.5
+    assert sum(share > 0.95 for _, share in runs) >= 36

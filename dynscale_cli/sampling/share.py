@@ -10,6 +10,10 @@ a rival's on the same unseen samples, so that what makes a question easy or hard
 
 The first decides the share; the second how far a chain that repeats the leader may vote.
 
+Chains start small. A chain costs what several parallel samples cost, and what is spent on finding out whether chains
+are worth it is lost where they are not: so the share begins at 1 - 0.95, the doubt that a run lives with everywhere,
+and moves by the odds of the evidence. TRIED.md tells what a start at one half did.
+
 This departs from METHOD in one point. Agreement per token, compared directly, forbids chains that are
 worth their price (an agreement can at best equal the leader's share of the samples, so it cannot grow
 fourfold when a chain costs four samples) and admits chains that copy the majority of what they read
@@ -28,6 +32,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from .kept import ATTEMPTS, Kept
+
+DOUBT = 0.05  # the share of chains before there is any evidence: what a run may lose to finding out
 
 Keys: TypeAlias = Sequence[str | None]  # answer keys; None: no answer
 
@@ -66,7 +72,7 @@ class Mean:
 
 
 class ChainShare:
-    """The share of later tokens that chains get: the probability that they beat what they displace."""
+    """The share of later tokens that chains get: how likely they beat what they displace, from a low prior."""
 
     def __init__(self) -> None:
         self.bought, self.copied = Mean(), Mean()
@@ -76,8 +82,9 @@ class ChainShare:
 
     @property
     def share(self) -> float:
-        """Of tokens, from 1/2 at the start towards 0 or 1."""
-        return self.bought.above_zero
+        """Of tokens, from `DOUBT` at the start towards 0 or 1: its odds, times those that the evidence gives."""
+        wins = self.bought.above_zero
+        return DOUBT * wins / (DOUBT * wins + (1.0 - DOUBT) * (1.0 - wins))
 
     @property
     def price(self) -> float:
