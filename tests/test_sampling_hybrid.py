@@ -115,3 +115,14 @@ def test_a_chain_that_repeats_the_leader_it_read_votes_with_less():
     weights = [sample.weight for sample in samples if sample.kind == "chain"]
     assert min(weights) == 0.5
     assert sum(weights) / len(weights) < 0.75
+
+
+def test_in_sequence_each_sample_revises_the_one_before_it_and_waits_for_it():
+    questions = [Question(n, str(n), f"How many are number {n} here?") for n in range(3)]
+    settings = Settings(budget=20_000, mode="sequential", policy="uniform", max_samples=5)
+    events = list(Run(questions, scripted_engine(model(copies_one), width=8), settings, clock=lambda: 0.0).events())
+    samples = [event.sample for event in events if isinstance(event, SampleFinished)]
+    assert len(samples) == 15
+    assert all(sample.seen == (() if sample.number == 0 else (sample.number - 1,)) for sample in samples)
+    assert {sample.weight for sample in samples} == {1.0}  # a revision that agrees is no copy of a vote
+    assert max(event.active for event in events if isinstance(event, Stepped)) == 3

@@ -100,7 +100,7 @@ class Books:
 
     def weigh(self, q: int, sample: Sample) -> Sample:
         """A chain that repeats the leader it has read is weak evidence, and votes with less weight."""
-        if sample.kind == "parallel" or sample.key is None:
+        if sample.kind == "parallel" or sample.key is None or self.settings.mode == "sequential":
             return sample
         read = [earlier.key for earlier in self.track(q).samples if earlier.number in sample.seen]
         if read.count(sample.key) < max(map(read.count, read)):
@@ -112,7 +112,7 @@ class Books:
         track = self.track(q)
         track.pending -= 1
         self.forecast.finished(sample.tokens.generated)
-        track.add(sample, ballot)
+        track.add(sample, ballot, whole=self.settings.mode == "sequential")
         self.share.paid(sample.kind, cost)
         self.share.observe(q, track.samples)
         counted = tally(track.ballots, track.kind, self.settings.vote, self.equivalence)

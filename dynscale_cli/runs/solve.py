@@ -90,6 +90,7 @@ class Run:
         self._refused = 0  # questions that were laid out and are too dear for what is left of the budget
         self._failure: DynscaleError | None = None
         self._stopped = self._over = self._told_overdrawn = False
+        self._ready = self._is_idle if settings.mode == "sequential" else None
 
     def events(self) -> Iterator[Event]:
         info = self.engine.info
@@ -191,7 +192,7 @@ class Run:
             books.tokens.generated + sum(pull.generated for pull in self._pulls.values()),
             len(self._pulls),
             books.allocator.settled,
-            self.sampler.share.share if self.settings.mode == "hybrid" else float(self.settings.mode == "chain"),
+            self.sampler.share.share if self.settings.mode == "hybrid" else float(self.settings.mode != "parallel"),
         )
 
     def _complain(self) -> Iterator[Event]:
@@ -213,7 +214,7 @@ class Run:
             again = self._catch_up.next(idle=not self._pulls)
             if again is None and not self._catch_up.over:
                 return
-            q = again.start.q if again else self.books.allocator.choose()
+            q = again.start.q if again else self.books.allocator.choose(self._ready)
             if q is None:
                 return
             if again is None and self._is_out_of_reach(q):
@@ -233,6 +234,10 @@ class Run:
                 self._refuse(q, asked.least)
                 continue
             yield from self._start(q, track, terms, again)
+
+    def _is_idle(self, q: int) -> bool:
+        """A sample that revises the one before it waits for that one."""
+        return q not in self.books.tracks or not self.books.tracks[q].pending
 
     def _draft(self, track: Track, again: Again | None) -> Draft:
         assert track.asked is not None

@@ -47,6 +47,15 @@ class Store:
         journal.begin(request, questions)
         return journal
 
+    @property
+    def writable(self) -> bool:
+        """Whether a journal could be begun now; makes the folder for it."""
+        try:
+            _make(self.folder)
+        except OSError:
+            return False
+        return os.access(self.folder, os.W_OK | os.X_OK)
+
     def read(self, name: str | None = None) -> Stored:
         """The run of an id, or of the beginning of one; the newest without a name."""
         return reading.read(self.path(name))

@@ -38,9 +38,9 @@ class Track:
     error: str | None = None
     kinds: dict[str, KindReport] = field(default_factory=dict)
 
-    def add(self, sample: Sample, ballot: Ballot) -> None:
+    def add(self, sample: Sample, ballot: Ballot, *, whole: bool = False) -> None:
         committed = ballot.answer is None or ballot.answer.committed
-        self.samples.append(keep(sample, committed=committed, earlier=self.samples))
+        self.samples.append(keep(sample, committed=committed, earlier=self.samples, whole=whole))
         self.generated += sample.tokens.generated
         self.failures = 0
         self.forced += sample.forced

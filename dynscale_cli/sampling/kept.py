@@ -50,8 +50,8 @@ class Kept:
         return Ballot(self.number, answer, self.generated, self.weight, self.logprob)
 
 
-def keep(sample: Sample, *, committed: bool, earlier: Iterable[Kept]) -> Kept:
-    """What is to be kept of `sample`, next to what was kept of `earlier` ones."""
+def keep(sample: Sample, *, committed: bool, earlier: Iterable[Kept], whole: bool = False) -> Kept:
+    """What is to be kept of `sample`, next to what was kept of `earlier` ones. `whole`: what it said in any case."""
     return Kept(
         number=sample.number,
         kind=sample.kind,
@@ -62,7 +62,7 @@ def keep(sample: Sample, *, committed: bool, earlier: Iterable[Kept]) -> Kept:
         weight=sample.weight,
         logprob=sample.logprob,
         seen=sample.seen,
-        packed=_packed(sample) if _quotable(sample, earlier) else None,
+        packed=_packed(sample) if whole or _quotable(sample, earlier) else None,
     )
 
 

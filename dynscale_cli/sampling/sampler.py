@@ -23,10 +23,11 @@ from .kept import ATTEMPTS, Kept
 from .prompts import Layout, Prompts
 from .share import ChainShare
 
-Mode = Literal["hybrid", "parallel", "chain"]
-MODES: tuple[Mode, ...] = ("hybrid", "parallel", "chain")
+Mode = Literal["hybrid", "parallel", "chain", "sequential"]
+MODES: tuple[Mode, ...] = ("hybrid", "parallel", "chain", "sequential")
 SEAMS = 2  # tokens that a text may save inside a prompt, by merging with what stands before and after it
 FIRST_PARALLEL = 4  # n0 of METHOD: what a chain can be built from
+COMPARED = 2  # attempts at least that a chain compares; under `sequential` it revises one
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +113,17 @@ class Sampler:
         return around >= room or around + self.engine.count(question.text) >= room
 
     def draft(self, asked: Asked, number: int, id: int, samples: Sequence[Kept], votes: Sequence[str]) -> Draft:
-        """The next pull of a question that has had `number` pulls; `votes`: its answer keys, most first."""
+        """The next pull of a question that has had `number` pulls; `votes`: its answer keys, most first.
+
+        Under `sequential` every sample but the first revises the one before it, so draft one at a time.
+        """
         rng = random.Random(derive_seed(self.seed, asked.question.index, number, "kind"))
-        if self._wants_chain(number, rng):
-            draft = self._chain(asked, number, id, chains.pick(samples, votes, rng))
-            if draft is not None:
-                return draft
-        return self._parallel(asked, number, id)
+        picked: list[Kept] = []
+        if self.mode == "sequential":
+            picked = [sample for sample in samples[-1:] if sample.packed or sample.key]
+        elif self._wants_chain(number, rng):
+            picked = chains.pick(samples, votes, rng)
+        return self._chain(asked, number, id, picked) or self._parallel(asked, number, id)
 
     def redraft(self, asked: Asked, number: int, id: int, kind: Kind, picked: list[Kept]) -> Draft:
         """A pull that was begun before, drafted as it was then: `picked` in the order in which a chain quotes them."""
@@ -135,7 +140,7 @@ class Sampler:
 
     def _chain(self, asked: Asked, number: int, id: int, picked: list[Kept]) -> Draft | None:
         """A chain over `picked`, or None where there is nothing to compare or no room for it."""
-        if len(picked) < 2:
+        if len(picked) < (1 if self.mode == "sequential" else COMPARED):
             return None
         room = self.engine.info.context // 2 - asked.frame
         if room < 16 * len(picked):
