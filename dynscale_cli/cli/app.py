@@ -47,7 +47,7 @@ def root(
 
 app.command("ask", cls=ask.Ask, epilog=ask.EXAMPLES)(ask.ask)
 app.add_typer(models.app, name="models")
-app.command("bench")(bench.bench)
+app.command("bench", cls=bench.Bench, epilog=bench.EXAMPLES)(bench.bench)
 app.command("replay", epilog=replay.EXAMPLES)(replay.replay)
 app.add_typer(runs.app, name="runs")
 app.add_typer(config.app, name="config")

@@ -1,77 +1,175 @@
-"""`dynscale bench`: figures that anybody can repeat on their own machine.
+"""`dynscale bench`: does it help on my model and my questions, for how many tokens?
 
-Parses, loads and prints; the measuring is in `evaluation`. Progress goes to standard error, one line of JSON to
-standard output.
+Parses and delegates to `benching`, or to `speed`.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from dynscale_cli.errors import UsageError
 
-if TYPE_CHECKING:
-    from dynscale_cli.engine.options import LoadOptions
-    from dynscale_cli.models.header import GGUFHeader
+from . import flags
+from .parser import Command
+
+EXAMPLES = """
+dynscale bench
+dynscale bench q.jsonl -m model.gguf --seeds 3 --plot bench.svg
+dynscale bench --methods dynscale,race/parallel,ucb/chain
+dynscale bench --speed
+"""
+COMPARE, RATE = "What is compared", "With --speed"
+SAMPLES = "1,2,4,8,16"
+
+
+class Bench(Command):
+    everyday = frozenset({
+        "--methods", "--samples", "--budgets", "--seeds", "--limit", "--model", "--threads",
+        "--max-tokens", "--seed", "--json", "--plot", "--speed", "--help", "--help-all",
+    })  # fmt: skip
 
 
 def bench(
-    speed: Annotated[bool, typer.Option("--speed", help="Generated tokens a second, all slots busy.")] = False,
-    model: Annotated[str | None, typer.Option("--model", "-m", envvar="DYNSCALE_MODEL", help="A GGUF file.")] = None,
-    parallel: Annotated[
-        int | None, typer.Option("--parallel", "-np", min=1, max=256, help="Samples decoded side by side.")
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Questions with right answers: .jsonl or .csv.")
     ] = None,
-    tokens: Annotated[int, typer.Option("--tokens", min=1, help="Generated in each sample.")] = 96,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Measurements; the median counts.")] = 3,
-    threads: Annotated[int, typer.Option("--threads", "-t", min=0, help="0: one a core.")] = 0,
-    layers: Annotated[
-        str, typer.Option("--n-gpu-layers", "-ngl", metavar="N|auto", help="Layers to offload.")
-    ] = "auto",
-) -> None:
-    """Measure the engine on this machine: dynscale bench --speed."""
-    if not speed:
-        raise UsageError("nothing to measure was named", "dynscale bench --speed")
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            "--methods",
+            metavar="NAMES",
+            help="Methods by name, or as POLICY/MODE, such as race/parallel. Default: all that have names.",
+            rich_help_panel=COMPARE,
+        ),
+    ] = None,
+    samples: Annotated[
+        str | None,
+        typer.Option(
+            "--samples",
+            metavar="N,N,…",
+            help=f"Budgets: what so many samples of every question cost. Default: {SAMPLES}.",
+            rich_help_panel=COMPARE,
+        ),
+    ] = None,
+    budgets: Annotated[
+        str | None,
+        typer.Option(
+            "--budgets", metavar="TOKENS,…", help="Budgets in tokens instead, such as 5k,20k.", rich_help_panel=COMPARE
+        ),
+    ] = None,
+    seeds: Annotated[
+        int,
+        typer.Option("--seeds", metavar="N", min=1, help="Seeds, from --seed on.", rich_help_panel=COMPARE),
+    ] = 1,
+    limit: flags.Limit = None,
+    model: flags.Model = None,
+    layers: flags.Layers = "auto",
+    ctx_size: flags.CtxSize = None,
+    threads: flags.Threads = 0,
+    parallel: flags.Parallel = None,
+    confidence: flags.Confidence = 0.95,
+    max_tokens: Annotated[
+        str | None,
+        typer.Option(
+            "--max-tokens",
+            "-n",
+            metavar="TOKENS",
+            help="Most tokens of one sample. Default: 1024; 48 for the built-in questions.",
+            rich_help_panel=flags.SAMPLE,
+        ),
+    ] = None,
+    temp: flags.Temp = 0.8,
+    top_p: flags.TopP = 0.95,
+    top_k: flags.TopK = 40,
+    seed: flags.Seed = 1,
+    layout: flags.Layout = None,
+    system: flags.System = None,
+    prompt_file: flags.PromptFile = None,
+    answer_type: flags.AnswerType = "auto",
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print the report as JSON.", rich_help_panel=flags.OUTPUT)
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Draw it: .svg, .png or .pdf.", rich_help_panel=flags.OUTPUT),
+    ] = None,
+    quiet: flags.Quiet = False,
+    speed: Annotated[
+        bool, typer.Option("--speed", help="Only measure generated tokens a second.", rich_help_panel=RATE)
+    ] = False,
+    tokens: Annotated[
+        int, typer.Option("--tokens", min=1, help="Generated in each sample.", rich_help_panel=RATE)
+    ] = 96,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, help="Measurements; the median counts.", rich_help_panel=RATE)
+    ] = 3,
+    help_all: flags.HelpAll = False,
+) -> int:
+    """Compare methods on questions with known answers, at equal tokens.
+
+    Without a file: arithmetic that a small model can partly do. What is decoded is stored as it comes in: after Ctrl-C
+    the same command goes on.
+    """
     from dynscale_cli import config
     from dynscale_cli.engine.options import LoadOptions
-    from dynscale_cli.models.header import read_header, require_generator
-    from dynscale_cli.models.resolve import resolve
 
-    header = read_header(resolve(model))
-    require_generator(header)
     options = LoadOptions(n_gpu_layers=config.parse_layers(layers), threads=threads)
-    print(json.dumps(_speed(header, options, parallel, tokens, rounds)))
+    if speed:
+        from dynscale_cli.models.header import read_header, require_generator
+        from dynscale_cli.models.resolve import resolve
+
+        from .speed import speed as measure
+
+        header = read_header(resolve(model))
+        require_generator(header)
+        measure(header, options, parallel, tokens, rounds)
+        return 0
+    if samples is not None and budgets is not None:
+        raise UsageError("--samples and --budgets: both say what is spent", "give one of them")
+    from .benching import Benching, compare
+
+    return compare(
+        Benching(
+            file=file,
+            methods=methods,
+            samples=_samples(samples or SAMPLES),
+            budgets=_budgets(budgets),
+            seeds=range(seed, seed + seeds),
+            limit=limit,
+            model=model,
+            options=options,
+            context=ctx_size,
+            width=parallel,
+            confidence=confidence,
+            max_tokens=config.parse_tokens(max_tokens, "--max-tokens") if max_tokens else None,
+            sampling=(temp, top_p, top_k),
+            layout=layout or "quoted",
+            system=system,
+            prompt_file=prompt_file,
+            answer_type=answer_type,
+            json=json_output,
+            plot=plot,
+            quiet=quiet,
+        )
+    )
 
 
-def _speed(header: GGUFHeader, options: LoadOptions, width: int | None, tokens: int, rounds: int) -> dict[str, Any]:
-    import statistics
-
-    from dynscale_cli.engine.loading import context_for, load_model, open_engine
-    from dynscale_cli.engine.protocol import Message
-    from dynscale_cli.evaluation.speed import QUESTION, measure
-
-    model = load_model(header.path, options)
-    context = context_for(model, [[Message("user", QUESTION)]], tokens)
-    engine, backend = open_engine(model, context=context, width=width, header=header, notice=_say)
-    _say(f"{model.name}: {engine.info.width} samples of {tokens} tokens, {backend.threads} threads")
-    rates = []
-    for number, measured in enumerate(measure(engine, tokens=tokens, rounds=rounds, clock=time.perf_counter), 1):
-        rates.append(measured.tokens_per_second)
-        _say(f"round {number} of {rounds}: {rates[-1]:.1f} tokens/s")
-    engine.close()
-    return {
-        "tokens_per_second": round(statistics.median(rates), 1),
-        "width": engine.info.width,
-        "tokens": tokens,
-        "threads": backend.threads,
-        "rounds": [round(rate, 1) for rate in rates],
-        "model": model.name,
-    }
+def _samples(text: str) -> tuple[int, ...]:
+    try:
+        counts = sorted({int(part) for part in text.split(",") if part.strip()})
+    except ValueError:
+        counts = []
+    if not counts or counts[0] < 1:
+        raise UsageError(f"--samples {text}: not a list of counts from 1 on", f"such as --samples {SAMPLES}")
+    return tuple(counts)
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _budgets(text: str | None) -> tuple[int, ...]:
+    from dynscale_cli import config
+
+    if text is None:
+        return ()
+    return tuple(sorted({config.parse_tokens(part, "--budgets") for part in text.split(",")}))

@@ -1,4 +1,4 @@
-"""Plots of a replay as files. The only module that imports matplotlib.
+"""Plots of a replay as files.
 
 Knows nothing of how the figures came about.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 from dynscale_cli.errors import UsageError
 from dynscale_cli.evaluation.report import BUDGETS, Report, budgets
@@ -45,6 +46,11 @@ def plot_replay(report: Report, path: Path) -> None:
     axes.set_title(log.name)
     axes.grid(alpha=0.3)
     axes.legend()
+    save(figure, path)
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure. Raises UsageError where the file cannot be written."""
     try:
         figure.savefig(path)
     except OSError as error:

@@ -1,0 +1,279 @@
+"""One `bench` from its questions to its report: read, check, load, draw, score, show.
+
+Owns the order in which that happens, what is checked before anything is decoded, and the words on standard error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dynscale_cli.engine.options import LoadOptions
+from dynscale_cli.questions import STDIN, Question, read
+
+from .interrupts import Interrupts, watch
+from .report import say
+
+if TYPE_CHECKING:
+    from dynscale_cli.engine.batched import BatchedEngine
+    from dynscale_cli.evaluation.bench import Plan, Told
+    from dynscale_cli.evaluation.course import Judge
+    from dynscale_cli.evaluation.draws import Draws
+    from dynscale_cli.evaluation.scores import Report
+    from dynscale_cli.runs.settings import Settings
+
+CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
+WIDTH = 110  # columns where standard output is no terminal
+FOLDER = "bench"  # of runs that are no pools, beside those of the user
+
+
+@dataclass(frozen=True, slots=True)
+class Benching:
+    """What `dynscale bench` was told, checked but not yet acted on."""
+
+    file: Path | None
+    methods: str | None
+    samples: tuple[int, ...]
+    budgets: tuple[int, ...]
+    seeds: Sequence[int]
+    limit: int | None
+    model: str | None
+    options: LoadOptions
+    context: int | None
+    width: int | None
+    confidence: float
+    max_tokens: int | None
+    sampling: tuple[float, float, int]
+    layout: str
+    system: str | None
+    prompt_file: Path | None
+    answer_type: str
+    json: bool
+    plot: Path | None
+    quiet: bool
+
+
+def compare(told: Benching) -> int:
+    """Run a bench; the exit code. Raises DynscaleError."""
+    from dynscale_cli.models.header import read_header, require_generator
+    from dynscale_cli.models.resolve import resolve
+
+    plan = _plan(told)
+    settings = _settings(told, plan)
+    with watch() as interrupts:
+        header = read_header(resolve(told.model))
+        require_generator(header)
+        _check_questions(plan, settings)
+        engine = _engine(told, plan, settings, header, interrupts)
+        with contextlib.closing(engine), _draws(told, plan, settings, header, engine, interrupts) as draws:
+            return _run(told, plan, draws, interrupts)
+
+
+def _plan(told: Benching) -> Plan:
+    from dynscale_cli.evaluation.arithmetic import arithmetic
+    from dynscale_cli.evaluation.methods import DEFAULT, parse_methods
+
+    methods = parse_methods(told.methods or DEFAULT)
+    if told.plot is not None:
+        from dynscale_cli.display.plots import check_plot
+
+        check_plot(told.plot)
+    levels: Mapping[str, Sequence[int]] | None = None
+    if told.file is None:
+        questions, levels = arithmetic(told.limit)
+    else:
+        questions = _questions(told.file, told.limit)
+    from dynscale_cli.evaluation.bench import Plan  # takes numpy, which an error above need not wait for
+
+    return Plan(questions, methods, tuple(told.seeds), told.samples, told.budgets, levels)
+
+
+def _questions(file: Path, limit: int | None) -> list[Question]:
+    if str(file) == STDIN:
+        return read((STDIN,), None, sys.stdin.buffer if sys.stdin else None, limit=limit)
+    return read((), file, None, limit=limit)
+
+
+def _settings(told: Benching, plan: Plan) -> Settings:
+    from dynscale_cli.answers.kinds import AnswerType
+    from dynscale_cli.engine.protocol import Sampling
+    from dynscale_cli.evaluation import arithmetic
+    from dynscale_cli.runs.settings import DEFAULT_MAX_TOKENS, Settings
+    from dynscale_cli.sampling.prompts import load_prompts
+
+    AnswerType.parse(told.answer_type)
+    own = told.file is None
+    return Settings(
+        budget=1,  # each run's own
+        max_tokens=told.max_tokens or (arithmetic.MAX_TOKENS if own else DEFAULT_MAX_TOKENS),
+        max_samples=None if told.budgets else max(plan.samples),
+        sampling=Sampling(*told.sampling),
+        confidence=told.confidence,
+        layout=told.layout,  # type: ignore[arg-type]
+        prompts=load_prompts(told.prompt_file, told.system),
+        answer_type="number" if own and told.answer_type == "auto" else told.answer_type,
+    )
+
+
+def _check_questions(plan: Plan, settings: Settings) -> None:
+    from dynscale_cli.answers.compare import Equivalence
+    from dynscale_cli.evaluation.bench import check_gold
+    from dynscale_cli.evaluation.course import Judge
+
+    check_gold(plan.questions, Judge(plan.questions, settings.answer_type, Equivalence()))
+
+
+def _engine(told: Benching, plan: Plan, settings: Settings, header: Any, interrupts: Interrupts) -> BatchedEngine:
+    from dynscale_cli.engine.loading import context_for, load_model, open_engine
+
+    model = load_model(header.path, told.options)
+    longest = sorted(plan.questions, key=lambda q: len(q.text), reverse=True)[:8]
+    layouts = [settings.prompts.parallel(question, compared=True) for question in longest]
+    context = told.context or context_for(model, layouts, settings.max_tokens, CHAIN_CONTEXT)
+    engine, backend = open_engine(model, context=context, width=told.width, header=header, notice=_notice(told))
+    interrupts.on_first = backend.abort
+    return engine
+
+
+@contextlib.contextmanager
+def _draws(
+    told: Benching, plan: Plan, settings: Settings, header: Any, engine: BatchedEngine, interrupts: Interrupts
+) -> Iterator[Draws]:
+    """Where runs are drawn and stored. Where nothing can be stored the bench runs all the same, and says so."""
+    import tempfile
+
+    from dynscale_cli.evaluation.draws import Ask, Draws
+    from dynscale_cli.paths import state_dir
+    from dynscale_cli.runs.identity import file_hash, gguf
+    from dynscale_cli.runs.store import Store
+
+    source = None
+    if told.file is not None and told.file.is_file():
+        source = {"path": str(told.file.absolute()), "sha256": file_hash(told.file)}
+    ask = Ask(plan.questions, settings, gguf(header), asdict(told.options), source)
+    stopped = lambda: bool(interrupts)  # noqa: E731
+    with contextlib.ExitStack() as stack:
+        pools, others = Store(), Store(state_dir() / FOLDER)
+        if not (pools.writable and others.writable):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dynscale-bench-")))
+            _notice(told)(f"{pools.folder} cannot be written: what this bench draws is not kept")
+            pools, others = Store(folder / "runs"), Store(folder / FOLDER)
+        try:
+            yield Draws(ask, engine, pools, others, interrupted=stopped)
+        finally:
+            pools.trim()
+            others.trim()
+
+
+def _run(told: Benching, plan: Plan, draws: Draws, interrupts: Interrupts) -> int:
+    from dynscale_cli.evaluation.bench import Bench, check_budgets
+    from dynscale_cli.evaluation.draws import Stopped
+
+    bench = Bench(plan, draws)
+    check_budgets(plan.budgets, bench.judge, draws.engine, draws.ask.settings)
+    begun = time.perf_counter()
+    try:
+        _forecast(told, plan, draws, bench.judge)
+        with _progress(told, plan) as progress:
+            bench.draw(progress)
+    except Stopped:
+        _notice(told)("stopped; what was drawn is stored, and the same command goes on from there")
+        return interrupts.exit_code
+    report = bench.report(_command(), time.perf_counter() - begun)
+    _show(told, report)
+    return 0
+
+
+def _forecast(told: Benching, plan: Plan, draws: Draws, judge: Judge) -> None:
+    """Say how long it will take, from a moment of decoding."""
+    from dynscale_cli.display.words import clock
+    from dynscale_cli.evaluation.bench import expected_tokens, is_stored, prompt_tokens, trial
+    from dynscale_cli.evaluation.draws import Stopped
+
+    tell = _notice(told)
+    tell(
+        f"{len(plan.methods)} methods on {len(plan.questions)} questions, seeds {', '.join(map(str, plan.seeds))}, "
+        f"with {draws.engine.info.model}"
+    )
+    if is_stored(plan, draws):
+        tell("all of it is stored already: nothing is decoded")
+        return
+    pace = trial(draws, plan.seeds[0])
+    if draws.interrupted():
+        raise Stopped
+    tokens = expected_tokens(plan, draws, pace, prompt_tokens(judge, draws.engine, draws.ask.settings))
+    tell(
+        f"about {clock(tokens / pace.tokens_per_second)} at {pace.tokens_per_second:.0f} tokens/s: {tokens:,.0f} "
+        "tokens to decode. Ctrl-C loses nothing"
+    )
+
+
+def _show(told: Benching, report: Report) -> None:
+    if told.plot is not None:
+        from dynscale_cli.display.bench_plots import plot_bench
+
+        plot_bench(report, told.plot)
+    if told.json:
+        import json
+
+        print(json.dumps(asdict(report)))
+        return
+    from rich.console import Console
+
+    from dynscale_cli.display.bench_tables import bench_tables
+
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console.print(bench_tables(report, console.width))
+
+
+@contextlib.contextmanager
+def _progress(told: Benching, plan: Plan) -> Iterator[Told]:
+    """A bar for all runs on a terminal, a line for each run elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console, runs = Console(stderr=True), plan.runs
+    if told.quiet or not console.is_terminal:
+        yield _Lines(_notice(told), len(runs)).told
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
+        task = bar.add_task("", total=len(runs))
+
+        def tell(method: Any, seed: int, share: float) -> None:
+            bar.update(task, completed=runs.index((method, seed)) + share, description=f"{method.name}, seed {seed}")
+
+        yield tell
+
+
+class _Lines:
+    """Progress where nothing can be drawn over: one line as each run begins."""
+
+    def __init__(self, notice: Callable[[str], None], runs: int) -> None:
+        self._notice, self._runs, self._seen = notice, runs, list[tuple[Any, int]]()
+
+    def told(self, method: Any, seed: int, share: float) -> None:
+        if (method, seed) not in self._seen:
+            self._seen.append((method, seed))
+            self._notice(f"run {len(self._seen)} of {self._runs}: {method.name}, seed {seed}")
+
+
+def _notice(told: Benching) -> Callable[[str], None]:
+    """Lines for standard error, unless it is to be quiet."""
+
+    def tell(text: str) -> None:
+        if not told.quiet:
+            say(text)
+
+    return tell
+
+
+def _command() -> str:
+    """What the user typed, for captions."""
+    return shlex.join(["dynscale", *sys.argv[1:]])

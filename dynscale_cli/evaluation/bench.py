@@ -1,0 +1,252 @@
+"""A bench: every method on the same questions at equal tokens, drawn with as little decoding as that allows.
+
+The baseline is drawn first, with each seed: its samples are the pool that the others play back. Then each other method
+runs live on top of it to the largest budget. Owns that order, the budgets and the forecast of how long it takes.
+Knows nothing of terminals or of how a run is stored.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dynscale_cli.answers.compare import Equivalence
+from dynscale_cli.answers.prover import Prover
+from dynscale_cli.engine.protocol import Engine
+from dynscale_cli.errors import UsageError
+from dynscale_cli.questions import Question
+from dynscale_cli.runs.events import SampleFinished, Stepped
+from dynscale_cli.runs.settings import Settings
+from dynscale_cli.runs.stored import Stored
+from dynscale_cli.sampling.sampler import Sampler
+
+from .course import Course, Judge, course
+from .draws import Draws
+from .methods import BASELINE, Method
+from .scores import Asked, Drawn, Report, difficulty, groups, scores
+
+TRIAL_SECONDS = 2.0  # of decoding, to tell how long the bench takes
+SPARE = 64  # tokens that a sample needs besides its prompt: to be asked for its answer, as `runs.solve` reserves them
+
+Told = Callable[[Method, int, float], None]  # a method, its seed and how far it is, from 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is compared. Budgets are tokens over all questions, or samples of each: then they are what these cost the
+    baseline with the same seed. `levels`: names of groups of questions, by index."""
+
+    questions: Sequence[Question]
+    methods: Sequence[Method]
+    seeds: Sequence[int]
+    samples: Sequence[int]
+    budgets: Sequence[int] = ()
+    levels: Mapping[str, Sequence[int]] | None = None
+
+    @property
+    def runs(self) -> list[tuple[Method, int]]:
+        """In the order in which they are drawn. One without chance is drawn once."""
+        return [
+            (method, seed)
+            for seed in self.seeds
+            for method in (BASELINE, *(m for m in self.methods if m != BASELINE))
+            if not method.once or seed == self.seeds[0]
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What a second of decoding has shown."""
+
+    tokens_per_second: float
+    tokens_per_sample: float  # generated
+
+
+class Bench:
+    """Runs a plan with the runs that `draws` draws or finds."""
+
+    def __init__(self, plan: Plan, draws: Draws) -> None:
+        self.plan, self.draws = plan, draws
+        self.judge = Judge(plan.questions, draws.ask.settings.answer_type, Equivalence(Prover()))
+        self._courses: dict[Method, list[Course]] = {}
+        self._budgets: list[list[float]] = []
+        self._pools: list[Stored] = []
+
+    def draw(self, told: Told = lambda method, seed, share: None) -> None:
+        """Draw what is not stored yet. Raises draws.Stopped, EngineError and DynscaleError."""
+        for method, seed in self.plan.runs:
+            limit = self._limit(method)
+            stored = self.draws.draw(method, seed, limit, lambda share, m=method, s=seed: told(m, s, share))  # type: ignore[misc]
+            found = course(stored, self.judge)
+            self._courses.setdefault(method, []).append(found)
+            if method == BASELINE:
+                self._pools.append(stored)
+                self._budgets.append(self._points(found))
+
+    def _limit(self, method: Method) -> float | None:
+        """Tokens that a run has to reach; None: as many samples as its settings say."""
+        if method.once:
+            return None
+        if method == BASELINE:
+            return max(self.plan.budgets) if self.plan.budgets else None
+        return self._budgets[-1][-1]
+
+    def _points(self, base: Course) -> list[float]:
+        """The budgets in tokens, for the seed of this baseline."""
+        if self.plan.budgets:
+            return [float(budget) for budget in self.plan.budgets]
+        each = len(set(base.pulls))
+        return [float(base.spent[min(count * each, len(base.spent)) - 1]) for count in self.plan.samples]
+
+    def report(self, command: str, seconds: float) -> Report:
+        plan, drawn = self.plan, self._drawn()
+        found = scores(drawn)
+        by_method = groups(drawn, {str(q): [q] for q in range(len(plan.questions))})
+        return Report(
+            command=command,
+            model=self.draws.engine.info.model,
+            questions=len(plan.questions),
+            seeds=tuple(plan.seeds),
+            samples=() if plan.budgets else tuple(plan.samples),
+            budgets=tuple(point.budget for point in found[0].points),
+            one=100 * sum(drawn.one) / len(drawn.one),
+            scores=found,
+            difficulty=difficulty(drawn),
+            levels=groups(drawn, plan.levels) if plan.levels else (),
+            asked=tuple(
+                Asked(question.id, group.one, group.tokens)
+                for question, group in zip(plan.questions, by_method, strict=True)
+            ),
+            pools=tuple(stored.id for stored in self._pools),
+            rate=drawn.rate,
+            decoded=self.draws.decoded,
+            seconds=seconds,
+        )
+
+    def _drawn(self) -> Drawn:
+        courses = {method: self._courses[method] for method in self.plan.methods}
+        courses = {m: found * len(self.plan.seeds) if m.once else found for m, found in courses.items()}
+        keys = self._pooled()
+        one = [sum(self._is_right(q, key) for key in keys[q]) / max(1, len(keys[q])) for q in range(len(keys))]
+        return Drawn(courses, self._budgets, one, [self._majority(found) for found in keys], self._rate())
+
+    def _pooled(self) -> list[list[str | None]]:
+        """The answer keys of each question over all pools; keys of one answer are one key."""
+        keys: list[list[str | None]] = [[] for _ in self.plan.questions]
+        for stored in self._pools:
+            for q, sample in stored.samples():
+                keys[q].append(sample.key)
+        merged = []
+        for found in keys:
+            classes = self.judge.equivalence.classes(key for key in found if key is not None)
+            merged.append([None if key is None else classes[key] for key in found])
+        return merged
+
+    def _is_right(self, q: int, key: str | None) -> bool:
+        return key is not None and self.judge.right(q, key)
+
+    def _majority(self, keys: Sequence[str | None]) -> str | None:
+        counted = Counter(key for key in keys if key is not None)
+        return counted.most_common(1)[0][0] if counted else None
+
+    def _rate(self) -> float | None:
+        """Tokens a second of the pools, which were decoded whole."""
+        times = [stored.ended.time for stored in self._pools if stored.ended is not None]
+        if not times or sum(times) <= 0:
+            return None
+        return sum(stored.spent for stored in self._pools) / sum(times)
+
+
+def check_gold(questions: Sequence[Question], judge: Judge) -> None:
+    """Raise UsageError for a question that could not be scored: no right answer, or none of the type asked for."""
+    for q, question in enumerate(questions):
+        if question.gold is None:
+            raise UsageError(f"question {question.id} states no right answer", GOLD_HINT)
+        if not judge.right(q, question.gold):
+            kind = judge.kinds[q].name
+            raise UsageError(
+                f"question {question.id}: its right answer is not of the type {kind}: {question.gold}",
+                "--answer-type text compares any answers as text; auto finds the type of each question",
+            )
+
+
+GOLD_HINT = 'give each an answer: {"question": "What is 17 + 25?", "answer": "42"}'
+
+
+def check_budgets(budgets: Sequence[int], judge: Judge, engine: Engine, settings: Settings) -> None:
+    """Raise UsageError where the smallest budget does not pay for one sample of every question."""
+    if not budgets:
+        return
+    count = len(judge.questions)
+    needed = prompt_tokens(judge, engine, settings) + count * SPARE
+    if min(budgets) < needed:
+        raise UsageError(
+            f"--budgets {min(budgets)}: one sample of each of {count} questions may take {needed:,} tokens",
+            f"dynscale bench --budgets {needed},{2 * needed},{4 * needed}",
+        )
+
+
+def prompt_tokens(judge: Judge, engine: Engine, settings: Settings) -> int:
+    """What a run evaluates of its prompts: each once, and what they begin with once for all."""
+    sampler = Sampler(engine, settings.prompts, sampling=settings.sampling, max_tokens=settings.max_tokens, spare=SPARE)
+    seen, total = set[tuple[int, ...]](), 0
+    for question, kind in zip(judge.questions, judge.kinds, strict=True):
+        request = sampler.redraft(sampler.ask(question, compared=not kind.long), 0, 0, "parallel", []).request
+        prefixes = [request.prompt.tokens[:length] for length in request.keep]
+        total += len(request.prompt) - max((len(prefix) for prefix in prefixes if prefix in seen), default=0)
+        seen.update(prefixes)
+    return total
+
+
+def is_stored(plan: Plan, draws: Draws) -> bool:
+    """Whether nothing is left to be decoded."""
+    limit = 0.0
+    for method, seed in plan.runs:
+        goal = None if method.once or (method == BASELINE and not plan.budgets) else max((limit, *plan.budgets))
+        found = draws.stored(method, seed, goal)
+        if found is None:
+            return False
+        limit = float(found.spent) if method == BASELINE else limit
+    return True
+
+
+def trial(draws: Draws, seed: int, clock: Callable[[], float] = time.perf_counter) -> Pace:
+    """Decode the first samples of the pool for a moment. Nothing is lost: they go on its tape."""
+    begun, tokens, generated, samples = clock(), 0, 0, 0
+    for event in draws.rehearse(seed):
+        if isinstance(event, SampleFinished):
+            generated += event.sample.tokens.generated
+            samples += 1
+        elif isinstance(event, Stepped):
+            tokens = event.spent
+            if clock() - begun >= TRIAL_SECONDS and samples >= draws.engine.info.width:
+                break
+    return Pace(tokens / max(clock() - begun, 1e-6), generated / max(1, samples))
+
+
+def expected_tokens(plan: Plan, draws: Draws, pace: Pace, prompts: int) -> float:
+    """What is still to be decoded, roughly.
+
+    A baseline is decoded whole. A policy on the same pool decodes what the pool has not got: a quarter, where a
+    budget goes to half of the questions, shared among all such policies. A revision shares its first samples alone,
+    and half of its tokens or more are prompts, which take a fraction of the time.
+    """
+    one = prompts + len(plan.questions) * pace.tokens_per_sample
+    largest = float(max(plan.budgets)) if plan.budgets else prompts + max(plan.samples) * (one - prompts)
+    total, shared = 0.0, Counter[int]()
+    for method, seed in plan.runs:
+        limit = None if method.once or (method == BASELINE and not plan.budgets) else 0.9 * largest
+        if draws.stored(method, seed, limit) is not None:
+            continue
+        if method.once:
+            total += one
+        elif method == BASELINE:
+            total += largest
+        elif method.mode in ("sequential", "chain"):
+            total += largest / 2
+        else:
+            total += largest / 4 / (1 + shared[seed])
+            shared[seed] += 1
+    return total
