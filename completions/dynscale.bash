@@ -13,8 +13,8 @@ _dynscale_node() {
         arguments=('many none') ;;
     'bench')
         commands=''
-        flags='--speed --model -m --parallel -np --tokens --rounds --threads -t --n-gpu-layers -ngl --help -h'
-        arguments=() ;;
+        flags='--methods --samples --budgets --seeds --limit --model -m --n-gpu-layers -ngl --ctx-size -c --threads -t --parallel -np --confidence --max-tokens -n --temp --top-p --top-k --seed -s --layout --system --prompt-file --answer-type --json --plot --quiet -q --no-quiet --speed --tokens --rounds --help-all --help -h'
+        arguments=('files') ;;
     'replay')
         commands=''
         flags='--policy --in-flight --seeds --confidence --exhaust --json --plot --help -h'
@@ -148,12 +148,29 @@ _dynscale_value() {
     'ask --vote') value='words:majority length confidence' ;;
     'ask --abstain-below') value='none' ;;
     'ask --export') value='files' ;;
-    'bench --model'|'bench -m') value='none' ;;
+    'bench --methods') value='none' ;;
+    'bench --samples') value='none' ;;
+    'bench --budgets') value='none' ;;
+    'bench --seeds') value='none' ;;
+    'bench --limit') value='none' ;;
+    'bench --model'|'bench -m') value='names:models' ;;
+    'bench --n-gpu-layers'|'bench -ngl') value='none' ;;
+    'bench --ctx-size'|'bench -c') value='none' ;;
+    'bench --threads'|'bench -t') value='none' ;;
     'bench --parallel'|'bench -np') value='none' ;;
+    'bench --confidence') value='none' ;;
+    'bench --max-tokens'|'bench -n') value='none' ;;
+    'bench --temp') value='none' ;;
+    'bench --top-p') value='none' ;;
+    'bench --top-k') value='none' ;;
+    'bench --seed'|'bench -s') value='none' ;;
+    'bench --layout') value='words:turns quoted' ;;
+    'bench --system') value='none' ;;
+    'bench --prompt-file') value='files' ;;
+    'bench --answer-type') value='words:auto number choice boolean math text regex:' ;;
+    'bench --plot') value='files' ;;
     'bench --tokens') value='none' ;;
     'bench --rounds') value='none' ;;
-    'bench --threads'|'bench -t') value='none' ;;
-    'bench --n-gpu-layers'|'bench -ngl') value='none' ;;
     'replay --policy') value='none' ;;
     'replay --in-flight') value='none' ;;
     'replay --seeds') value='none' ;;

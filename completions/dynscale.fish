@@ -31,7 +31,7 @@ end
 set -g __dynscale_commands 'ask' 'bench' 'replay' 'doctor' 'completions' 'models' 'models list' 'models pull' 'models alias' 'models default' 'models show' 'models rm' 'runs' 'runs list' 'runs show' 'runs resume' 'runs export' 'runs rm' 'runs path' 'config' 'config show' 'config get' 'config path' 'config set' 'config unset'
 set -g __dynscale_takes_value \
     'ask --file' 'ask -f' 'ask --limit' 'ask --profile' 'ask --model' 'ask -m' 'ask --n-gpu-layers' 'ask -ngl' 'ask --ctx-size' 'ask -c' 'ask --threads' 'ask -t' 'ask --main-gpu' 'ask -mg' 'ask --tensor-split' 'ask -ts' 'ask --flash-attn' 'ask -fa' 'ask --cache-type-k' 'ask -ctk' 'ask --cache-type-v' 'ask -ctv' 'ask --rpc' 'ask --endpoint' 'ask --served-model' 'ask --stall-timeout' 'ask --parallel' 'ask -np' 'ask --budget' 'ask -b' 'ask --max-samples' 'ask --policy' 'ask --confidence' 'ask --max-tokens' 'ask -n' 'ask --max-thinking' 'ask --temp' 'ask --top-p' 'ask --top-k' 'ask --seed' 'ask -s' 'ask --mode' 'ask --layout' 'ask --system' 'ask --prompt-file' 'ask --answer-type' 'ask --vote' 'ask --abstain-below' 'ask --export' \
-    'bench --model' 'bench -m' 'bench --parallel' 'bench -np' 'bench --tokens' 'bench --rounds' 'bench --threads' 'bench -t' 'bench --n-gpu-layers' 'bench -ngl' \
+    'bench --methods' 'bench --samples' 'bench --budgets' 'bench --seeds' 'bench --limit' 'bench --model' 'bench -m' 'bench --n-gpu-layers' 'bench -ngl' 'bench --ctx-size' 'bench -c' 'bench --threads' 'bench -t' 'bench --parallel' 'bench -np' 'bench --confidence' 'bench --max-tokens' 'bench -n' 'bench --temp' 'bench --top-p' 'bench --top-k' 'bench --seed' 'bench -s' 'bench --layout' 'bench --system' 'bench --prompt-file' 'bench --answer-type' 'bench --plot' 'bench --tokens' 'bench --rounds' \
     'replay --policy' 'replay --in-flight' 'replay --seeds' 'replay --confidence' 'replay --plot' \
     'doctor --model' 'doctor -m' 'doctor --threads' 'doctor -t' \
     'models show --parallel' 'models show -np' 'models show --ctx-size' 'models show -c' 'models show --cache-type-k' 'models show -ctk' 'models show --cache-type-v' 'models show -ctv' \
@@ -42,7 +42,7 @@ set -g __dynscale_takes_value \
 
 complete -c dynscale -f
 complete -c dynscale -n '__dynscale_at \'\'' -a ask -d 'Answer questions by many samples of each, compared, for the tokens you allow'
-complete -c dynscale -n '__dynscale_at \'\'' -a bench -d 'Measure the engine on this machine: dynscale bench --speed'
+complete -c dynscale -n '__dynscale_at \'\'' -a bench -d 'Compare methods on questions with known answers, at equal tokens'
 complete -c dynscale -n '__dynscale_at \'\'' -a replay -d 'Score allocation policies on stored samples'
 complete -c dynscale -n '__dynscale_at \'\'' -a doctor -d 'Check the installation, the machine and the model, and tell what mends each trouble'
 complete -c dynscale -n '__dynscale_at \'\'' -a completions -d 'Print the script that completes commands, flags, values and names in a shell'
@@ -102,14 +102,36 @@ complete -c dynscale -n '__dynscale_at \'ask\'' -l color -d 'Whether to use colo
 complete -c dynscale -n '__dynscale_at \'ask\'' -l no-color -d 'Whether to use colors; NO_COLOR turns them off, too'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l help-all -d 'Show all flags'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l help -s h -d 'Show this message and exit'
-complete -c dynscale -n '__dynscale_at \'bench\'' -l speed -d 'Generated tokens a second, all slots busy'
-complete -c dynscale -n '__dynscale_at \'bench\'' -l model -s m -x -d 'A GGUF file'
-complete -c dynscale -n '__dynscale_at \'bench\'' -l parallel -o np -x -d 'Samples decoded side by side'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l methods -x -d 'Methods by name, or as POLICY/MODE, such as race/parallel'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l samples -x -d 'Budgets: what so many samples of every question cost'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l budgets -x -d 'Budgets in tokens instead, such as 5k,20k'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l seeds -x -d 'Seeds, from --seed on'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l limit -x -d 'Only the first N questions'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l model -s m -r -fka '(__dynscale_names models)' -d 'A GGUF file, or a model\'s name'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l n-gpu-layers -o ngl -x -d 'Layers to put on the GPU'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l ctx-size -s c -x -d 'Tokens one sample can hold, prompt included'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l threads -s t -x -d '0: one for each core'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l parallel -o np -x -d 'Samples side by side, or requests in flight'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l confidence -x -d 'A question is settled when its leader is this sure'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l max-tokens -s n -x -d 'Most tokens of one sample'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l temp -x -d 'Temperature; 0 is greedy'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l top-p -x -d 'Nucleus sampling; 1 is off'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l top-k -x -d 'Only the likeliest tokens; 0: off'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l seed -s s -x -d 'Fixes a run on one machine'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l layout -r -fa 'turns quoted' -d 'How chains show samples: quoted, or turns (on a server)'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l system -x -d 'A system prompt'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l prompt-file -r -F -d 'A TOML file of prompts'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l answer-type -r -fa 'auto number choice boolean math text regex:' -d 'auto, number, choice, boolean, math, text or regex:PATTERN'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l json -d 'Print the report as JSON'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l plot -r -F -d 'Draw it: .svg, .png or .pdf'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l quiet -s q -d 'Nothing but answers and errors'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l no-quiet -d 'Not: nothing but answers and errors'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l speed -d 'Only measure generated tokens a second'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l tokens -x -d 'Generated in each sample'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l rounds -x -d 'Measurements; the median counts'
-complete -c dynscale -n '__dynscale_at \'bench\'' -l threads -s t -x -d '0: one a core'
-complete -c dynscale -n '__dynscale_at \'bench\'' -l n-gpu-layers -o ngl -x -d 'Layers to offload'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l help-all -d 'Show all flags'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l help -s h -d 'Show this message and exit'
+complete -c dynscale -n '__dynscale_at \'bench\' 0 0' -F
 complete -c dynscale -n '__dynscale_at \'replay\'' -l policy -x -d 'Policies to compare; ucb:0.5 sets ucb\'s c'
 complete -c dynscale -n '__dynscale_at \'replay\'' -l in-flight -x -d 'Pulls kept open at the same time'
 complete -c dynscale -n '__dynscale_at \'replay\'' -l seeds -x -d 'Random draws to average over'
