@@ -1,16 +1,19 @@
 """The journal in its own terms: damage, locks, sizes, and what a resumed run makes of it."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.questions import Question
-from dynscale_cli.runs import identity
-from dynscale_cli.runs.events import Answered, Notice, RunFinished, SampleFinished
+from dynscale_cli.runs import entries, identity
+from dynscale_cli.runs.events import Answered, Notice, RunFinished, Sample, SampleFinished
 from dynscale_cli.runs.past import Past
 from dynscale_cli.runs.request import RunRequest
 from dynscale_cli.runs.settings import Settings
+from dynscale_cli.runs.sink import Dropped, Sampled, Spoke, Start
 from dynscale_cli.runs.solve import Run
 from dynscale_cli.runs.store import Store
 from dynscale_cli.runs.summary import summaries
@@ -19,6 +22,7 @@ from tests.scripted import scripted_engine
 
 ASKED = [Question(n, f"q{n}", f"What is {n} plus {n}?", (), str(2 * n)) for n in range(6)]
 SETTINGS = Settings(budget=50_000, max_samples=8, max_tokens=60)
+SAMPLE = Sample(1, "chain", "so\nAnswer: 7", "7", "7", Tokens(30, 20, 4), "length", True, 0.5, -0.25, (2, 0))
 MODEL = {"kind": "scripted", "name": "scripted", "path": "nowhere"}
 
 
@@ -76,6 +80,39 @@ def test_a_finished_run_that_is_resumed_draws_nothing_and_says_the_same(store):
     assert all(event.replayed for event in events if isinstance(event, Answered))
     assert sum(isinstance(event, SampleFinished) for event in events) == drawn
     assert sum(1 for _ in store.read(path.stem).samples()) == drawn
+
+
+@pytest.mark.parametrize(
+    ("line", "entry"),
+    [
+        (entries.spoke_line, Spoke(3, 1, 7, 40)),
+        (lambda entry: entries.start_line(entry, 1.5), Start(3, 1, "chain", (2, 0), 7)),
+        (lambda entry: entries.drop_line(entry, 1.5), Dropped(3, 1, "parallel", Tokens(9, 2), "it broke off", True)),
+        (lambda entry: entries.sample_line(entry, 1.5), Sampled(3, SAMPLE, False, 7, 50)),
+    ],
+)
+def test_every_pull_is_read_as_it_was_written(line, entry):
+    raw = line(entry).rstrip()
+    assert entries.PULLS[entries.kind_of(raw)](json.loads(raw)) == entry
+
+
+def test_a_run_that_is_left_has_answered_what_it_has_told(store):
+    journal = store.create(RunRequest(SETTINGS, MODEL, 4, 4096, len(ASKED)), ASKED)
+    run = Run(ASKED, scripted_engine(script), SETTINGS, journal=journal)
+    next(event for event in run.events() if isinstance(event, Answered))
+    run.leave()
+    journal.close()
+    assert [(row.state, row.answered) for row in summaries(store)] == [("interrupted", 1)]
+
+
+def test_a_run_on_which_more_was_spent_than_it_had_goes_on_and_draws_nothing(store):
+    """As a server does that does not keep to what it is asked for."""
+    want, _, _ = begin(store)
+    drawn = sum(1 for _ in store.read().samples())
+    results, events, _ = resume(store, budget=100)
+    assert shape(results) == shape(want)
+    assert sum(1 for _ in store.read().samples()) == drawn
+    assert any("beyond the budget" in event.message for event in events if isinstance(event, Notice))
 
 
 def test_a_damaged_line_is_named_and_costs_no_more_than_itself(store):

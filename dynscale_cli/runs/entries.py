@@ -103,7 +103,8 @@ def _sampled(values: Mapping[str, Any]) -> Sampled:
 
 
 def _dropped(values: Mapping[str, Any]) -> Dropped:
-    return Dropped(values["q"], values["number"], values["kind"], Tokens(**values["tokens"]))
+    known = {f.name: values[f.name] for f in fields(Dropped) if f.name in values}
+    return Dropped(**{**known, "tokens": Tokens(**values["tokens"])})
 
 
 PULLS: Final[Mapping[str, Callable[[Mapping[str, Any]], Entry]]] = {

@@ -56,7 +56,8 @@ class Past:
             books.time = max(books.time, ended.time)
         spent = max(books.tokens.billed, self._stored.spent)
         books.lost = spent - books.tokens.billed
-        books.ledger = Ledger(books.settings.budget, spent)
+        books.ledger = Ledger(books.settings.budget, min(spent, books.settings.budget))
+        books.ledger.overdrawn = spent - books.ledger.spent  # by a server that did not keep to what it was asked for
         yield Notice(self._summary(books))
 
     def _pull(self, books: Books, entry: Start | Sampled | Dropped) -> Iterator[Event]:

@@ -418,10 +418,10 @@ class Run:
         yield from self._complain()
 
     def _close(self, how: How) -> None:
-        books = self.books
+        books, ledger = self.books, self.books.ledger
         self._over = True
-        ledger = books.ledger
-        self._journal.ended(Ended(how, ledger.spent, ledger.budget, books.settled, books.unanswered, books.time))
+        unanswered = books.unanswered + books.answered.count(0)
+        self._journal.ended(Ended(how, ledger.spent, ledger.budget, books.settled, unanswered, books.time))
 
     def _finish(self, q: int, stopped: Stopped, *, final: bool = True) -> Iterator[Event]:
         outcome = self.books.finish(q, stopped)
