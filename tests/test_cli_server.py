@@ -182,3 +182,19 @@ def test_an_interrupted_run_goes_on_and_its_journal_holds_no_key(tmp_path):
     assert any(b"small" in text for text in written)
     assert not any(KEY.encode() in text for text in written)
     assert (elsewhere.returncode, b"was made with a server" in elsewhere.stderr) == (2, True)
+
+
+def test_a_model_file_that_is_named_nearer_to_the_command_line_goes_before_a_server(tmp_path):
+    settings = '[profile.here]\nmodel = "here.gguf"\n[profile.there]\nendpoint = ["SERVER"]\n'
+    with ChatServer(answers) as server:
+        (tmp_path / "dynscale").mkdir()
+        file = tmp_path / "dynscale" / "config.toml"
+        asked = {}
+        for top in ('endpoint = ["SERVER"]\n', 'model = "here.gguf"\n'):
+            file.write_text((top + settings).replace("SERVER", server.url))
+            for flags, env in (((), {}), (("--profile", "here"), {}), ((), {"DYNSCALE_MODEL": "here.gguf"})):
+                done = ask("-q", *flags, "a?", cwd=tmp_path, env=env)
+                asked[(top[:5], *flags, *env)] = b"here.gguf" not in done.stderr and lines(done.stdout) == ["1"]
+        there = ask("-q", "--profile", "there", "a?", cwd=tmp_path)
+    assert [key for key, server in asked.items() if server] == [("endpo",)]
+    assert lines(there.stdout) == ["1"], there.stderr

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from dynscale_cli.engine.remote import ServerOptions, require_client
 from dynscale_cli.errors import UsageError
 
+from .parser import NEARNESS, nearness
+
 if TYPE_CHECKING:
     import typer
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from dynscale_cli.engine.server import ServerEngine
     from dynscale_cli.runs.settings import Settings
 
+TYPED = NEARNESS.index("COMMANDLINE")
 # What llama.cpp would be told, and a server was told when it was started.
 LOCAL = {
     "layers": "-ngl", "threads": "-t", "main_gpu": "-mg", "tensor_split": "-ts", "flash_attn": "-fa",
@@ -29,19 +32,15 @@ LOCAL = {
 def server_options(
     context: typer.Context, endpoints: Sequence[str] | None, served_model: str | None, stall: float
 ) -> ServerOptions | None:
-    """The server to ask, or None for a model file. What is typed goes before the environment and settings."""
-    typed = {
-        name for name in context.params if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
-    }
+    """The server to ask, or None for a model file: whichever is named nearer to the command line."""
+    model, endpoint = nearness(context, "model"), nearness(context, "endpoint")
     if not endpoints:
-        if "served_model" in typed:
+        if nearness(context, "served_model") == TYPED:
             raise UsageError("--served-model names a model of a server", "add --endpoint URL, or use -m FILE")
         return None
-    if "model" in typed:
-        if "endpoint" in typed:
-            raise UsageError(
-                "-m names a file, --endpoint a server", "give one of them; --served-model NAME chooses there"
-            )
+    if model == endpoint == TYPED:
+        raise UsageError("-m names a file, --endpoint a server", "give one of them; --served-model NAME chooses there")
+    if model > endpoint:
         return None
     options = ServerOptions(tuple(endpoints), served_model, stall)
     require_client()
@@ -50,8 +49,7 @@ def server_options(
 
 def without_effect(context: typer.Context) -> tuple[str, ...]:
     """Flags that were typed and that no server can be told."""
-    sources = {name: getattr(context.get_parameter_source(name), "name", "") for name in LOCAL}
-    return tuple(flag for name, flag in LOCAL.items() if sources[name] == "COMMANDLINE")
+    return tuple(flag for name, flag in LOCAL.items() if nearness(context, name) == TYPED)
 
 
 class Connecting:

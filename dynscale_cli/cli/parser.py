@@ -9,6 +9,7 @@ are settings is read off their declarations: those with a variable of their own.
 from __future__ import annotations
 
 import os
+from collections import ChainMap
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,7 @@ PREFIX = "DYNSCALE_"
 NEVER = ("profile", "api-key")  # a name for other settings; a secret, which no file of settings should hold
 TABLED = {"journal": "journal.enabled"}  # TOML has no room for a value and a table of one name
 COUNTS = ("TOKENS", "N|auto")  # metavars of flags that are text and often a bare number
+NEARNESS = ("DEFAULT", "FILE", "PROFILE", "ENVIRONMENT", "COMMANDLINE")  # each goes before those on its left
 _VALUES = "dynscale.settings"
 
 
@@ -39,25 +41,34 @@ class Context(typer.Context):
         return None if key is None else _values(self).get(key)
 
 
-def _values(ctx: Any) -> dict[str, Any]:
-    """The values of the file and of the chosen profile, checked, by key; read once a run."""
+def nearness(ctx: Any, name: str) -> int:
+    """Where a parameter's value was written, as an index of NEARNESS."""
+    source = getattr(ctx.get_parameter_source(name), "name", "")
+    if source == "DEFAULT_MAP":
+        key = key_name(next(param for param in ctx.command.params if param.name == name))
+        return NEARNESS.index("PROFILE" if key in _values(ctx).maps[0] else "FILE")
+    return NEARNESS.index(source) if source in NEARNESS else 0
+
+
+def _values(ctx: Any) -> ChainMap[str, Any]:
+    """The values of the chosen profile and of the file, checked, by key; read once a run."""
     if _VALUES not in ctx.meta:
         from dynscale_cli.settings import file
 
         path = file.path()
         chosen = ctx.params.get("profile") or os.environ.get(f"{PREFIX}PROFILE")
-        ctx.meta[_VALUES] = _read(ctx, path, chosen) if chosen or path.exists() else {}
-    values: dict[str, Any] = ctx.meta[_VALUES]
+        ctx.meta[_VALUES] = _read(ctx, path, chosen) if chosen or path.exists() else ChainMap({}, {})
+    values: ChainMap[str, Any] = ctx.meta[_VALUES]
     return values
 
 
-def _read(ctx: Any, path: Any, chosen: str | None) -> dict[str, Any]:
+def _read(ctx: Any, path: Any, chosen: str | None) -> ChainMap[str, Any]:
     from dynscale_cli.settings import file
     from dynscale_cli.settings.profiles import profile
 
     written = file.read(path)
     file.check(written, keys(ctx.find_root().command))
-    return {**written.values, **(profile(chosen, written.profiles) if chosen else {})}
+    return ChainMap(profile(chosen, written.profiles) if chosen else {}, written.values)
 
 
 class Command(TyperCommand):
