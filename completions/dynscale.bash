@@ -69,7 +69,7 @@ _dynscale_node() {
         arguments=('names:runs') ;;
     'runs resume')
         commands=''
-        flags='--budget -b --stored-questions --model -m --endpoint --threads -t --json --unordered --explain --no-explain --export --quiet -q --no-quiet --color --no-color --help -h'
+        flags='--budget -b --stored-questions --model -m --endpoint --stall-timeout --threads -t --json --unordered --explain --no-explain --export --quiet -q --no-quiet --color --no-color --help -h'
         arguments=('names:runs') ;;
     'runs export')
         commands=''
@@ -185,6 +185,7 @@ _dynscale_value() {
     'runs resume --budget'|'runs resume -b') value='none' ;;
     'runs resume --model'|'runs resume -m') value='names:models' ;;
     'runs resume --endpoint') value='none' ;;
+    'runs resume --stall-timeout') value='none' ;;
     'runs resume --threads'|'runs resume -t') value='none' ;;
     'runs resume --export') value='files' ;;
     'runs export --output'|'runs export -o') value='files' ;;

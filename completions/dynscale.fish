@@ -35,7 +35,7 @@ set -g __dynscale_takes_value \
     'replay --policy' 'replay --in-flight' 'replay --seeds' 'replay --confidence' 'replay --plot' \
     'doctor --model' 'doctor -m' 'doctor --threads' 'doctor -t' \
     'models show --parallel' 'models show -np' 'models show --ctx-size' 'models show -c' 'models show --cache-type-k' 'models show -ctk' 'models show --cache-type-v' 'models show -ctv' \
-    'runs resume --budget' 'runs resume -b' 'runs resume --model' 'runs resume -m' 'runs resume --endpoint' 'runs resume --threads' 'runs resume -t' 'runs resume --export' \
+    'runs resume --budget' 'runs resume -b' 'runs resume --model' 'runs resume -m' 'runs resume --endpoint' 'runs resume --stall-timeout' 'runs resume --threads' 'runs resume -t' 'runs resume --export' \
     'runs export --output' 'runs export -o' \
     'config show --profile' \
     ''
@@ -187,10 +187,11 @@ complete -c dynscale -n '__dynscale_at \'runs list\'' -l help -s h -d 'Show this
 complete -c dynscale -n '__dynscale_at \'runs show\'' -l json -d 'Print JSON'
 complete -c dynscale -n '__dynscale_at \'runs show\'' -l help -s h -d 'Show this message and exit'
 complete -c dynscale -n '__dynscale_at \'runs show\' 0 0' -fka '(__dynscale_names runs)'
-complete -c dynscale -n '__dynscale_at \'runs resume\'' -l budget -s b -x -d '+20k: so much more; 60k: in all'
+complete -c dynscale -n '__dynscale_at \'runs resume\'' -l budget -s b -x -d '+20k: so much more; 60k or 2k/q: in all'
 complete -c dynscale -n '__dynscale_at \'runs resume\'' -l stored-questions -d 'Go on with the questions as they were'
 complete -c dynscale -n '__dynscale_at \'runs resume\'' -l model -s m -r -fka '(__dynscale_names models)' -d 'Where the same model is now, if it was moved'
 complete -c dynscale -n '__dynscale_at \'runs resume\'' -l endpoint -x -d 'Where the same model is served now'
+complete -c dynscale -n '__dynscale_at \'runs resume\'' -l stall-timeout -x -d 'Silence after which a request is given up'
 complete -c dynscale -n '__dynscale_at \'runs resume\'' -l threads -s t -x -d '0: one for each core'
 complete -c dynscale -n '__dynscale_at \'runs resume\'' -l json -d 'One JSON object a question'
 complete -c dynscale -n '__dynscale_at \'runs resume\'' -l unordered -d 'Print answers as they settle, not in input order'

@@ -160,8 +160,17 @@ def test_more_budget_for_a_finished_run_keeps_its_samples_and_spends_only_new_to
     assert after[: len(before)] == before
     assert len(after) > len(before)
     assert billed(first.stdout) <= 2000 < billed(more.stdout) <= 3000
+    each = runs("resume", "--budget", "+50/q", cwd=tmp_path)
+    assert each.returncode in (0, 3), each.stderr
+    assert json.loads(runs("show", "--json", cwd=tmp_path).stdout)["budget"] == 3000 + 50 * QUESTIONS
     refused = runs("resume", "--budget", "1k", cwd=tmp_path)
     assert (refused.returncode, len(lines(refused.stderr))) == (2, 2)
+
+
+def test_a_run_that_cannot_begin_as_it_was_asked_for_leaves_nothing(ask, tmp_path):
+    refused = ask("--export", "nowhere/pool.jsonl")
+    assert (refused.returncode, len(lines(refused.stderr))) == (2, 2), refused.stderr
+    assert journals(tmp_path) == []
 
 
 def test_changed_questions_or_another_model_are_refused(ask, tiny, tmp_path):

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dynscale_cli.errors import BudgetError, DynscaleError
+from dynscale_cli.errors import BudgetError, DynscaleError, UsageError
 from dynscale_cli.questions import Question
 
 from .report import report
@@ -78,10 +78,10 @@ class Keeper:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Close the journal, however the block ends; a run that the budget does not pay for leaves none."""
+        """Close the journal, however the block ends; a run that could not begin, as it was asked for, leaves none."""
         try:
             yield
-        except BudgetError:
+        except (BudgetError, UsageError):
             self._close(discard_empty=True)
             raise
         except DynscaleError:

@@ -31,6 +31,7 @@ class Resuming:
     stored_questions: bool
     model: str | None
     endpoints: tuple[str, ...]
+    stall: float
     threads: int | None
     export: Path | None
     shown: Mapping[str, Any]
@@ -96,7 +97,7 @@ def _budget(text: str | None, stored: Stored) -> int:
     if text is None:
         return stored.budget
     more = text.strip().startswith("+")
-    tokens = config.parse_tokens(text.strip().removeprefix("+"))
+    tokens = config.parse_budget(text.strip().removeprefix("+")).total(len(stored.questions))
     total = stored.budget + tokens if more else tokens
     if total < stored.spent:
         raise UsageError(
@@ -131,7 +132,7 @@ def _server(told: Resuming, stored: Stored) -> ServerOptions | None:
     was = stored.request.model
     if was["kind"] == "server" and told.model is None:
         require_client()
-        return ServerOptions(told.endpoints or tuple(was["path"].split(",")), was["served"])
+        return ServerOptions(told.endpoints or tuple(was["path"].split(",")), was["served"], told.stall)
     if was["kind"] == "server" or told.endpoints:
         kind = "a server" if was["kind"] == "server" else "a model file"
         raise UsageError(f"run {stored.id} was made with {kind}: {was['path']}", f"dynscale runs resume {stored.id}")

@@ -79,7 +79,8 @@ def show(run: Run = None, json_output: Json = False) -> None:
 def resume(
     run: Run = None,
     budget: Annotated[
-        str | None, typer.Option("--budget", "-b", metavar="[+]TOKENS", help="+20k: so much more; 60k: in all.")
+        str | None,
+        typer.Option("--budget", "-b", metavar="[+]TOKENS", help="+20k: so much more; 60k or 2k/q: in all."),
     ] = None,
     stored_questions: Annotated[
         bool,
@@ -98,6 +99,7 @@ def resume(
     endpoint: Annotated[
         list[str] | None, typer.Option("--endpoint", metavar="URL", help="Where the same model is served now.")
     ] = None,
+    stall_timeout: flags.StallTimeout = 120.0,
     threads: Annotated[
         int | None, typer.Option("--threads", "-t", metavar="N", min=0, help="0: one for each core.")
     ] = None,
@@ -116,7 +118,8 @@ def resume(
     from .resuming import resume as go
 
     shown = {"json": json_output, "unordered": unordered, "explain": explain, "quiet": quiet, "color": color}
-    return go(Resuming(run, budget, stored_questions, model, tuple(endpoint or ()), threads, export, shown))
+    servers = tuple(endpoint or ())
+    return go(Resuming(run, budget, stored_questions, model, servers, stall_timeout, threads, export, shown))
 
 
 @app.command()
