@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import random
 import threading
 import time
@@ -11,11 +12,15 @@ from typing import Any
 
 import pytest
 
+from dynscale_cli.engine.chat import Courier, Dead, Order, Over
 from dynscale_cli.engine.connect import connect, open_server
 from dynscale_cli.engine.endpoints import Patience
+from dynscale_cli.engine.faults import Fault
 from dynscale_cli.engine.gauge import Gauge
-from dynscale_cli.engine.protocol import Message, Piece, Request, Sampling
+from dynscale_cli.engine.protocol import Aborted, Finished, Message, Piece, Request, Sampling
+from dynscale_cli.engine.reading import Delta, Usage
 from dynscale_cli.engine.remote import ServerOptions
+from dynscale_cli.engine.server import ServerEngine
 from dynscale_cli.errors import DynscaleError, EngineError, UsageError
 from dynscale_cli.questions import Question
 from dynscale_cli.runs.events import Answered, Notice, RunFinished, SampleFinished, Stepped
@@ -374,6 +379,32 @@ def test_a_server_that_stays_broken_ends_the_run_after_what_was_answered():
     assert "500" in outcome.error.message
     assert [result.answer for result in outcome.results[:2]] == ["42", "42"]
     assert len(outcome.results) == 4
+
+
+class Still(Courier):
+    """Sends nothing: what comes back is what a test puts into `inbox`."""
+
+    def __init__(self) -> None:
+        self.inbox, self.model, self.counts, self.sent = queue.SimpleQueue(), "small", True, []
+
+    def send(self, order: Order) -> None:
+        self.sent.append(order)
+
+
+@pytest.mark.parametrize("end", [ServerEngine.abort, lambda engine: engine._courier.inbox.put(Dead(Fault("down", "")))])
+def test_an_answer_that_comes_with_the_end_is_told_before_it(end):
+    courier = Still()
+    engine = ServerEngine(courier, context=4096)
+    for id in range(2):
+        prompt = engine.prompt([Message("user", f"{id}?")])
+        engine.submit(Request(id, prompt, 40, Sampling(), seed=id))
+    engine._launch()
+    courier.inbox.put(Delta(courier.sent[0], 0, ANSWER, False))
+    courier.inbox.put(Over(courier.sent[0], ("stop",), Usage(20, 5)))
+    end(engine)
+    assert [event.text for event in engine.step() if isinstance(event, Finished)] == [ANSWER]
+    with pytest.raises((EngineError, Aborted)):
+        engine.step()
 
 
 def test_a_dead_endpoint_among_several_is_set_aside_and_taken_back():

@@ -144,10 +144,11 @@ class ServerEngine:
         if not self._events and self._flights and not self._aborted and self._error is None:
             with contextlib.suppress(queue.Empty):
                 self._arrived.append(self._courier.inbox.get(timeout=WAIT))
-        if self._aborted:
-            raise Aborted
-        if self._error is not None:
-            raise self._error
+        if not any(isinstance(event, (Finished, Failed)) for event in self._events):  # what is over is told first
+            if self._aborted:
+                raise Aborted
+            if self._error is not None:
+                raise self._error
         events, self._events = self._events, []
         return events
 
