@@ -16,6 +16,7 @@ from dynscale_cli import config
 from . import values
 from .complete import model_names, profile_names
 from .page import ALL
+from .parser import PREFIX
 
 MODEL, SERVER, SPEND, SAMPLE, ANSWER, OUTPUT = (
     "Model",
@@ -45,6 +46,12 @@ def _known(value: float) -> float:
     return value
 
 
+def setting(*names: str, **more: Any) -> Any:
+    """A flag that is a setting, too: with a variable of its own, which is named after it."""
+    variable = names[0].partition("/")[0][2:].upper().replace("-", "_")
+    return typer.Option(*names, envvar=f"{PREFIX}{variable}", **more)
+
+
 Questions = Annotated[list[str] | None, typer.Argument(metavar="QUESTION", help="Questions; - reads standard input.")]
 File = Annotated[
     Path | None, typer.Option("--file", "-f", metavar="FILE", help="Questions: text (one a line), .jsonl or .csv.")
@@ -53,9 +60,8 @@ Limit = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="
 Whole = Annotated[bool, typer.Option("--whole", help="The whole input is one question.")]
 Profile = Annotated[
     str | None,
-    typer.Option(
+    setting(
         "--profile",
-        envvar="DYNSCALE_PROFILE",
         is_eager=True,
         metavar="NAME",
         help="Settings by name: quick, careful or your own.",
@@ -74,11 +80,10 @@ def _all_help(ctx: typer.Context, wanted: bool) -> None:
 HelpAll = Annotated[bool, typer.Option("--help-all", is_eager=True, callback=_all_help, help="Show all flags.")]
 Model = Annotated[
     str | None,
-    typer.Option(
+    setting(
         "--model",
         "-m",
         metavar="NAME",
-        envvar="DYNSCALE_MODEL",
         help="A GGUF file, or a model's name.",
         rich_help_panel=MODEL,
         autocompletion=model_names,
@@ -86,10 +91,9 @@ Model = Annotated[
 ]
 Layers = Annotated[
     str,
-    typer.Option(
+    setting(
         "--n-gpu-layers",
         "-ngl",
-        envvar="DYNSCALE_N_GPU_LAYERS",
         parser=values.text(config.parse_layers),
         metavar="N|auto",
         help="Layers to put on the GPU.",
@@ -98,10 +102,9 @@ Layers = Annotated[
 ]
 CtxSize = Annotated[
     int | None,
-    typer.Option(
+    setting(
         "--ctx-size",
         "-c",
-        envvar="DYNSCALE_CTX_SIZE",
         metavar="N",
         min=128,
         help="Tokens one sample can hold, prompt included.",
@@ -109,35 +112,16 @@ CtxSize = Annotated[
     ),
 ]
 Threads = Annotated[
-    int,
-    typer.Option(
-        "--threads",
-        "-t",
-        envvar="DYNSCALE_THREADS",
-        metavar="N",
-        min=0,
-        help="0: one for each core.",
-        rich_help_panel=MODEL,
-    ),
+    int, setting("--threads", "-t", metavar="N", min=0, help="0: one for each core.", rich_help_panel=MODEL)
 ]
 MainGpu = Annotated[
-    int,
-    typer.Option(
-        "--main-gpu",
-        "-mg",
-        envvar="DYNSCALE_MAIN_GPU",
-        metavar="N",
-        min=0,
-        help="GPU for what is not split.",
-        rich_help_panel=MODEL,
-    ),
+    int, setting("--main-gpu", "-mg", metavar="N", min=0, help="GPU for what is not split.", rich_help_panel=MODEL)
 ]
 TensorSplit = Annotated[
     str | None,
-    typer.Option(
+    setting(
         "--tensor-split",
         "-ts",
-        envvar="DYNSCALE_TENSOR_SPLIT",
         parser=values.text(values.shares),
         metavar="N,N,…",
         help="Each GPU's share of the layers.",
@@ -146,10 +130,9 @@ TensorSplit = Annotated[
 ]
 FlashAttn = Annotated[
     str,
-    typer.Option(
+    setting(
         "--flash-attn",
         "-fa",
-        envvar="DYNSCALE_FLASH_ATTN",
         parser=values.one_of("--flash-attn", values.SWITCHES),
         metavar="on|off|auto",
         help="Flash attention.",
@@ -158,10 +141,9 @@ FlashAttn = Annotated[
 ]
 CacheTypeK = Annotated[
     str,
-    typer.Option(
+    setting(
         "--cache-type-k",
         "-ctk",
-        envvar="DYNSCALE_CACHE_TYPE_K",
         parser=values.one_of("--cache-type-k", values.CACHES),
         metavar="TYPE",
         help="Type of the cached keys.",
@@ -170,10 +152,9 @@ CacheTypeK = Annotated[
 ]
 CacheTypeV = Annotated[
     str,
-    typer.Option(
+    setting(
         "--cache-type-v",
         "-ctv",
-        envvar="DYNSCALE_CACHE_TYPE_V",
         parser=values.one_of("--cache-type-v", values.CACHES),
         metavar="TYPE",
         help="Type of the cached values.",
@@ -182,40 +163,21 @@ CacheTypeV = Annotated[
 ]
 Rpc = Annotated[
     str | None,
-    typer.Option(
-        "--rpc",
-        envvar="DYNSCALE_RPC",
-        metavar="HOST:PORT,…",
-        help="llama.cpp RPC servers to put layers on.",
-        rich_help_panel=MODEL,
-    ),
+    setting("--rpc", metavar="HOST:PORT,…", help="llama.cpp RPC servers to put layers on.", rich_help_panel=MODEL),
 ]
 Endpoint = Annotated[
     list[str] | None,
-    typer.Option(
-        "--endpoint",
-        metavar="URL",
-        envvar="DYNSCALE_ENDPOINT",
-        help="OpenAI-compatible server; may be repeated.",
-        rich_help_panel=SERVER,
-    ),
+    setting("--endpoint", metavar="URL", help="OpenAI-compatible server; may be repeated.", rich_help_panel=SERVER),
 ]
 ServedModel = Annotated[
     str | None,
-    typer.Option(
-        "--served-model",
-        metavar="NAME",
-        envvar="DYNSCALE_SERVED_MODEL",
-        help="The server's model, where it has several.",
-        rich_help_panel=SERVER,
-    ),
+    setting("--served-model", metavar="NAME", help="The server's model, where it has several.", rich_help_panel=SERVER),
 ]
 StallTimeout = Annotated[
     float,
-    typer.Option(
+    setting(
         "--stall-timeout",
         metavar="SECONDS",
-        envvar="DYNSCALE_STALL_TIMEOUT",
         **number(0.1, 86400),
         help="Silence after which a request is given up.",
         rich_help_panel=SERVER,
@@ -223,10 +185,9 @@ StallTimeout = Annotated[
 ]
 Parallel = Annotated[
     int | None,
-    typer.Option(
+    setting(
         "--parallel",
         "-np",
-        envvar="DYNSCALE_PARALLEL",
         metavar="N",
         min=1,
         max=256,
@@ -236,10 +197,9 @@ Parallel = Annotated[
 ]
 Budget = Annotated[
     str,
-    typer.Option(
+    setting(
         "--budget",
         "-b",
-        envvar="DYNSCALE_BUDGET",
         parser=values.text(config.parse_budget),
         metavar="TOKENS",
         help="12k in all or 2k/q a question.",
@@ -248,20 +208,12 @@ Budget = Annotated[
 ]
 MaxSamples = Annotated[
     int | None,
-    typer.Option(
-        "--max-samples",
-        envvar="DYNSCALE_MAX_SAMPLES",
-        metavar="N",
-        min=1,
-        help="Most samples of one question.",
-        rich_help_panel=SPEND,
-    ),
+    setting("--max-samples", metavar="N", min=1, help="Most samples of one question.", rich_help_panel=SPEND),
 ]
 Policy = Annotated[
     str,
-    typer.Option(
+    setting(
         "--policy",
-        envvar="DYNSCALE_POLICY",
         parser=values.policy,
         metavar="NAME",
         help="race, ucb, adaptive, early-stop or uniform.",
@@ -270,9 +222,8 @@ Policy = Annotated[
 ]
 Confidence = Annotated[
     float,
-    typer.Option(
+    setting(
         "--confidence",
-        envvar="DYNSCALE_CONFIDENCE",
         metavar="P",
         **number(0.5, 1.0),
         help="A question is settled when its leader is this sure.",
@@ -280,20 +231,13 @@ Confidence = Annotated[
     ),
 ]
 Exhaust = Annotated[
-    bool,
-    typer.Option(
-        "--exhaust/--no-exhaust",
-        envvar="DYNSCALE_EXHAUST",
-        help="Spend the whole budget, settled or not.",
-        rich_help_panel=SPEND,
-    ),
+    bool, setting("--exhaust/--no-exhaust", help="Spend the whole budget, settled or not.", rich_help_panel=SPEND)
 ]
 MaxTokens = Annotated[
     str,
-    typer.Option(
+    setting(
         "--max-tokens",
         "-n",
-        envvar="DYNSCALE_MAX_TOKENS",
         parser=values.tokens("--max-tokens"),
         metavar="TOKENS",
         help="Most tokens of one sample.",
@@ -302,9 +246,8 @@ MaxTokens = Annotated[
 ]
 MaxThinking = Annotated[
     str | None,
-    typer.Option(
+    setting(
         "--max-thinking",
-        envvar="DYNSCALE_MAX_THINKING",
         parser=values.tokens("--max-thinking"),
         metavar="TOKENS",
         help="Close a thought beyond it.",
@@ -312,54 +255,19 @@ MaxThinking = Annotated[
     ),
 ]
 Temp = Annotated[
-    float,
-    typer.Option(
-        "--temp",
-        envvar="DYNSCALE_TEMP",
-        metavar="T",
-        **number(0, 10),
-        help="Temperature; 0 is greedy.",
-        rich_help_panel=SAMPLE,
-    ),
+    float, setting("--temp", metavar="T", **number(0, 10), help="Temperature; 0 is greedy.", rich_help_panel=SAMPLE)
 ]
 TopP = Annotated[
-    float,
-    typer.Option(
-        "--top-p",
-        envvar="DYNSCALE_TOP_P",
-        metavar="P",
-        **number(0, 1),
-        help="Nucleus sampling; 1 is off.",
-        rich_help_panel=SAMPLE,
-    ),
+    float, setting("--top-p", metavar="P", **number(0, 1), help="Nucleus sampling; 1 is off.", rich_help_panel=SAMPLE)
 ]
 TopK = Annotated[
-    int,
-    typer.Option(
-        "--top-k",
-        envvar="DYNSCALE_TOP_K",
-        metavar="N",
-        min=0,
-        help="Only the likeliest tokens; 0: off.",
-        rich_help_panel=SAMPLE,
-    ),
+    int, setting("--top-k", metavar="N", min=0, help="Only the likeliest tokens; 0: off.", rich_help_panel=SAMPLE)
 ]
-Seed = Annotated[
-    int,
-    typer.Option(
-        "--seed",
-        "-s",
-        envvar="DYNSCALE_SEED",
-        metavar="N",
-        help="Fixes a run on one machine.",
-        rich_help_panel=SAMPLE,
-    ),
-]
+Seed = Annotated[int, setting("--seed", "-s", metavar="N", help="Fixes a run on one machine.", rich_help_panel=SAMPLE)]
 Mode = Annotated[
     str,
-    typer.Option(
+    setting(
         "--mode",
-        envvar="DYNSCALE_MODE",
         parser=values.one_of("--mode", values.MODES),
         metavar="MODE",
         help="hybrid, parallel or chain: which kinds of samples.",
@@ -368,34 +276,22 @@ Mode = Annotated[
 ]
 Layout = Annotated[
     str | None,
-    typer.Option(
+    setting(
         "--layout",
-        envvar="DYNSCALE_LAYOUT",
         parser=values.one_of("--layout", values.LAYOUTS),
         metavar="NAME",
         help="How chains show samples: quoted, or turns (on a server).",
         rich_help_panel=SAMPLE,
     ),
 ]
-System = Annotated[
-    str | None,
-    typer.Option("--system", envvar="DYNSCALE_SYSTEM", metavar="TEXT", help="A system prompt.", rich_help_panel=SAMPLE),
-]
+System = Annotated[str | None, setting("--system", metavar="TEXT", help="A system prompt.", rich_help_panel=SAMPLE)]
 PromptFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--prompt-file",
-        envvar="DYNSCALE_PROMPT_FILE",
-        metavar="FILE",
-        help="A TOML file of prompts.",
-        rich_help_panel=SAMPLE,
-    ),
+    Path | None, setting("--prompt-file", metavar="FILE", help="A TOML file of prompts.", rich_help_panel=SAMPLE)
 ]
 AnswerType = Annotated[
     str,
-    typer.Option(
+    setting(
         "--answer-type",
-        envvar="DYNSCALE_ANSWER_TYPE",
         parser=values.answer_type,
         metavar="TYPE",
         rich_help_panel=ANSWER,
@@ -404,9 +300,8 @@ AnswerType = Annotated[
 ]
 Vote = Annotated[
     str,
-    typer.Option(
+    setting(
         "--vote",
-        envvar="DYNSCALE_VOTE",
         parser=values.one_of("--vote", values.VOTES),
         metavar="NAME",
         help="What a vote weighs: majority, length or confidence.",
@@ -415,9 +310,8 @@ Vote = Annotated[
 ]
 AbstainBelow = Annotated[
     float,
-    typer.Option(
+    setting(
         "--abstain-below",
-        envvar="DYNSCALE_ABSTAIN_BELOW",
         metavar="P",
         **number(0, 1),
         help="Give no answer that is less sure than this.",
@@ -426,17 +320,10 @@ AbstainBelow = Annotated[
 ]
 JsonOutput = Annotated[bool, typer.Option("--json", help="One JSON object a question.", rich_help_panel=OUTPUT)]
 Unordered = Annotated[
-    bool,
-    typer.Option("--unordered", help="Print answers as they settle, not in input order.", rich_help_panel=OUTPUT),
+    bool, typer.Option("--unordered", help="Print answers as they settle, not in input order.", rich_help_panel=OUTPUT)
 ]
 Explain = Annotated[
-    bool,
-    typer.Option(
-        "--explain/--no-explain",
-        envvar="DYNSCALE_EXPLAIN",
-        help="Tell why each question got its samples.",
-        rich_help_panel=OUTPUT,
-    ),
+    bool, setting("--explain/--no-explain", help="Tell why each question got its samples.", rich_help_panel=OUTPUT)
 ]
 Show = Annotated[bool, typer.Option("--show", help="Show the text as it is generated.", rich_help_panel=OUTPUT)]
 Export = Annotated[
@@ -445,29 +332,16 @@ Export = Annotated[
 ]
 Journal = Annotated[
     bool,
-    typer.Option(
+    setting(
         "--journal/--no-journal",
-        envvar="DYNSCALE_JOURNAL",
         help="Whether runs of several questions are kept, to be resumed.",
         rich_help_panel=OUTPUT,
     ),
 ]
 Quiet = Annotated[
-    bool,
-    typer.Option(
-        "--quiet/--no-quiet",
-        "-q",
-        envvar="DYNSCALE_QUIET",
-        help="Nothing but answers and errors.",
-        rich_help_panel=OUTPUT,
-    ),
+    bool, setting("--quiet/--no-quiet", "-q", help="Nothing but answers and errors.", rich_help_panel=OUTPUT)
 ]
 Color = Annotated[
     bool,
-    typer.Option(
-        "--color/--no-color",
-        envvar="DYNSCALE_COLOR",
-        help="Whether to use colors; NO_COLOR turns them off, too.",
-        rich_help_panel=OUTPUT,
-    ),
+    setting("--color/--no-color", help="Whether to use colors; NO_COLOR turns them off, too.", rich_help_panel=OUTPUT),
 ]

@@ -19,14 +19,10 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
-EXAMPLES = """[bold]Examples[/bold]
-
+EXAMPLES = """
 dynscale models list
-
 dynscale models pull ggml-org/gemma-3-4b-it-GGUF
-
 dynscale models alias gemma ggml-org/gemma-3-4b-it-GGUF
-
 dynscale models default gemma
 """
 
@@ -35,7 +31,6 @@ app = typer.Typer(
     help="Find, download, name and inspect models.",
     no_args_is_help=True,
     epilog=EXAMPLES,
-    rich_markup_mode="rich",
 )
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]

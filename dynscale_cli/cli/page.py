@@ -122,7 +122,7 @@ def _row(name: str, text: str, first: int, width: int) -> Iterator[str]:
 
 
 def _examples(epilog: str) -> Iterator[str]:
-    lines = [line.strip() for line in epilog.splitlines() if line.strip() and "[bold]" not in line]
+    lines = [line.strip() for line in epilog.splitlines() if line.strip()]
     if lines:
         yield from ("", heading("Examples"), *(f"  {line}" for line in lines))
 
