@@ -5,13 +5,13 @@ Owns that choice and what of the flags has no effect on a server. Knows nothing 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dynscale_cli.engine.remote import ServerOptions, require_client
 from dynscale_cli.errors import UsageError
 
+from .background import Background
 from .parser import NEARNESS, nearness
 
 if TYPE_CHECKING:
@@ -53,47 +53,32 @@ def without_effect(context: typer.Context) -> tuple[str, ...]:
 
 
 class Connecting:
-    """Servers, asked for their models in a thread while the rest of the session gets ready."""
+    """Servers, being asked for their models while the rest of the session gets ready."""
 
     def __init__(self, options: ServerOptions, notice: Callable[[str], None]) -> None:
         self.options = options
-        self._notice = notice
-        self._server: Server | None = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._connect, daemon=True)
-        self._thread.start()
-
-    def _connect(self) -> None:
-        try:
-            from dynscale_cli.engine.connect import connect
-
-            self._server = connect(self.options, self._notice)
-        except BaseException as error:  # handed to whoever waits for the server
-            self._error = error
+        self._server = Background(lambda: _connected(options, notice))
 
     @property
     def identity(self) -> dict[str, Any]:
         """Which model this is, for a journal to tell it from another."""
         from dynscale_cli.runs.identity import server
 
-        return server(self.options.endpoints, self.wait().model)
-
-    def wait(self) -> Server:
-        """The server. Raises what connecting raised."""
-        while self._thread.is_alive():
-            self._thread.join(0.1)
-        if self._error is not None:
-            raise self._error
-        assert self._server is not None
-        return self._server
+        return server(self.options.endpoints, self._server.wait().model)
 
     def engine(self, settings: Settings, context: int | None, width: int | None) -> ServerEngine:
         from dynscale_cli.engine.connect import open_server
 
         return open_server(
-            self.wait(),
+            self._server.wait(),
             context=context,
             max_tokens=settings.max_tokens,
             width=width,
             together=settings.max_thinking is None,  # a thought of one sample cannot be closed in a shared request
         )
+
+
+def _connected(options: ServerOptions, notice: Callable[[str], None]) -> Server:
+    from dynscale_cli.engine.connect import connect
+
+    return connect(options, notice)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.questions import Question, read
 
+from .background import Background
 from .connecting import Connecting
 from .interrupts import Interrupts, watch
 from .keeping import Keeper, Wishes
@@ -71,22 +71,11 @@ class Asking:
 
 
 class Loading:
-    """The model, loading in a thread while the rest of the session gets ready."""
+    """The model, loading while the rest of the session gets ready."""
 
     def __init__(self, header: GGUFHeader, options: LoadOptions) -> None:
         self.header = header
-        self._model: LlamaModel | None = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._load, args=(header.path, options), daemon=True)
-        self._thread.start()
-
-    def _load(self, path: Path, options: LoadOptions) -> None:
-        try:
-            from dynscale_cli.engine.llama import LlamaModel
-
-            self._model = LlamaModel(path, options)
-        except BaseException as error:  # handed to whoever waits for the model
-            self._error = error
+        self._model = Background(lambda: _loaded(header.path, options))
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -97,12 +86,13 @@ class Loading:
 
     def wait(self) -> LlamaModel:
         """The model. Raises what loading raised."""
-        while self._thread.is_alive():
-            self._thread.join(0.1)
-        if self._error is not None:
-            raise self._error
-        assert self._model is not None
-        return self._model
+        return self._model.wait()
+
+
+def _loaded(path: Path, options: LoadOptions) -> LlamaModel:
+    from dynscale_cli.engine.llama import LlamaModel
+
+    return LlamaModel(path, options)
 
 
 def answer(asking: Asking) -> int:
