@@ -71,6 +71,7 @@ def show(
     """Print every setting, its value, and where that is from."""
     from dataclasses import asdict
 
+    from dynscale_cli.display.columns import columns
     from dynscale_cli.settings import file, origin
 
     known = keys(ctx.find_root().command)
@@ -82,10 +83,7 @@ def show(
 
         print(json.dumps({each.key: {k: v for k, v in asdict(each).items() if k != "key"} for each in found}))
         return
-    rows = [(each.key, _value(each.value), _origin(each)) for each in found]
-    widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    for key, value, where in rows:
-        print(f"{key:<{widths[0]}}  {value:<{widths[1]}}  {where}")
+    print("\n".join(columns([(each.key, _value(each.value), _origin(each)) for each in found])))
 
 
 def _value(value: Any) -> str:

@@ -19,12 +19,9 @@ if TYPE_CHECKING:
     from dynscale_cli.runs.stored import Stored
 
 app = typer.Typer(no_args_is_help=True, help="Earlier runs: look at them, go on with them, export their samples.")
-EXAMPLES = """[bold]Examples[/bold]
-
+EXAMPLES = """
 dynscale runs list
-
 dynscale runs resume k3f9q2
-
 dynscale runs resume k3f9q2 --budget +20k --json
 """
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from dynscale_cli.display.columns import columns
 from dynscale_cli.display.safe import plain
 from dynscale_cli.display.words import count
 from dynscale_cli.models.describe import Listed, Listing
@@ -73,17 +74,6 @@ def _memory(needs: Fit) -> str:
     if needs.fits:
         return f"fits: {free}"
     return f"does not fit: {free}" + (f"; -np {needs.widest} fits" if needs.widest else "")
-
-
-def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
-    """Rows as lines, each column as wide as its widest cell; those in `right` are flush right."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return ["  ".join(_cells(row, widths, right)).rstrip() for row in rows]
-
-
-def _cells(row: Sequence[str], widths: Sequence[int], right: Sequence[int]) -> Iterable[str]:
-    for place, (cell, width) in enumerate(zip(row, widths, strict=True)):
-        yield cell.rjust(width) if place in right else cell.ljust(width)
 
 
 def _row(model: Listed) -> tuple[str, ...]:

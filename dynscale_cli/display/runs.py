@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from dynscale_cli.display.columns import columns
 from dynscale_cli.display.safe import plain
 from dynscale_cli.display.words import percent, short
 
@@ -42,10 +43,10 @@ def print_run(stored: Stored) -> None:
         print(f"{name:<10} {value}")
     if stored.results:
         print()
-        columns = ("question", "answer", "votes", "sure", "samples", "tokens", "stopped")
+        names = ("question", "answer", "votes", "sure", "samples", "tokens", "stopped")
         results = (stored.results[index] for index in sorted(stored.results))
         _print(
-            columns,
+            names,
             (
                 (
                     short(result.id), "no answer" if result.answer is None else short(result.answer),
@@ -79,36 +80,26 @@ def _facts(stored: Stored) -> Iterable[tuple[str, str]]:
         yield "go on", f"dynscale runs resume {stored.id}"
 
 
-def _print(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def _print(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     if sys.stdout.isatty():
-        _print_table(columns, rows)
+        _print_table(names, rows)
     else:
-        _print_plain(columns, list(rows))
+        numbers = {place for place, name in enumerate(names) if name in NUMBERS}
+        print("\n".join(columns([names, *rows], right=numbers)))
 
 
-def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def _print_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        numeric = column in NUMBERS
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=numeric or column == columns[0])
+    for name in names:
+        numeric = name in NUMBERS
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric or name == names[0])
     for row in rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
     Console().print(table)
-
-
-def _print_plain(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Aligned by spaces; every row has every column."""
-    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
-    for row in (columns, *rows):
-        cells = (
-            cell.rjust(width) if column in NUMBERS else cell.ljust(width)
-            for cell, column, width in zip(row, columns, widths, strict=True)
-        )
-        print("  ".join(cells).rstrip())
 
 
 def _local(started: str) -> str:

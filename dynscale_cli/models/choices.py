@@ -1,6 +1,6 @@
 """What the user has chosen: aliases of models, and the default. Kept in `models.toml` beside the settings.
 
-Owns that file, and writes it whole or not at all. Knows nothing of what a target means.
+Owns that file. Knows nothing of what a target means.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from dynscale_cli.errors import DynscaleError, UsageError
+from dynscale_cli.errors import UsageError
 from dynscale_cli.paths import config_dir
 
 FILE: Final = "models.toml"
@@ -63,25 +63,14 @@ def target(alias: str, environ: Mapping[str, str] = os.environ) -> str:
 
 def save(choices: Choices, environ: Mapping[str, str] = os.environ) -> None:
     """Write them, or leave the file as it was. Raises DynscaleError where it cannot be written."""
-    import tempfile
+    from dynscale_cli.settings.write import replace
 
-    path, temporary = file(environ), None
     try:
-        content = _toml(choices).encode()
+        replace(file(environ), _toml(choices))
     except UnicodeEncodeError:
         raise UsageError(
             "a file whose name is not UTF-8 cannot be kept", "rename it, or name it each time: -m FILE"
         ) from None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=FILE, delete=False) as written:
-            temporary = written.name
-            written.write(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise DynscaleError(f"{path}: {error.strerror or error}", f"ls -ld {path.parent}") from None
 
 
 def check_alias(name: str) -> None:

@@ -1,6 +1,6 @@
 """`config.toml`, written: one value set or taken away, everything else as it was, comments too.
 
-Owns the only writing of the file: whole or not at all, so that a crash or a full disk leaves the old one.
+Owns the writing of the user's files: whole or not at all, so that a crash or a full disk leaves the old one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def put(path: Path, name: Sequence[str], value: Any) -> None:
             table[spelled] = tomlkit.table(is_super_table=part == "profile")
         table = table[spelled]
     table[_spelled(table, name[-1])] = value
-    _replace(path, _text(path, document))
+    replace(path, _text(path, document))
 
 
 def drop(path: Path, name: Sequence[str]) -> bool:
@@ -49,7 +49,7 @@ def drop(path: Path, name: Sequence[str]) -> bool:
     for table, part in zip(reversed(tables[:-1]), reversed(spelled[:-1]), strict=True):
         if not table[part].as_string().strip():  # a comment keeps it
             del table[part]
-    _replace(path, _text(path, document))
+    replace(path, _text(path, document))
     return True
 
 
@@ -76,8 +76,11 @@ def _spelled(table: Any, part: str) -> str:
     return next((name for name in table if canonical(name) == canonical(part)), part)
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write beside the file, then rename; through a link to the file that it names. Keeps the file's mode."""
+def replace(path: Path, text: str) -> None:
+    """A file's new text, whole or not at all: written beside it, then renamed. Keeps the file's mode.
+
+    Through a link, to the file that it names. Raises DynscaleError where that cannot be done.
+    """
     try:
         path = path.resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
