@@ -140,7 +140,7 @@ _dynscale_value() {
     'ask --top-p') value='none' ;;
     'ask --top-k') value='none' ;;
     'ask --seed'|'ask -s') value='none' ;;
-    'ask --mode') value='words:hybrid parallel chain' ;;
+    'ask --mode') value='words:hybrid parallel chain sequential' ;;
     'ask --layout') value='words:turns quoted' ;;
     'ask --system') value='none' ;;
     'ask --prompt-file') value='files' ;;

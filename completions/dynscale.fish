@@ -81,7 +81,7 @@ complete -c dynscale -n '__dynscale_at \'ask\'' -l temp -x -d 'Temperature; 0 is
 complete -c dynscale -n '__dynscale_at \'ask\'' -l top-p -x -d 'Nucleus sampling; 1 is off'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l top-k -x -d 'Only the likeliest tokens; 0: off'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l seed -s s -x -d 'Fixes a run on one machine'
-complete -c dynscale -n '__dynscale_at \'ask\'' -l mode -r -fa 'hybrid parallel chain' -d 'hybrid, parallel or chain: which kinds of samples'
+complete -c dynscale -n '__dynscale_at \'ask\'' -l mode -r -fa 'hybrid parallel chain sequential' -d 'hybrid, parallel, chain or sequential: kinds of samples'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l layout -r -fa 'turns quoted' -d 'How chains show samples: quoted, or turns (on a server)'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l system -x -d 'A system prompt'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l prompt-file -r -F -d 'A TOML file of prompts'

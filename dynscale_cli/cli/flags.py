@@ -270,7 +270,7 @@ Mode = Annotated[
         "--mode",
         parser=values.one_of("--mode", values.MODES),
         metavar="MODE",
-        help="hybrid, parallel or chain: which kinds of samples.",
+        help="hybrid, parallel, chain or sequential: kinds of samples.",
         rich_help_panel=SAMPLE,
     ),
 ]

@@ -15,7 +15,7 @@ from dynscale_cli.nearest import choose
 
 # Literal here, as the rooms that own them are not needed before a run is; a test holds them equal.
 POLICIES = ("race", "ucb", "adaptive", "early-stop", "uniform")
-MODES = ("hybrid", "parallel", "chain")
+MODES = ("hybrid", "parallel", "chain", "sequential")
 LAYOUTS = ("turns", "quoted")
 VOTES = ("majority", "length", "confidence")
 ANSWER_TYPES = ("auto", "number", "choice", "boolean", "math", "text", "regex:")
