@@ -20,7 +20,7 @@ from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.questions import Question
 from dynscale_cli.sampling.share import ChainShare
 
-from .events import KindReport, Result, Sample, Standing, Stopped
+from .events import KindReport, Result, RunFinished, Sample, Standing, Stopped
 from .pulls import Forecast
 from .results import result, standing
 from .settings import Settings
@@ -148,6 +148,20 @@ class Books:
         """The questions that are not answered yet, and how each stands when the run ends for the reason `rest`."""
         open_questions = (q for q in range(len(self.questions)) if not self.answered[q])
         return [(q, self._ending(q) if rest == "budget" else rest) for q in open_questions]
+
+    def account(self, *, interrupted: bool) -> RunFinished:
+        """What the run has come to, once every question is reported."""
+        return RunFinished(
+            questions=len(self.questions),
+            settled=self.settled,
+            unanswered=self.unanswered,
+            tokens=self.tokens,
+            budget=self.settings.budget,
+            seconds=self.time,
+            interrupted=interrupted,
+            kinds=self.kinds,
+            lost=self.lost,
+        )
 
     def standing(self, q: int) -> Standing:
         track = self.tracks[q]

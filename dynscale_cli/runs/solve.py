@@ -16,7 +16,7 @@ from dynscale_cli.answers.vote import Ballot
 from dynscale_cli.engine.protocol import Aborted, Engine, EngineEvent, Failed, Finished, Piece, Remark
 from dynscale_cli.errors import BudgetError, DynscaleError, EngineError
 from dynscale_cli.questions import Question
-from dynscale_cli.sampling.sampler import Draft, Sampler
+from dynscale_cli.sampling.sampler import Sampler
 
 from .books import Books
 from .catchup import Again, CatchUp
@@ -24,7 +24,6 @@ from .events import (
     Answered,
     Event,
     Notice,
-    RunFinished,
     RunStarted,
     Sample,
     SampleFinished,
@@ -104,17 +103,7 @@ class Run:
             self._failure = error
         yield from self._end()
         books = self.books
-        yield RunFinished(
-            questions=len(self.questions),
-            settled=books.settled,
-            unanswered=books.unanswered,
-            tokens=books.tokens,
-            budget=self.settings.budget,
-            seconds=books.time,
-            interrupted=self._stopped,
-            kinds=books.kinds,
-            lost=books.lost,
-        )
+        yield books.account(interrupted=self._stopped)
         if self._failure is not None:
             raise self._failure
         if self._cheapest is not None and not books.forecast.samples and not self._stopped:
@@ -220,11 +209,12 @@ class Run:
             if again is None and self._is_out_of_reach(q):
                 self._give_up(q)
                 continue
-            track = self._laid_out(q)
+            track = self._starter.lay_out(q)
             if track.error is not None:
                 yield from self._finish(q, "error")
                 continue
-            asked = self._starter.price(track, self._draft(track, again))
+            draft = self._starter.draft(track, self._next_id, again, self._catch_up)
+            asked = self._starter.price(track, draft)
             terms = self._starter.offer(track, asked, self._pulls.values())
             if terms is None and not self._pulls and again is None and (other := self._starter.instead(track, asked)):
                 asked, terms = other, self._starter.offer(track, other, ())
@@ -238,20 +228,6 @@ class Run:
     def _is_idle(self, q: int) -> bool:
         """A sample that revises the one before it waits for that one."""
         return q not in self.books.tracks or not self.books.tracks[q].pending
-
-    def _draft(self, track: Track, again: Again | None) -> Draft:
-        assert track.asked is not None
-        if again is None:
-            draft = self.sampler.draft(track.asked, track.started, self._next_id, track.samples, list(track.votes))
-        else:
-            start = again.start
-            known = {sample.number: sample for sample in track.samples}
-            picked = [known[number] for number in start.seen if number in known]
-            id = self._catch_up.ids[start.q, start.number]
-            draft = self.sampler.redraft(track.asked, start.number, id, start.kind, picked)
-        if self.engine.info.upfront:
-            return draft
-        return self._catch_up.recalling(draft, track.question.index, again)
 
     def _refuse(self, q: int, needed: int) -> None:
         """Nothing is in flight and this pull is too dear: the question gets no more samples."""
@@ -295,16 +271,6 @@ class Run:
         self._pulls[id] = Pull(draft, q, number, thoughts, spoke=spoke is not None, paid=spoke.prompt if spoke else 0)
         question = track.question
         yield SampleStarted(q, question.id, question.text, number, draft.kind, self.books.standing(q))
-
-    def _laid_out(self, q: int) -> Track:
-        """The question's track, with its prompt in the model's own tokens or the reason why there is none."""
-        track = self.books.track(q)
-        if track.asked is None and track.error is None:
-            try:
-                track.asked = self.sampler.lay_out(track.question, compared=not track.kind.long)
-            except DynscaleError as error:
-                track.error = error.message
-        return track
 
     # What comes back
 

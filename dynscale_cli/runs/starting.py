@@ -1,4 +1,4 @@
-"""The terms of the next pull: what it costs, what else is under way, and what may start in its place.
+"""The next pull of a question: its prompt laid out, its draft, what it costs, and the terms on which it may start.
 
 Owns the gathering of what `terms` decides by. Knows nothing of events or journals.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from dynscale_cli.engine.protocol import Engine
+from dynscale_cli.errors import DynscaleError
 from dynscale_cli.sampling.sampler import Draft, Sampler
 
 from .books import Books
+from .catchup import Again, CatchUp
 from .extending import Extender
 from .pulls import Pull
 from .terms import Outlook, Terms, offer
@@ -18,10 +20,35 @@ from .track import Track
 
 
 class Starter:
-    """Prices pulls of one engine and says on which terms they may start."""
+    """Drafts pulls of one engine, prices them, and says on which terms they may start."""
 
     def __init__(self, engine: Engine, books: Books, sampler: Sampler, extender: Extender) -> None:
         self._engine, self._books, self._sampler, self._extender = engine, books, sampler, extender
+
+    def lay_out(self, q: int) -> Track:
+        """The question's track, with its prompt in the model's own tokens or the reason why there is none."""
+        track = self._books.track(q)
+        if track.asked is None and track.error is None:
+            try:
+                track.asked = self._sampler.lay_out(track.question, compared=not track.kind.long)
+            except DynscaleError as error:
+                track.error = error.message
+        return track
+
+    def draft(self, track: Track, next_id: int, again: Again | None, catch_up: CatchUp) -> Draft:
+        """The pull itself: a new one, or one that an earlier part of the run had in flight."""
+        assert track.asked is not None
+        if again is None:
+            draft = self._sampler.draft(track.asked, track.started, next_id, track.samples, list(track.votes))
+        else:
+            start = again.start
+            known = {sample.number: sample for sample in track.samples}
+            picked = [known[number] for number in start.seen if number in known]
+            id = catch_up.ids[start.q, start.number]
+            draft = self._sampler.redraft(track.asked, start.number, id, start.kind, picked)
+        if self._engine.info.upfront:
+            return draft
+        return catch_up.recalling(draft, track.question.index, again)
 
     def price(self, track: Track, draft: Draft) -> Terms:
         """What a pull costs before it generates anything, and to be asked for its answer."""
