@@ -79,16 +79,17 @@ class Keeper:
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Close the journal, however the block ends; a run that could not begin, as it was asked for, leaves none."""
+        never_begun = False
         try:
             yield
         except (BudgetError, UsageError):
-            self._close(discard_empty=True)
+            never_begun = True
             raise
         except DynscaleError:
             self._tell_how_to_go_on()
             raise
         finally:
-            self._close()
+            self._close(discard_empty=never_begun)
 
     def code(self, code: int, *, interrupted: bool) -> int:
         """The exit code, which tells when something could not be kept; and how to go on where the run was stopped."""
@@ -108,7 +109,7 @@ class Keeper:
         self._refused = True
         report(DynscaleError(message, hint))
 
-    def _close(self, *, discard_empty: bool = False) -> None:
+    def _close(self, *, discard_empty: bool) -> None:
         if self.journal is not None:
             self.journal.close(discard_empty=discard_empty)
             self._trim(self.journal.path)

@@ -69,7 +69,7 @@ class Pool:
         try:
             self._file = path.open("w", encoding="utf-8")
         except OSError as error:
-            raise UsageError(f"cannot write {path}: {error.strerror}", "check --export") from error
+            raise UsageError(f"cannot write {path}: {error.strerror}", f"ls -ld {path.parent}") from error
 
     def handle(self, event: Event) -> None:
         if isinstance(event, SampleFinished):
