@@ -311,7 +311,8 @@ def test_a_run_that_is_stopped_gives_the_terminal_back_and_goes_on_when_it_retur
                 os.kill(grandchild, signal.SIGCONT)
             os._exit(os.waitstatus_to_exitcode(state))
         os.setpgid(0, 0)
-        time.sleep(0.2)  # until the terminal is ours
+        while os.tcgetpgrp(0) != os.getpgrp():  # until the terminal is ours
+            time.sleep(0.01)
         os.execv(sys.executable, [sys.executable, "-c", STOPPED])
     screen, pressed = b"", False
     for data in read_all(main):
