@@ -33,7 +33,7 @@ def doctor(
     threads: Annotated[
         int | None, typer.Option("--threads", "-t", metavar="N", min=0, help="For the speed check; 0: one a core.")
     ] = None,
-    speed: Annotated[bool, typer.Option("--speed/--no-speed", help="Whether to decode for some seconds.")] = True,
+    speed: Annotated[bool, typer.Option("--speed/--no-speed", help="Decode for some seconds.")] = True,
     json_output: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> int:
     """Check the installation, the machine and the model, and tell what mends each trouble.

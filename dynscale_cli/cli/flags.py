@@ -112,7 +112,8 @@ CtxSize = Annotated[
     ),
 ]
 Threads = Annotated[
-    int, setting("--threads", "-t", metavar="N", min=0, help="0: one for each core.", rich_help_panel=MODEL)
+    int,
+    setting("--threads", "-t", metavar="N", min=0, help="CPU threads; 0: one for each core.", rich_help_panel=MODEL),
 ]
 MainGpu = Annotated[
     int, setting("--main-gpu", "-mg", metavar="N", min=0, help="GPU for what is not split.", rich_help_panel=MODEL)
@@ -250,7 +251,7 @@ MaxThinking = Annotated[
         "--max-thinking",
         parser=values.tokens("--max-thinking"),
         metavar="TOKENS",
-        help="Close a thought beyond it.",
+        help="Close a <think> that is longer.",
         rich_help_panel=SAMPLE,
     ),
 ]
@@ -334,7 +335,7 @@ Journal = Annotated[
     bool,
     setting(
         "--journal/--no-journal",
-        help="Whether runs of several questions are kept, to be resumed.",
+        help="Keep runs of several questions, to be resumed.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -343,5 +344,5 @@ Quiet = Annotated[
 ]
 Color = Annotated[
     bool,
-    setting("--color/--no-color", help="Whether to use colors; NO_COLOR turns them off, too.", rich_help_panel=OUTPUT),
+    setting("--color/--no-color", help="Use colors; NO_COLOR turns them off, too.", rich_help_panel=OUTPUT),
 ]

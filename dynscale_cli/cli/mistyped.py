@@ -11,6 +11,8 @@ from typing import Any
 from dynscale_cli.errors import UsageError
 from dynscale_cli.nearest import nearest
 
+from .page import argument
+
 PLAIN = {"float": "a number", "int": "a whole number"}  # what the parser calls a type
 
 
@@ -22,7 +24,10 @@ def mistyped(error: Any) -> UsageError:
         return UsageError(f"no such option: {option}", _option(option, ctx, path))
     if ctx and message.startswith("No such command") and hasattr(ctx.command, "commands"):
         return _command(message.removeprefix("No such command "), ctx, path)
-    if param := getattr(error, "param", None):
+    param = getattr(error, "param", None)
+    if param and error.__class__.__name__ == "MissingParameter" and param.param_type_name == "argument":
+        return UsageError(f"{argument(param)} is missing", f"{path} --help")
+    if param:
         message = message.replace(param.get_error_hint(ctx), " / ".join(param.opts or [param.human_readable_name]))
     for kind, known in PLAIN.items():
         message = message.replace(f"is not a valid {kind} range", f"is not {known}")

@@ -99,8 +99,11 @@ def alias_model(
     from dynscale_cli.models.naming import forget, remember
 
     if alias is None:
-        for name, means in sorted(choices.load().aliases.items()):
+        aliases = choices.load().aliases
+        for name, means in sorted(aliases.items()):
             print(f"{name}\t{means}")
+        if not aliases and sys.stdout.isatty():
+            _say("no aliases yet: dynscale models alias ALIAS MODEL gives one")
     elif remove:
         forget(alias)
     elif target is None:

@@ -47,7 +47,7 @@ def _usage(command: Any, ctx: Any) -> Iterator[str]:
     yield "[OPTIONS]"
     for param in command.get_params(ctx):
         if param.param_type_name == "argument":
-            name = (param.metavar or param.name).strip("[]")
+            name = argument(param)
             yield (name if param.required else f"[{name}]") + ("..." if param.nargs == -1 else "")
     if hasattr(command, "commands"):
         yield "COMMAND ..."
@@ -82,9 +82,15 @@ def _commands(command: Any) -> list[tuple[str, str]]:
 def _name(param: Any, indent: int) -> str:
     """As typed: `-b, --budget TOKENS`, with room for the widest short name of the page."""
     if param.param_type_name == "argument":
-        return str(param.metavar or param.name).strip("[]")
+        return argument(param)
     metavar = "" if param.is_flag else f" {param.metavar or param.type.name.split()[0].upper()}"
     return f"{_short(param):<{indent}}{next(iter(_long(param)), '')}{metavar}"
+
+
+def argument(param: Any) -> str:
+    """What the help calls an argument: RUN for [RUN], but OWNER/REPO[:QUANT] whole."""
+    name = str(param.metavar or param.name.upper())
+    return name[1:-1] if name.startswith("[") and name.endswith("]") else name
 
 
 def _short(param: Any) -> str:
@@ -96,11 +102,12 @@ def _long(param: Any) -> list[str]:
 
 
 def _typed(param: Any) -> list[str]:
-    """What a user would type: a switch that is on is named by what turns it off."""
+    """What a user would type: a switch that is on shows what turns it off, `--[no-]journal`."""
     if param.param_type_name == "argument":
         return []
-    options: list[str] = param.secondary_opts if param.is_flag and param.default is True else param.opts
-    return options
+    options: list[str] = param.opts
+    on = param.is_flag and param.default is True and param.secondary_opts
+    return [f"--[no-]{each[2:]}" for each in options] if on else options
 
 
 def _text(param: Any) -> str:

@@ -91,9 +91,16 @@ class Command(TyperCommand):
         except ModelError as error:
             source = getattr(ctx.get_parameter_source("model"), "name", "")
             named = {"ENVIRONMENT": f"{PREFIX}MODEL", "DEFAULT_MAP": "config.toml"}.get(source)
-            if named is None:
+            hint = self._own(ctx, error.hint)
+            if named is None and hint == error.hint:
                 raise
-            raise type(error)(f"{error.message} (the model is from {named})", error.hint) from None
+            raise type(error)(f"{error.message} (the model is from {named})" if named else error.message, hint) from None
+
+    def _own(self, ctx: Any, hint: str) -> str:
+        """Where a model is an argument and there is no -m, the hint names it as one."""
+        if hint.startswith("-m ") and [param.name for param in self.params if not param.opts[0].startswith("-")] == ["name"]:
+            return f"{ctx.command_path} {hint[3:]}"
+        return hint
 
 
 class Group(TyperGroup):

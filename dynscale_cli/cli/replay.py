@@ -37,7 +37,7 @@ def replay(
     confidence: Annotated[
         float,
         typer.Option(
-            "--confidence", metavar="P", **number(0.5, 1.0), help="A question is settled when its leader is as sure."
+            "--confidence", metavar="P", **number(0.5, 1.0), help="A question is settled when its leader is this sure."
         ),
     ] = 0.95,
     exhaust: Annotated[bool, typer.Option("--exhaust", help="Spend budgets in full, settled or not.")] = False,

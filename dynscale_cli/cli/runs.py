@@ -18,12 +18,16 @@ from .complete import model_names, run_ids
 if TYPE_CHECKING:
     from dynscale_cli.runs.stored import Stored
 
-app = typer.Typer(no_args_is_help=True, help="Earlier runs: look at them, go on with them, export their samples.")
 EXAMPLES = """
 dynscale runs list
 dynscale runs resume k3f9q2
 dynscale runs resume k3f9q2 --budget +20k --json
 """
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Earlier runs: look at them, go on with them, export their samples.",
+    epilog=EXAMPLES,
+)
 
 
 Run = Annotated[
@@ -39,7 +43,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command("list")
 def list_runs(json_output: Json = False) -> None:
-    """List the runs, the newest first."""
+    """List the runs, the last active first."""
     from dynscale_cli.runs.store import Store
     from dynscale_cli.runs.summary import summaries
 
@@ -98,7 +102,7 @@ def resume(
     ] = None,
     stall_timeout: flags.StallTimeout = 120.0,
     threads: Annotated[
-        int | None, typer.Option("--threads", "-t", metavar="N", min=0, help="0: one for each core.")
+        int | None, typer.Option("--threads", "-t", metavar="N", min=0, help="CPU threads; 0: one for each core.")
     ] = None,
     json_output: flags.JsonOutput = False,
     unordered: flags.Unordered = False,

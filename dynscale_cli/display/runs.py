@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from dynscale_cli.runs.stored import Stored
     from dynscale_cli.runs.summary import Summary
 
-COLUMNS = ("run", "state", "begun", "answered", "tokens", "budget", "model", "questions from")
+COLUMNS = ("run", "state", "begun", "answered", "tokens", "budget", "model", "from")
 NUMBERS = frozenset({"answered", "tokens", "budget", "votes", "sure", "samples"})
+FLEXIBLE = frozenset({"model", "from", "question", "answer"})  # cut off where the window is narrow
 STYLES = {"running": "cyan", "finished": "green", "interrupted": "yellow", "killed": "yellow"}
 
 
@@ -94,11 +95,11 @@ def _print_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        numeric = name in NUMBERS
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric or name == names[0])
+    for column in columns:
+        justify = "right" if column in NUMBERS else "left"
+        table.add_column(column, justify=justify, no_wrap=column not in FLEXIBLE)
     for row in rows:
-        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+        table.add_row(*(Text(cell, style=STYLES.get(cell, ""), no_wrap=True, overflow="ellipsis") for cell in row))
     Console().print(table)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dynscale_cli.models.found import Found
 
 VARIABLE: Final = "DYNSCALE_MODEL"
-FETCH: Final = "Name a GGUF file: -m FILE."
+FETCH: Final = "dynscale models list shows what there is; -m takes a GGUF file, too"
 LIST: Final = "dynscale models list"
 
 REPO: Final = re.compile(r"[\w.-]+/[\w.-]+")
