@@ -1,6 +1,7 @@
 """The README's commands run, its flags exist, and the changelog's newest version is the package's."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests.cli_process import COMMAND, MINUTES, QUICK, environment
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-BLOCK = re.compile(r"(<!-- needs: [^\n]* -->\n)?^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"(?:<!-- needs: ([^\n]*) -->\n)?^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 BLOCKS = BLOCK.findall(README)
 FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*(?![\w=])")
 # What other programs' flags the README names.
@@ -30,11 +31,15 @@ FOREIGN = {
     "-e",
     "-1",
     "--check",
+    "-name",
+    "--arg",
+    "-v",
 }
 
 
 def runnable() -> list[str]:
-    return [block for needs, block in BLOCKS if not needs and "pip install" not in block]
+    """The blocks that need nothing but `dynscale`, or a program that is here."""
+    return [block for needs, block in BLOCKS if (not needs or shutil.which(needs)) and "pip install" not in block]
 
 
 def limited(home: Path) -> dict[str, str]:
