@@ -110,7 +110,7 @@ complete -c dynscale -n '__dynscale_at \'bench\'' -l limit -x -d 'Only the first
 complete -c dynscale -n '__dynscale_at \'bench\'' -l model -s m -r -fka '(__dynscale_names models)' -d 'A GGUF file, or a model\'s name'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l n-gpu-layers -o ngl -x -d 'Layers to put on the GPU'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l ctx-size -s c -x -d 'Tokens one sample can hold, prompt included'
-complete -c dynscale -n '__dynscale_at \'bench\'' -l threads -s t -x -d '0: one for each core'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l threads -s t -x -d 'CPU threads; 0: one for each core'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l parallel -o np -x -d 'Samples side by side, or requests in flight'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l confidence -x -d 'A question is settled when its leader is this sure'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l max-tokens -s n -x -d 'Most tokens of one sample'

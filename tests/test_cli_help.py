@@ -119,6 +119,7 @@ def test_the_version_is_the_package_s(tmp_path):
         (("ask", "-fa", "atuo", "x"), "try: --flash-attn auto\n"),
         (("ask", "--profile", "carefull", "x"), "try: --profile careful\n"),
         (("completions", "zhs"), "try: dynscale completions zsh\n"),
+        (("models", "pull"), "OWNER/REPO[:QUANT] is missing\n"),
     ],
 )
 def test_a_mistyped_word_suggests_the_nearest(tmp_path, typed, meant):
@@ -127,6 +128,13 @@ def test_a_mistyped_word_suggests_the_nearest(tmp_path, typed, meant):
     assert done.stdout == b""
     assert meant in done.stderr.decode()
     assert b"Traceback" not in done.stderr
+
+
+def test_a_mistyped_model_suggests_a_command_that_takes_it(tmp_path):
+    """`models show` has no -m."""
+    done = dynscale("models", "show", "smollm2", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "try: dynscale models show SmolLM2-135M-Instruct" in done.stderr.decode()
 
 
 def test_no_command_shows_the_help(tmp_path):

@@ -94,11 +94,13 @@ class Command(TyperCommand):
             hint = self._own(ctx, error.hint)
             if named is None and hint == error.hint:
                 raise
-            raise type(error)(f"{error.message} (the model is from {named})" if named else error.message, hint) from None
+            origin = f" (the model is from {named})" if named else ""
+            raise type(error)(f"{error.message}{origin}", hint) from None
 
     def _own(self, ctx: Any, hint: str) -> str:
-        """Where a model is an argument and there is no -m, the hint names it as one."""
-        if hint.startswith("-m ") and [param.name for param in self.params if not param.opts[0].startswith("-")] == ["name"]:
+        """Where the model is the one argument, and there is no -m, the hint names it as that."""
+        arguments = [param.name for param in self.params if param.param_type_name == "argument"]
+        if hint.startswith("-m ") and arguments == ["name"]:
             return f"{ctx.command_path} {hint[3:]}"
         return hint
 

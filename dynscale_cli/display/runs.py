@@ -96,8 +96,7 @@ def _print_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        justify = "right" if column in NUMBERS else "left"
-        table.add_column(column, justify=justify, no_wrap=column not in FLEXIBLE)
+        table.add_column(column, justify="right" if column in NUMBERS else "left", no_wrap=column not in FLEXIBLE)
     for row in rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell, ""), no_wrap=True, overflow="ellipsis") for cell in row))
     Console().print(table)

@@ -108,7 +108,7 @@ class Run:
             raise self._failure
         if self._cheapest is not None and not books.forecast.samples and not self._stopped:
             raise BudgetError(
-                f"a budget of {self.settings.budget:,} does not pay for one sample, which needs {self._cheapest:,} tokens",
+                f"a budget of {self.settings.budget:,} does not pay for one sample, which needs {self._cheapest:,}",
                 f"dynscale ask --budget {max(2048, 2 * self._cheapest)} ...",
             )
 
