@@ -128,7 +128,7 @@ def _columns(longest_id: str, width: int) -> list[Column]:
         Column("id", min(max(4, names + 2), max(6, width // 5))),
         Column("samples", 9, True),
         Column("tokens", 9, True),
-        Column("answer", max(8, min(24, width // 4)) + 2),
+        Column("answer", max(8, min(24, width // 5)) + 2),
         Column("votes", 8, True),
         Column("sure", METER + 8),
     ]
