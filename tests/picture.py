@@ -13,7 +13,6 @@ import os
 import pty
 import re
 import select
-import signal
 import struct
 import subprocess
 import sys
@@ -61,7 +60,7 @@ def film(command: Sequence[str], folder: Path, enough: Callable[[str], bool]) ->
                 raise SystemExit("nothing happens")
             stream.feed(_read(main))
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()  # not Ctrl-C, which a shell makes its background jobs ignore
         os.close(main)
         process.wait(PATIENCE)
     return screen
