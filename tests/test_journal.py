@@ -186,7 +186,7 @@ def test_a_resumed_run_says_where_it_stands(store):
     _, events, _ = resume(store, budget=2400)
     notice = next(event.message for event in events if isinstance(event, Notice))
     assert "goes on: " in notice
-    assert f"of {len(ASKED)} questions answered" in notice
+    assert f"of {len(ASKED)} questions are done" in notice
     assert next(event for event in events if isinstance(event, RunFinished)).budget == 2400
 
 

@@ -128,3 +128,13 @@ def test_a_quantised_cache_answers_with_flash_attention_left_at_auto(bundled_mod
     )  # fmt: skip
     assert code in (0, 3), err
     assert '"generated"' in out
+
+
+def test_llama_cpp_s_threads_do_not_hold_the_cores_while_they_wait_unless_the_user_says_so():
+    from dynscale_cli.engine.binding import PATIENCE, yield_soon
+
+    for said, waits in (({}, PATIENCE), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)):
+        environ = dict(said)
+        yield_soon(environ)
+        assert environ.get("GOMP_SPINCOUNT") == waits
+        assert environ.items() >= said.items()

@@ -17,6 +17,7 @@ from .report import say
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.remote import ServerOptions
+    from dynscale_cli.runs.store import Store
     from dynscale_cli.runs.stored import Stored
 
     from .session import Asking
@@ -43,7 +44,8 @@ def resume(told: Resuming) -> int:
 
     from .session import go_on
 
-    journal, stored = Store().reopen(told.run)
+    store = Store()
+    journal, stored = store.reopen(told.run or _left(store))
     try:
         asking = _asking(told, stored)
         for damage in stored.damage if not told.shown["quiet"] else ():
@@ -51,6 +53,13 @@ def resume(told: Resuming) -> int:
         return go_on(asking, journal, stored)
     finally:
         journal.close()
+
+
+def _left(store: Store) -> str | None:
+    """The newest run that stopped before its end, if there is one: what is meant without a name."""
+    from dynscale_cli.runs.summary import summaries
+
+    return next((run.id for run in summaries(store) if run.state in ("interrupted", "killed", "failed")), None)
 
 
 def _asking(told: Resuming, stored: Stored) -> Asking:

@@ -32,7 +32,7 @@ app = typer.Typer(
 
 Run = Annotated[
     str | None,
-    typer.Argument(metavar="[RUN]", help="A run's id or its beginning; the newest without.", autocompletion=run_ids),
+    typer.Argument(metavar="[RUN]", help="A run's id or its beginning; else the newest.", autocompletion=run_ids),
 ]
 Runs = Annotated[
     list[str] | None,

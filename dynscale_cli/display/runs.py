@@ -95,8 +95,8 @@ def _print_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="right" if column in NUMBERS else "left", no_wrap=column not in FLEXIBLE)
+    for name in names:
+        table.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=name not in FLEXIBLE)
     for row in rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell, ""), no_wrap=True, overflow="ellipsis") for cell in row))
     Console().print(table)

@@ -9,15 +9,18 @@ from __future__ import annotations
 import ctypes
 import importlib
 import importlib.util
+import os
 import sys
 import types
 from collections import deque
+from collections.abc import MutableMapping
 from functools import cache
 from typing import Any
 
 from dynscale_cli.errors import ModelError
 
 LOG_LINES = 200
+PATIENCE = "1000"  # turns of a waiting loop: some tens of microseconds, as long as threads that all run are apart
 _log: deque[str] = deque(maxlen=LOG_LINES)
 
 
@@ -29,6 +32,7 @@ def binding() -> Any:
     one and is not used here; so the submodule is imported beneath a bare parent, which is then
     taken away again: whoever imports `llama_cpp` later gets the whole of it.
     """
+    yield_soon()
     try:
         module = _import_low_level()
     except Exception as error:  # a build for another CPU or a missing library fails in many ways
@@ -39,6 +43,17 @@ def binding() -> Any:
     module.llama_log_set(_callback(module), None)
     module.llama_backend_init()
     return module
+
+
+def yield_soon(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Have llama.cpp's threads sleep soon where they wait for one another, unless the user has said how they wait.
+
+    They meet hundreds of times a step. GNU's OpenMP lets the early ones spin for milliseconds, which on a machine with
+    other work takes the core from the very thread they wait for: beside one busy process on two cores a tenth of the
+    speed was left, or less. The library reads this once, when it is loaded.
+    """
+    if "OMP_WAIT_POLICY" not in environ:
+        environ.setdefault("GOMP_SPINCOUNT", PATIENCE)
 
 
 def _import_low_level() -> Any:
