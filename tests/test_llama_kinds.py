@@ -1,5 +1,7 @@
 """The engine on every kind of model, as tiny files with random weights: what is shared decodes as what is not."""
 
+import random
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -242,3 +244,45 @@ def test_encoder_decoders_and_diffusion_models_are_refused(tmp_path, monkeypatch
     monkeypatch.setattr(binding(), f"llama_model_{what}", lambda model: True)
     with pytest.raises(ModelError, match="cannot be used"):
         load(tmp_path)
+
+
+def test_whatever_comes_and_goes_a_slot_holds_what_its_sequence_has_evaluated(model, monkeypatch):
+    """Prompts wait for their part of a batch, change slots, end with their first token, go on, are dropped."""
+    rng = random.Random(7)
+    prompts = [Prompt(tuple(rng.randrange(5, 200) for _ in range(rng.randrange(4, 60)))) for _ in range(12)]
+    engine = engine_over(model, width=6, cache_bytes=1 << 20)
+    evaluate, evaluated = engine._backend.evaluate, []
+    monkeypatch.setattr(
+        engine._backend, "evaluate", lambda shares: (evaluate(shares), evaluated.append(sum(s.count for s in shares)))
+    )
+    over: Counter[int] = Counter()
+    extended: set[int] = set()
+    billed = {}
+    for step in range(150):
+        while engine.room and step < 130:
+            prompt, id = rng.choice(prompts), len(billed)
+            keep = rng.choice([(), (len(prompt),), (3, len(prompt))])
+            engine.submit(Request(id, prompt, rng.randrange(1, 4), Sampling(), rng.randrange(999), keep))
+            billed[id] = 0
+        engine.upcoming()
+        for event in engine.step():
+            if isinstance(event, Finished):
+                over[event.id] += 1
+                billed[event.id] = event.tokens.billed
+                if event.id not in extended and rng.random() < 0.3:
+                    extended.add(event.id)
+                    over[event.id] -= 1
+                    engine.extend(event.id, " so", rng.randrange(1, 3))
+        if rng.random() < 0.2 and (going := [id for id in billed if not over[id]]):
+            id = rng.choice(going)
+            billed[id] = engine.cancel(id).billed
+            over[id] += 1
+    while going := [id for id in billed if not over[id]]:
+        engine.upcoming()
+        for event in engine.step():
+            if isinstance(event, Finished):
+                over[event.id] += 1
+                billed[event.id] = event.tokens.billed
+    assert set(over.values()) == {1}
+    assert sum(billed.values()) == sum(evaluated)
+    engine.close()

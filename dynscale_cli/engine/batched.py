@@ -246,6 +246,7 @@ class BatchedEngine:
         mean = completion.logprob / sequence.sampled if sequence.request.logprobs else None
         tokens = Tokens(sequence.prompt, sequence.generated, sequence.reused)
         self._events.append(Finished(sequence.request.id, reason, completion.text, tokens, mean))
+        sequence.over = True
         self._ended.append(sequence)
 
     def _release(self, sequence: Sequence) -> None:

@@ -203,6 +203,7 @@ class LlamaBackend:
         return state
 
     def restore(self, slot: int, state: Any) -> None:
+        self.clear(slot)  # the state of an empty sequence leaves what was there
         if not self.lib.llama_state_seq_set_data(self.context, _bytes(state), state.nbytes, slot):
             raise EngineError("llama.cpp could not restore a sequence", "report this, with the model's name")
 

@@ -28,6 +28,7 @@ class Sequence:
     sampled_in_feed: int = 0  # how many of the first tokens of `feed` the model sampled (0 or 1)
     sampled: int = 0
     limit: int = 0
+    over: bool = False  # it has ended, and moves again only if it is extended
     prompt: int = 0  # tokens charged
     generated: int = 0
     reused: int = 0
@@ -47,6 +48,7 @@ class Sequence:
         """Go on behind `tokens`, sampling at most `limit` more."""
         self.feed = self.feed + list(tokens)
         self.limit = self.sampled + limit
+        self.over = False
 
     def boundaries(self) -> list[int]:
         """Prefix lengths of the prompt that are worth keeping and not evaluated yet."""
@@ -133,7 +135,8 @@ class Scheduler:
         """
         left = self.chunk
         shares = []
-        moving = [s for s in self.active if s.past < s.request.recall] or self.active
+        open_ones = [s for s in self.active if not s.over]
+        moving = [s for s in open_ones if s.past < s.request.recall] or open_ones
         for sequence in sorted(moving, key=lambda sequence: sequence.request.id):
             count = len(sequence.feed)
             if count > 1:
