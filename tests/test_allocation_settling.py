@@ -110,17 +110,6 @@ def test_a_closed_question_is_never_pulled_again(policy: str) -> None:
     assert allocator.choose() is None
 
 
-def test_expected_cost_shrinks_to_the_runs_mean() -> None:
-    allocator = Allocator(3)
-    assert allocator.expected_cost(0) == 0.0
-    for q, cost in ((0, 100), (1, 300)):
-        allocator.start(q)
-        allocator.record(q, {"a": 1.0}, 1, cost)
-    assert allocator.expected_cost(None) == 200
-    assert allocator.expected_cost(2) == 200
-    assert allocator.expected_cost(0) == 150
-
-
 def test_no_questions_no_pulls() -> None:
     assert Allocator(0).choose() is None
 

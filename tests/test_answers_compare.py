@@ -175,5 +175,4 @@ def test_without_the_extra_nothing_breaks(monkeypatch: pytest.MonkeyPatch) -> No
     absent = Prover()
     assert not absent.available
     assert Equivalence(absent).same("\\sin(x)", "\\cos(x)") is False
-    absent.warm()
     absent.close()

@@ -153,3 +153,19 @@ def test_the_module_is_the_command(tmp_path, monkeypatch):
     done = cli_process.dynscale("ask", *QUICK, "-q", "What is 1+1?", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(lines(done.stdout)) == 1
+
+
+def test_what_was_told_before_an_engine_failed_at_once_is_shown_but_not_what_a_budget_did_not_pay_for():
+    from dynscale_cli.cli.session import _paid
+    from dynscale_cli.errors import BudgetError, EngineError
+    from dynscale_cli.runs.events import Notice
+
+    def events(error):
+        yield Notice("this question does not fit")
+        raise error
+
+    for error, shown in ((EngineError("gone"), 1), (BudgetError("too little"), 0)):
+        told = _paid(events(error))
+        assert len([next(told) for _ in range(shown)]) == shown
+        with pytest.raises(type(error)):
+            next(told)

@@ -110,17 +110,6 @@ class Allocator:
         """Whether `q` is done because its leader is sure: no pull in flight, and no other will be chosen."""
         return bool(self._settled[q])
 
-    def expected_cost(self, q: int | None) -> float:
-        """Tokens that one more sample is expected to cost: the question's mean, shrunk to the run's by one sample.
-
-        The run's mean for None and for a question without samples; 0 while the run has none.
-        """
-        mean = self._mean_cost()
-        if q is None or not self._arms[q].samples:
-            return mean
-        arm = self._arms[q]
-        return (arm.cost + mean) / (arm.samples + 1)
-
     def _mean_cost(self) -> float:
         return self._cost / max(self._samples, 1)
 

@@ -26,9 +26,6 @@ class TooLarge(ArithmeticError):
     """The exact result would not fit the bounds."""
 
 
-ZERO: Polynomial = {}
-
-
 def constant(value: Fraction | int) -> Polynomial:
     return {(): Fraction(value)} if value else {}
 

@@ -52,12 +52,6 @@ class Prover:
                 self._known[pair] = self._ask(pair)
             return self._known[pair]
 
-    def warm(self) -> None:
-        """Start the process without waiting for it."""
-        with self._lock:
-            if self.available and self._worker is None:
-                self._start()
-
     def close(self) -> None:
         """End the process. A later question starts another."""
         with self._lock:

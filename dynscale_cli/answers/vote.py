@@ -1,7 +1,7 @@
 """The vote: ballots to a tally with a leader.
 
 Owns weights and ties. A ballot without an answer does not vote. Ties go to the answer whose samples used the
-fewest mean tokens, then to the first seen (METHOD "Voting"). Must not know how ballots came about.
+fewest mean tokens, then to the first seen. Must not know how ballots came about.
 
 Weights of a ballot, on top of its own (`Ballot.weight`, ½ for a chain that repeats its leader):
 

@@ -10,8 +10,6 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-WORD = "__complete"
-
 
 def model_names(incomplete: str) -> list[str]:
     """Models by name, and GGUF files where the path leads."""

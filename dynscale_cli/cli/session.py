@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dynscale_cli.config import Budget
 from dynscale_cli.engine.options import LoadOptions
-from dynscale_cli.errors import DynscaleError, UsageError
+from dynscale_cli.errors import BudgetError, DynscaleError, UsageError
 from dynscale_cli.questions import Question, read
 
 from .background import Background
@@ -307,10 +307,16 @@ def _paid(events: Iterator[Event]) -> Iterator[Event]:
     from dynscale_cli.runs.events import SampleStarted
 
     held = []
-    for event in events:
-        held.append(event)
-        if isinstance(event, SampleStarted):
-            break
+    try:
+        for event in events:
+            held.append(event)
+            if isinstance(event, SampleStarted):
+                break
+    except BudgetError:
+        raise
+    except DynscaleError:
+        yield from held
+        raise
     yield from held
     yield from events
 

@@ -16,7 +16,7 @@ from dynscale_cli.answers.thoughts import split_thought
 from dynscale_cli.answers.vote import Ballot
 from dynscale_cli.runs.events import Kind, Sample
 
-ATTEMPTS = 3  # k of METHOD: what a chain quotes at most
+ATTEMPTS = 3  # what a chain quotes at most
 SHORT = 64  # characters up to which equal answers are one string
 
 _WINDOW = 12  # bits: 4 kB, more than most samples are long, and quick to set up

@@ -26,7 +26,7 @@ from .share import ChainShare
 Mode = Literal["hybrid", "parallel", "chain", "sequential"]
 MODES: tuple[Mode, ...] = ("hybrid", "parallel", "chain", "sequential")
 SEAMS = 2  # tokens that a text may save inside a prompt, by merging with what stands before and after it
-FIRST_PARALLEL = 4  # n0 of METHOD: what a chain can be built from
+FIRST_PARALLEL = 4  # what a chain can be built from
 COMPARED = 2  # attempts at least that a chain compares; under `sequential` it revises one
 
 

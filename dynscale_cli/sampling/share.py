@@ -14,10 +14,10 @@ Chains start small. A chain costs what several parallel samples cost, and what i
 are worth it is lost where they are not: so the share begins at 1 - 0.95, the doubt that a run lives with everywhere,
 and moves by the odds of the evidence. TRIED.md tells what a start at one half did.
 
-This departs from METHOD in one point. Agreement per token, compared directly, forbids chains that are
-worth their price (an agreement can at best equal the leader's share of the samples, so it cannot grow
-fourfold when a chain costs four samples) and admits chains that copy the majority of what they read
-(they agree more often than a fresh sample, and add nothing).
+Agreement per token is not compared directly, though that seems natural: it forbids chains that are worth their price
+(an agreement can at best equal the leader's share of the samples, so it cannot grow fourfold when a chain costs four
+samples) and admits chains that copy the majority of what they read (they agree more often than a fresh sample, and add
+nothing).
 
 Owns those posteriors. Pure: it draws from the generator it is handed.
 """
