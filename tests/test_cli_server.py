@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 
 import pytest
 
 from tests.chat_server import ChatServer, Talk
-from tests.cli_process import ask, dynscale, lines, start
+from tests.cli_process import MINUTES, ask, dynscale, lines, start
 
 KEY = "sk-very-secret-42"
 # A key and a self-signed certificate for 127.0.0.1, valid for a hundred years; of no use for anything else.
@@ -168,8 +169,9 @@ def test_an_interrupted_run_goes_on_and_its_journal_holds_no_key(tmp_path):
         process = start("ask", *flags, "a?", "bb?", "ccc?", cwd=tmp_path, more=env)
         while not waiting:
             assert process.poll() is None
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=10)
+        _, error = process.communicate(timeout=MINUTES)
         assert process.returncode == 130
         assert b"dynscale runs resume" in error
         done = dynscale("runs", "resume", "--json", cwd=tmp_path, env=env)

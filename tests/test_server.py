@@ -427,13 +427,21 @@ def test_a_dead_endpoint_among_several_is_set_aside_and_taken_back():
 
 
 def test_requests_go_where_the_fewest_are_outstanding():
+    enough, served = threading.Event(), []
+
     def slow(talk: Talk) -> None:
-        time.sleep(0.15)
+        enough.wait(60)
+        talk.honest(ANSWER)
+
+    def fast(talk: Talk) -> None:
+        served.append(talk)
+        if len(served) == 12:
+            enough.set()
         talk.honest(ANSWER)
 
     questions = [f"number {n}?" for n in range(16)]
-    _, [busy, quick] = ask(slow, honest(), questions=questions, width=4, budget=40000, max_samples=1)
-    assert len(quick.bodies) > 2 * len(busy.bodies) > 0
+    _, [busy, quick] = ask(slow, fast, questions=questions, width=4, budget=40000, max_samples=1)
+    assert len(quick.bodies) >= 12 > len(busy.bodies) > 0
 
 
 def test_an_endless_answer_is_cut_off_and_told_once():
