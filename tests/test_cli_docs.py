@@ -78,7 +78,7 @@ def test_the_readme_s_commands_run_in_their_order(tmp_path):
         assert done.returncode in (0, 3), f"{block}\n{done.stderr.decode()}"
         assert b"Traceback" not in done.stderr
         said = [line for line in done.stderr.decode().splitlines() if line.startswith("dynscale: ")]
-        assert [line for line in said if " goes on: " not in line] == [], block
+        assert [line for line in said if " goes on: " not in line and " is finished: " not in line] == [], block
     assert (tmp_path / "samples.jsonl").exists()
     assert (tmp_path / "results.jsonl").exists()
 

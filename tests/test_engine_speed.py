@@ -29,10 +29,3 @@ def test_the_last_line_of_stdout_is_json_and_progress_is_on_stderr(tmp_path):
     assert (report["width"], report["tokens"], report["threads"], len(report["rounds"])) == (3, 5, 1, 2)
     assert report["tokens_per_second"] > 0
     assert "round 2 of 2" in done.stderr
-
-
-def test_bench_without_a_measure_says_what_to_type():
-    command = [sys.executable, "-c", "from dynscale_cli.cli import main; main()", "bench"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "dynscale bench --speed" in done.stderr

@@ -156,7 +156,7 @@ def test_a_prompt_that_does_not_fit_fails_alone():
 
 
 def test_a_budget_below_one_sample_says_what_one_costs():
-    with pytest.raises(BudgetError, match=r"budget of 20 tokens .* needs \d+"):
+    with pytest.raises(BudgetError, match=r"budget of 20 does not pay .* needs \d+"):
         ask(always(" so\nAnswer: 1"), budget=20)
     assert [event.result.stopped for event in ask.events if isinstance(event, Answered)] == ["budget"]
 

@@ -114,10 +114,9 @@ class Past:
 
     def _summary(self, books: Books) -> str:
         done, left = sum(books.answered), books.ledger.free
-        text = f"{done:,} of {len(books.questions):,} questions are done"
         lost = f", {books.lost:,} of them lost with the process" if books.lost else ""
-        text = f"{text}, {books.ledger.spent:,} tokens spent{lost}, {left:,} left"
+        spent = f"{books.ledger.spent:,} tokens spent{lost}, {left:,} left"
         ended = self._stored.ended
         if ended is not None and ended.how == "finished" and books.settings.budget <= ended.budget:
-            return f"run {self._stored.id} is finished: {text}; --budget +20k would buy more"
-        return f"run {self._stored.id} goes on: {text}"
+            return f"run {self._stored.id} is finished: {spent}; --budget +20k would buy more"
+        return f"run {self._stored.id} goes on: {done:,} of {len(books.questions):,} questions are done, {spent}"
