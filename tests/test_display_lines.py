@@ -80,6 +80,11 @@ def test_the_closing_line_adds_up() -> None:
     )
 
 
+def test_what_a_server_spent_unasked_is_said_and_nothing_negative_is_left() -> None:
+    end = RunFinished(1, 1, 0, Tokens(800, 500), 1200, 0.0, lost=20)
+    assert " · 0 of 1,200 left · 120 tokens beyond the budget, which the server spent unasked · " in closing_line(end)
+
+
 def test_an_interrupted_run_says_so_first() -> None:
     end = RunFinished(1, 0, 0, Tokens(), 100, 0.0, interrupted=True)
     assert closing_line(end).startswith("interrupted: 1 question, 0 settled, 0 unanswered · 0 tokens (0 prompt")

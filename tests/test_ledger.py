@@ -46,6 +46,17 @@ def test_a_reused_prompt_gives_its_reserve_back():
     assert (ledger.spent, ledger.reserved) == (1, 10)
 
 
+def test_what_a_pull_has_overdrawn_is_paid_out_of_what_others_give_back():
+    ledger = Ledger(100)
+    ledger.reserve(1, 0, 0, 20)
+    ledger.reserve(2, 0, 0, 80)
+    assert ledger.settle(1, 50) == 30
+    assert (ledger.spent, ledger.overdrawn, ledger.free, ledger.settled) == (20, 30, 0, 50)
+    ledger.settle(2, 60)
+    assert (ledger.spent, ledger.overdrawn, ledger.settled) == (100, 10, 110)
+    assert not ledger.reserve(3, 1, 0)
+
+
 @given(
     st.integers(0, 300),
     st.lists(

@@ -24,8 +24,10 @@ from dynscale_cli.engine.server import ServerEngine
 from dynscale_cli.errors import DynscaleError, EngineError, UsageError
 from dynscale_cli.questions import Question
 from dynscale_cli.runs.events import Answered, Notice, RunFinished, SampleFinished, Stepped
+from dynscale_cli.runs.request import RunRequest
 from dynscale_cli.runs.settings import Settings
 from dynscale_cli.runs.solve import Run
+from dynscale_cli.runs.store import Store
 from tests.chat_server import ChatServer, Script, Talk, count
 
 QUICK = Patience(first=0.01, longest=0.05, give_up=5, tries=3, waits=5, stall=0.5)
@@ -51,6 +53,7 @@ def ask(
     questions: Sequence[str | Question] = ("How many?",),
     patience: Patience = QUICK,
     width: int = 4,
+    store: Store | None = None,
     **settings: Any,
 ) -> tuple[Outcome, list[ChatServer]]:
     """Run over servers with these scripts, or at these addresses."""
@@ -65,7 +68,12 @@ def ask(
             found, context=None, max_tokens=chosen.max_tokens, width=width, together=chosen.max_thinking is None
         )
         stack.callback(engine.close)
-        run = Run(asked, engine, chosen)
+        journal = None
+        if store is not None:
+            model = {"kind": "server", "name": "small", "path": ",".join(urls), "served": "small"}
+            journal = store.create(RunRequest(chosen, model, width, engine.info.context, len(asked)), asked)
+            stack.callback(journal.close)
+        run = Run(asked, engine, chosen, journal=journal)
         events, error = [], None
         try:
             for event in run.events():
@@ -108,9 +116,9 @@ def test_cached_prompt_tokens_are_reused_and_free():
 class Meter:
     """A server that answers at some length or fails, and knows what it was asked for at most at any moment."""
 
-    def __init__(self, seed: int) -> None:
-        self.rng, self.lock = random.Random(seed), threading.Lock()
-        self.asked = self.done = self.worst = 0
+    def __init__(self, seed: int, store: Store) -> None:
+        self.rng, self.lock, self.store = random.Random(seed), threading.Lock(), store
+        self.asked = self.done = self.worst = self.unannounced = 0
 
     def __call__(self, talk: Talk) -> None:
         several = talk.body.get("n", 1)
@@ -120,6 +128,7 @@ class Meter:
         with self.lock:
             self.asked += asked
             self.worst = max(self.worst, self.done + self.asked)
+            self.unannounced = max(self.unannounced, self.done + self.asked - self.store.read().spent)
         time.sleep(0.01)
         with self.lock:
             self.asked -= asked
@@ -128,9 +137,10 @@ class Meter:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_the_server_is_never_asked_for_more_than_the_budget(seed):
+def test_the_server_is_never_asked_for_more_than_the_budget_or_than_the_journal_has_announced(seed, tmp_path):
     """Whatever the lengths and the faults: at every moment all that is asked for fits into what is left."""
-    rng, meter = random.Random(seed), Meter(seed)
+    store = Store(tmp_path)
+    rng, meter = random.Random(seed), Meter(seed, store)
     budget = rng.choice([400, 900, 2500])
     outcome, _ = ask(
         meter,
@@ -141,10 +151,33 @@ def test_the_server_is_never_asked_for_more_than_the_budget(seed):
         mode=rng.choice(["parallel", "hybrid", "chain"]),
         exhaust=True,
         seed=seed,
+        store=store,
     )
     assert outcome.tokens.billed == meter.done
     assert meter.worst <= budget
+    assert meter.unannounced <= 0
     assert outcome.told("beyond the budget") == 0
+
+
+def test_a_kill_costs_no_more_than_the_requests_that_are_under_way(tmp_path):
+    """What others had been given, and did not take, is no longer announced when they are back."""
+    store, rest, announced = Store(tmp_path), threading.Barrier(3), []
+    limit, around = 1000, 1000  # of the one that is on its way, and of its prompt and all that is back, at most
+
+    def script(talk: Talk) -> None:
+        if "slow" in talk.conversation:
+            end = time.monotonic() + 10
+            while (spent := store.read().spent) > limit + around and time.monotonic() < end:
+                time.sleep(0.01)
+            announced.append(spent)
+        elif talk.number < 4:
+            rest.wait(10)
+        talk.honest(ANSWER)
+
+    questions = ["slow?", *(f"number {n}?" for n in range(5))]
+    ask(script, questions=questions, store=store, patience=Patience(), budget=20_000, max_tokens=limit, max_samples=1)
+    [spent] = announced
+    assert limit <= spent <= limit + around
 
 
 def test_a_cancelled_request_closes_its_stream():

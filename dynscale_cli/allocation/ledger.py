@@ -37,8 +37,8 @@ class Ledger:
     """A hard cap of `budget` tokens over all pulls.
 
     The order of use: `reserve`, then for each engine step `affords` and `charge`, at last `settle`. `overdrawn` counts
-    tokens that others spent without having been asked to, beyond all that was there: a server that does not keep to
-    what it was asked for. They are not in `spent`.
+    tokens that others spent without having been asked to, beyond all that is there: a server that does not keep to
+    what it was asked for. They are not in `spent`, until other pulls give back what pays for them.
     """
 
     def __init__(self, budget: int, spent: int = 0) -> None:
@@ -54,6 +54,11 @@ class Ledger:
     def free(self) -> int:
         """Tokens neither spent nor reserved."""
         return self.budget - self.spent - self.reserved
+
+    @property
+    def settled(self) -> int:
+        """Tokens that pulls have cost that are over, those among them that nobody asked for."""
+        return self.spent + self.overdrawn - sum(hold.spent + hold.over for hold in self._holds.values())
 
     def reserve(self, pull: int, prompt: int, answer: int, ahead: int = 0) -> bool:
         """Set tokens aside for a new pull. False, and nothing happens, when they are not there."""
@@ -129,6 +134,9 @@ class Ledger:
         """End a pull and give back what it did not use. Returns the tokens it spent."""
         hold = self._holds.pop(pull)
         self.reserved -= hold.reserved
+        repaid = min(self.overdrawn, self.free)
+        self.overdrawn -= repaid
+        self.spent += repaid
         return hold.spent
 
     def _split(self, charge: Charge) -> tuple[int, int, int, int]:

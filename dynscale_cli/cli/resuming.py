@@ -109,9 +109,9 @@ def _budget(text: str | None, stored: Stored) -> int:
     tokens = config.parse_budget(text.strip().removeprefix("+")).total(len(stored.questions))
     total = stored.budget + tokens if more else tokens
     if total < stored.spent:
+        rest = f"--budget +{stored.spent - stored.budget + tokens}" if more else f"--budget +{text.strip()}"
         raise UsageError(
-            f"--budget {text}: run {stored.id} has spent {stored.spent:,} tokens already",
-            f"--budget +{text.strip()} for so many more",
+            f"--budget {text}: run {stored.id} has spent {stored.spent:,} tokens already", f"{rest} for so many more"
         )
     return total
 

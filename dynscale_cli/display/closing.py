@@ -14,7 +14,10 @@ def closing_line(event: RunFinished) -> str:
     parts.append(f"{count(tokens.billed, 'token')} ({billed}; {tokens.reused:,} reused)")
     if event.lost:
         parts.append(f"{count(event.lost, 'token')} lost with samples that were not kept")
-    parts.append(f"{event.budget - tokens.billed - event.lost:,} of {event.budget:,} left")
+    left = event.budget - tokens.billed - event.lost
+    parts.append(f"{max(0, left):,} of {event.budget:,} left")
+    if left < 0:
+        parts.append(f"{count(-left, 'token')} beyond the budget, which the server spent unasked")
     parts.append(f"{event.seconds:.1f} s")
     if event.seconds > 0:
         parts.append(f"{tokens.generated / event.seconds:,.0f} tokens/s")

@@ -155,6 +155,11 @@ class BatchedEngine:
             self._plan = self._scheduler.plan()
         return [share.charge for share in self._plan]
 
+    @property
+    def liable(self) -> int:
+        coming = sum(charge.prompt + charge.generated for charge in self.upcoming())
+        return coming + sum(self.usage(id).billed for id in self._sequences)
+
     def step(self) -> list[EngineEvent]:
         self.upcoming()
         shares, self._plan = self._plan or [], None

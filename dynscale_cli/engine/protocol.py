@@ -212,6 +212,10 @@ class Engine(Protocol):
     def upcoming(self) -> list[Charge]:
         """What the next step will evaluate; empty when there is nothing to do."""
 
+    @property
+    def liable(self) -> int:
+        """Tokens that all active requests will have cost once the next step is over, at most."""
+
     def step(self) -> list[EngineEvent]:
         """Evaluate what `upcoming` announced: one token for every active sequence, or a prompt chunk."""
 

@@ -136,6 +136,20 @@ class ServerEngine:
             self._due = {id: flight.progress() for id, flight in self._flights.items()}
         return [Charge(id, 0, tokens) for id, tokens in self._due.items()]
 
+    @property
+    def liable(self) -> int:
+        """See `Engine`. An order that is under way may cost its limit, and its prompt once for all that share it."""
+        waiting = {id for id, _ in self._waiting}
+        total, seen = 0, set()
+        for id, flight in self._flights.items():
+            total += flight.before.billed
+            if id in waiting:
+                total += flight.most + flight.limit
+            elif flight.order is not None:
+                total += flight.limit + (flight.most if flight.order not in seen else 0)
+                seen.add(flight.order)
+        return total
+
     def step(self) -> list[EngineEvent]:
         """Send what waits, and tell what `upcoming` has charged; wait for news a moment where there is none."""
         self.upcoming()

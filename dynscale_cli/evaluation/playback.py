@@ -213,6 +213,11 @@ class Playback:
         live = [self._live[charge.id].bill(charge) for charge in self._inner.upcoming()]
         return [charge for charge in played + live if charge.prompt or charge.generated]
 
+    @property
+    def liable(self) -> int:
+        coming = sum(charge.prompt + charge.generated for charge in self.upcoming())
+        return coming + sum(self.usage(id).billed for id in (*self._playing, *self._live))
+
     def step(self) -> list[EngineEvent]:
         self.upcoming()
         for charge in self._inner.upcoming():

@@ -17,7 +17,8 @@ the system's hands, and at most the last line is torn. Twice nothing is lost to 
 a thread flushes the file to the disk once a second, away from the decoding, and closing does so again.
 What a run spends it announces: before the tokens of a step are spent, a line `spent` names a bound that they stay
 below. Samples in flight die with the process; their tokens lie between what the samples account for and that bound,
-and stay spent. So the budget holds over all parts of a run, a kill included.
+and stay spent. So the budget holds over all parts of a run, a kill included. The newest bound counts: on a server, where
+requests leave with all that they may cost, it falls again as they come back.
 
 Owns the writing: lines, the lock, the flushing, and what happens when the disk refuses. Never raises once it is open:
 the run goes on, and `complaint` says once what could not be kept.
@@ -49,7 +50,7 @@ SHARE: Final = 64  # and at most this part of the budget: what a kill can cost b
 class Journal:
     """A journal that is open for writing: the `Sink` of one run. `descriptor` is locked, and its file ends in a line.
 
-    `spent`: what the file has announced so far. `failure` tells what could not be kept, if anything.
+    `spent`: what the file has announced last. `failure` tells what could not be kept, if anything.
     """
 
     def __init__(self, path: Path, descriptor: int, budget: int, spent: int = 0) -> None:
@@ -81,8 +82,8 @@ class Journal:
         self._write(entries.spoke_line(spoke))
 
     def allow(self, spent: int) -> None:
-        if spent > self._announced:
-            stride = min(STRIDE, self._budget // SHARE)
+        stride = min(STRIDE, self._budget // SHARE)
+        if not spent <= self._announced <= spent + stride:
             self._announced = max(spent, min(self._budget, spent + stride))
             self._write(entries.line("spent", {"upto": self._announced}))
 

@@ -65,7 +65,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run, or a part of it, is over. `spent` of `budget` is exact; `time`: seconds over all parts."""
+    """A run, or a part of it, is over. `spent` is exact, and beyond `budget` where a server did not keep to it; `time`: seconds over all parts."""
 
     how: How
     spent: int
@@ -83,7 +83,7 @@ class Sink(Protocol):
     def spoke(self, spoke: Spoke) -> None: ...
 
     def allow(self, spent: int) -> None:
-        """Called before each step with what will then have been spent in all."""
+        """Called before each step with what will then have been spent in all, at most."""
 
     def sampled(self, sampled: Sampled, time: float) -> None: ...
 

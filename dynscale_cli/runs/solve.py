@@ -140,8 +140,7 @@ class Run:
                 return
             self._make_affordable()
             charges = self.engine.upcoming()
-            announced = sum(charge.prompt + charge.generated for charge in charges)
-            self._journal.allow(ledger.spent + (ledger.reserved if self.engine.info.upfront else announced))
+            self._journal.allow(ledger.settled + self.engine.liable)
             ledger.charge(charges)
             recalling = any(self._is_recalling(charge.id) for charge in charges)
             happened = self.engine.step()
@@ -188,9 +187,9 @@ class Run:
         if complaint := self._journal.complaint():
             yield Notice(complaint)
         over = self.books.ledger.overdrawn
-        if over and not self._told_overdrawn:
+        if over and not self._pulls and not self._told_overdrawn:  # what is in flight may give back what pays for it
             self._told_overdrawn = True
-            yield Notice(f"the server spent more than it was asked to: {over} tokens beyond the budget")
+            yield Notice(f"the server spent more than it was asked to: {over:,} tokens beyond the budget")
 
     # Starting pulls
 
@@ -387,7 +386,7 @@ class Run:
         books, ledger = self.books, self.books.ledger
         self._over = True
         unanswered = books.unanswered + books.answered.count(0)
-        self._journal.ended(Ended(how, ledger.spent, ledger.budget, books.settled, unanswered, books.time))
+        self._journal.ended(Ended(how, ledger.settled, ledger.budget, books.settled, unanswered, books.time))
 
     def _finish(self, q: int, stopped: Stopped, *, final: bool = True) -> Iterator[Event]:
         outcome = self.books.finish(q, stopped)

@@ -125,7 +125,7 @@ def _take(stored: Stored, found: dict[int, Question], kind: str, values: dict[st
             stored.results[index] = entries.answer(values, found[index])
             (stored.final.add if values["final"] else stored.final.discard)(index)
     elif kind == "spent":
-        stored.spent, stored.ended = max(stored.spent, values["upto"]), None
+        stored.spent, stored.ended = values["upto"], None
     elif kind == "resume":
         stored.budget, stored.spent, stored.ended = values["budget"], values["spent"], None
         stored.parts += 1
