@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,7 +125,7 @@ def test_a_model_that_does_not_fit_in_memory(monkeypatch, bundled_model):
 def test_bad_settings_and_a_mistyped_variable(tmp_path):
     environ = {"DYNSCALE_HOME": str(tmp_path), "DYNSCALE_POLYCY": "race"}
     values, findings = home.settings(KEYS, environ)
-    assert values["policy"] == "race"
+    assert values["policy"].value == "race"
     assert [(each.state, each.fix) for each in findings[1:]] == [("warning", "unset DYNSCALE_POLYCY")]
     (tmp_path / "config.toml").write_text("\ntmep = 1\n")
     values, findings = home.settings(KEYS, environ)
@@ -138,6 +139,50 @@ def test_a_server_that_is_asked_instead_of_a_file():
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
         assert states(server.servers([address])) == {"fine"}
     assert states(server.servers([address, "http://127.0.0.1:port"])) == {"wrong"}
+
+
+@pytest.mark.parametrize(
+    ("written", "environ", "said", "fix"),
+    [
+        ("model = 'x'\nendpoint = ['URL']", {}, "model (config.toml) is not used", "dynscale config unset model"),
+        (
+            "model = 'x'",
+            {"DYNSCALE_ENDPOINT": "URL"},
+            "endpoint (environment) goes before",
+            "dynscale config unset model",
+        ),
+        ("endpoint = ['URL']", {"DYNSCALE_MODEL": "x"}, "endpoint (config.toml) is not asked", "unset DYNSCALE_MODEL"),
+        (
+            "endpoint = ['URL']\n[profile.p]\nmodel = 'x'",
+            {"DYNSCALE_PROFILE": "p"},
+            "model (profile p) goes before it",
+            "dynscale config unset profile.p.model",
+        ),
+        ("endpoint = ['URL']", {}, None, None),
+    ],
+)
+def test_of_a_model_and_a_server_the_one_that_is_passed_over_is_told(tmp_path, written, environ, said, fix):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        (tmp_path / "config.toml").write_text(written.replace("URL", url))
+        environ = {name: text.replace("URL", url) for name, text in environ.items()}
+        settings, _ = home.settings(KEYS, {"DYNSCALE_HOME": str(tmp_path), **environ})
+        found = list(server.asked(settings))
+    warned = [(said in finding.text, finding.fix) for finding in found if finding.state == "warning"]
+    assert warned == ([(True, fix)] if said else [])
+    asked = [finding for finding in found if finding.state == "fine"]
+    assert bool(asked) == (environ.get("DYNSCALE_MODEL") is None and "DYNSCALE_PROFILE" not in environ)
+
+
+def test_a_model_that_is_missing_where_a_server_is_asked_is_not_wrong(tmp_path, machine):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        (tmp_path / "config.toml").write_text(f"model = '/nowhere.gguf'\nendpoint = ['{url}']\n")
+        patient = Patient(KEYS, {"DYNSCALE_HOME": str(tmp_path)}, speed=False, root=machine())
+        about = [finding.state for finding in examine(patient) if finding.area in ("model", "server")]
+        assert about == ["note", "warning", "fine"]
+        about = [f.state for f in examine(replace(patient, model="/nowhere.gguf")) if f.area == "model"]
+        assert about == ["wrong"]
 
 
 def test_folders_that_cannot_be_written_to(tmp_path):

@@ -7,13 +7,12 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.nearest import nearest
 from dynscale_cli.paths import config_dir, state_dir
 from dynscale_cli.settings import Key, file
-from dynscale_cli.settings.origin import settle
+from dynscale_cli.settings.origin import Found, settle
 
 from .finding import Finding
 
@@ -21,8 +20,8 @@ from .finding import Finding
 OTHERS = ("DYNSCALE_HOME", "DYNSCALE_PROFILE", "DYNSCALE_API_KEY")
 
 
-def settings(keys: Mapping[str, Key], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Finding]]:
-    """The values as they stand, as far as they are valid."""
+def settings(keys: Mapping[str, Key], environ: Mapping[str, str]) -> tuple[dict[str, Found], list[Finding]]:
+    """The settings as they stand, where all are valid; else none."""
     path, area = file.path(environ), "settings"
     try:
         written = file.read(path)
@@ -33,7 +32,7 @@ def settings(keys: Mapping[str, Key], environ: Mapping[str, str]) -> tuple[dict[
     own = [each for each in found.values() if each.origin != "default"]
     where = f"{path}" if path.exists() else f"no {path}"
     findings = [Finding(area, "fine", f"{where}; {len(own)} of {len(found)} settings are your own")]
-    return {key: each.value for key, each in found.items()}, [*findings, *_unknown(keys, environ)]
+    return found, [*findings, *_unknown(keys, environ)]
 
 
 def _unknown(keys: Mapping[str, Key], environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from dynscale_cli.engine.memory import available
 from dynscale_cli.engine.options import CPU_WIDTH
@@ -28,6 +29,13 @@ def model(name: str | None, environ: Mapping[str, str]) -> tuple[GGUFHeader | No
     except DynscaleError as error:
         return None, [Finding(AREA, "wrong", error.message, _command(error.hint))]
     return header, list(_described(header))
+
+
+def spared(finding: Finding) -> Finding:
+    """A finding about a model that a server makes needless."""
+    if finding.state != "wrong":
+        return finding
+    return replace(finding, state="note", text=f"{finding.text}; ask goes to a server and needs none")
 
 
 def _command(hint: str) -> str:

@@ -33,18 +33,20 @@ def examine(patient: Patient) -> Iterator[Finding]:
     yield from findings
     settings, findings = home.settings(patient.keys, patient.environ)
     yield from findings
-    header, findings = model.model(patient.model or settings.get("model"), patient.environ)
-    yield from findings
-    yield from server.servers(settings.get("endpoint") or ())
+    value = {key: found.value for key, found in settings.items()}
+    header, findings = model.model(patient.model or value.get("model"), patient.environ)
+    spared = patient.model is None and server.goes_before(settings)
+    yield from map(model.spared, findings) if spared else findings
+    yield from server.asked(settings) if settings else ()
     yield from home.folders(patient.environ)
     yield from home.terminal(patient.environ)
     yield from versions.extras()
     if patient.speed and built and header is not None:
-        yield from model.speed(header, _threads(patient, settings), int(settings.get("parallel") or 0))
+        yield from model.speed(header, _threads(patient, value), int(value.get("parallel") or 0))
 
 
-def _threads(patient: Patient, settings: Mapping[str, Any]) -> int:
-    return patient.threads if patient.threads is not None else int(settings.get("threads") or 0)
+def _threads(patient: Patient, value: Mapping[str, Any]) -> int:
+    return patient.threads if patient.threads is not None else int(value.get("threads") or 0)
 
 
 def patient(keys: Mapping[str, Key], **more: Any) -> Patient:

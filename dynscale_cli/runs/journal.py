@@ -17,8 +17,8 @@ the system's hands, and at most the last line is torn. Twice nothing is lost to 
 a thread flushes the file to the disk once a second, away from the decoding, and closing does so again.
 What a run spends it announces: before the tokens of a step are spent, a line `spent` names a bound that they stay
 below. Samples in flight die with the process; their tokens lie between what the samples account for and that bound,
-and stay spent. So the budget holds over all parts of a run, a kill included. The newest bound counts: on a server, where
-requests leave with all that they may cost, it falls again as they come back.
+and stay spent. So the budget holds over all parts of a run, a kill included. The newest bound counts: on a server,
+where requests leave with all that they may cost, it falls again as they come back.
 
 Owns the writing: lines, the lock, the flushing, and what happens when the disk refuses. Never raises once it is open:
 the run goes on, and `complaint` says once what could not be kept.

@@ -65,7 +65,10 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run, or a part of it, is over. `spent` is exact, and beyond `budget` where a server did not keep to it; `time`: seconds over all parts."""
+    """A run, or a part of it, is over. `spent` is exact, and beyond `budget` where a server did not keep to that.
+
+    `time`: seconds over all parts.
+    """
 
     how: How
     spent: int

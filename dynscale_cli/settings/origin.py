@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from dynscale_cli.errors import DynscaleError, UsageError
 
@@ -13,6 +13,7 @@ from .keys import Key
 from .profiles import profile
 
 Origin = Literal["environment", "profile", "file", "default"]
+FAR_TO_NEAR: Final[tuple[Origin, ...]] = ("default", "file", "profile", "environment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,11 @@ class Found:
     origin: Origin
     where: str | None = None
     line: int | None = None
+
+    @property
+    def nearness(self) -> int:
+        """How near to the command line it was written; what was not written at all has none."""
+        return FAR_TO_NEAR.index(self.origin) if self.value else 0
 
 
 def settle(keys: Mapping[str, Key], file: File, chosen: str | None, environ: Mapping[str, str]) -> Iterator[Found]:
