@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from dynscale_cli.display.runs import print_list
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.questions import Question
@@ -148,6 +149,23 @@ def test_what_is_no_journal_is_an_error_of_one_line(store):
     with pytest.raises(DynscaleError, match="first line is damaged"):
         store.read()
     assert [row.state for row in summaries(store)] == ["damaged"]
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"settings": {"budget": 9, "unheard": "of"}}])
+def test_a_journal_of_a_newer_version_is_not_called_damaged(store, capsys, change):
+    begin(store)
+    path = store.path()
+    request = json.loads(path.read_bytes().splitlines()[0])
+    del request["type"], request["crc"]
+    path.write_bytes(entries.line("run", {**request, "dynscale": "0.10.0", **change}))
+    for read in (store.read, store.reopen):
+        with pytest.raises(DynscaleError) as raised:
+            read()
+        assert f"run {path.stem} was written by dynscale 0.10.0, which is newer" in raised.value.message
+        assert raised.value.hint.startswith("pip install --upgrade")
+    assert [row.state for row in summaries(store)] == ["newer"]
+    print_list(summaries(store))
+    assert "by dynscale 0.10.0" in capsys.readouterr().out
 
 
 def test_a_journal_has_one_writer(store):

@@ -25,17 +25,20 @@ STYLES = {"running": "cyan", "finished": "green", "interrupted": "yellow", "kill
 
 
 def print_list(found: Sequence[Summary]) -> None:
-    rows = [
-        (
-            run.id, run.state, _local(run.started), f"{run.answered:,}/{run.questions:,}", f"{run.spent:,}",
-            f"{run.budget:,}", plain(run.model), plain(run.source) or "-",
-        )
-        for run in found
-    ]  # fmt: skip
+    rows = [_row(run) for run in found]
     if not rows and sys.stdout.isatty():
         print("no runs yet: dynscale ask -f questions.txt begins one")
     elif rows:
         _print(COLUMNS, rows)
+
+
+def _row(run: Summary) -> tuple[str, ...]:
+    if run.state == "newer":
+        return (run.id, f"by dynscale {plain(run.dynscale)}", *["-"] * (len(COLUMNS) - 2))
+    return (
+        run.id, run.state, _local(run.started), f"{run.answered:,}/{run.questions:,}", f"{run.spent:,}",
+        f"{run.budget:,}", plain(run.model), plain(run.source) or "-",
+    )  # fmt: skip
 
 
 def print_run(stored: Stored) -> None:

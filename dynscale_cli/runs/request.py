@@ -6,6 +6,7 @@ business, how a model is put on the machine is the engine's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
@@ -19,6 +20,17 @@ from dynscale_cli.sampling.prompts import Prompts
 from .settings import Settings
 
 FORMAT: Final = 1  # of journals; a reader refuses those of a higher number
+
+
+class Newer(DynscaleError):
+    """A journal that only a newer dynscale can read."""
+
+    def __init__(self, version: Any, run: str = "this run") -> None:
+        super().__init__(
+            f"{run} was written by dynscale {version}, which is newer than this one ({__version__})",
+            "pip install --upgrade dynscale-cli",
+        )
+        self.version = version
 
 
 def now() -> str:
@@ -51,14 +63,27 @@ def as_json(request: RunRequest) -> dict[str, Any]:
 
 
 def from_json(stored: Mapping[str, Any]) -> RunRequest:
-    """The request of a journal's first line. Raises DynscaleError for a newer format, KeyError and its kin for none."""
+    """The request of a journal's first line. Raises Newer, or KeyError and its kin for what is none."""
     if stored["format"] > FORMAT:
-        raise DynscaleError(
-            f"written by dynscale {stored['dynscale']}, in a format that this version does not know",
-            "pip install --upgrade dynscale-cli",
-        )
+        raise Newer(stored["dynscale"])
+    try:
+        return _request(stored)
+    except (KeyError, TypeError, ValueError):
+        if _numbers(stored["dynscale"]) > _numbers(
+            __version__
+        ):  # of this format, with settings that are not known here
+            raise Newer(stored["dynscale"]) from None
+        raise
+
+
+def _request(stored: Mapping[str, Any]) -> RunRequest:
     values = {f.name: stored[f.name] for f in fields(RunRequest)}
     settings = dict(values.pop("settings"))
     settings["sampling"] = Sampling(**settings["sampling"])
     settings["prompts"] = Prompts(**settings["prompts"])
     return RunRequest(settings=Settings(**settings), **values)
+
+
+def _numbers(version: str) -> list[int]:
+    """What orders releases: 0.10.1 is newer than 0.9."""
+    return [int(number) for number in re.findall(r"\d+", version)[:3]]

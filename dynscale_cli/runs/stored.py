@@ -18,7 +18,7 @@ from dynscale_cli.questions import Question
 from . import entries
 from .entries import Entry
 from .events import Result, Sample
-from .request import RunRequest, from_json
+from .request import Newer, RunRequest, from_json
 from .settings import Settings
 from .sink import Ended, Sampled
 
@@ -110,6 +110,8 @@ def _begin(path: Path, lines: Iterator[tuple[int, bytes]]) -> Stored:
             break
         try:
             request = from_json(values)
+        except Newer as error:
+            raise Newer(error.version, f"run {path.stem}") from None
         except (KeyError, TypeError, ValueError):
             break
         return Stored(path, request, [], request.settings.budget, damage=damage)

@@ -16,16 +16,20 @@ from typing import Any, BinaryIO, Literal
 from dynscale_cli.errors import DynscaleError
 
 from . import entries
+from .request import Newer
 from .store import Store, is_live
 from .stored import Stored, read_request
 
-State = Literal["running", "finished", "interrupted", "failed", "killed", "damaged"]
+State = Literal["running", "finished", "interrupted", "failed", "killed", "damaged", "newer"]
 TAIL_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`answered`: questions with an answer, of `questions`; `spent` of `budget` in tokens; `size` in bytes."""
+    """`answered`: questions with an answer, of `questions`; `spent` of `budget` in tokens; `size` in bytes.
+
+    Of a run that only a `newer` dynscale can read, no more is known.
+    """
 
     id: str
     state: State
@@ -38,6 +42,7 @@ class Summary:
     source: str = ""
     size: int = 0
     command: str = ""
+    dynscale: str = ""  # the version that wrote it
 
 
 def summaries(store: Store) -> list[Summary]:
@@ -53,6 +58,8 @@ def summary(path: Path) -> Summary:
     size = path.stat().st_size
     try:
         request = read_request(path)
+    except Newer as error:
+        return Summary(path.stem, "running" if is_live(path) else "newer", size=size, dynscale=str(error.version))
     except DynscaleError:
         return Summary(path.stem, "running" if is_live(path) else "damaged", size=size)
     with path.open("rb") as file:
@@ -63,7 +70,7 @@ def summary(path: Path) -> Summary:
     source = Path(request.source["path"]).name if request.source else ""
     return Summary(
         path.stem, state, request.started, request.questions, answered, spent, budget, request.model["name"], source,
-        size, request.command,
+        size, request.command, request.dynscale,
     )  # fmt: skip
 
 
