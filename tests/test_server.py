@@ -544,7 +544,13 @@ KEY = "sk-very-secret-42"
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [(401, "does not accept the key"), (403, "does not accept the key"), (404, "has no model 'small'")],
+    [
+        (401, "does not accept the key"),
+        (402, "wants to be paid"),
+        (403, "does not accept the key"),
+        (404, "has no model 'small'"),
+        (405, "is no chat server"),
+    ],
 )
 def test_what_waiting_does_not_help_is_said_once_and_never_shows_the_key(status, words, monkeypatch):
     monkeypatch.setenv("DYNSCALE_API_KEY", KEY)
@@ -556,6 +562,138 @@ def test_what_waiting_does_not_help_is_said_once_and_never_shows_the_key(status,
     assert len(server.bodies) == 1
     assert server.keys == {f"Bearer {KEY}"}
     assert KEY not in repr(outcome.events) + repr(outcome.error.__dict__)
+
+
+@pytest.mark.parametrize("pause", ["100000", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_server_that_asks_for_hours_is_not_waited_for(pause):
+    outcome, [server] = ask(lambda talk: talk.status(429, Retry_After=pause), width=1)
+    assert isinstance(outcome.error, EngineError)
+    assert "asks to wait" in outcome.error.message
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize("pause", ["-5", "nan", "9" * 400, "\u00b2", "Wed, 21 Oct 2015 07:28:00 GMT", "1 Jan", ""])
+@pytest.mark.parametrize("header", ["Retry_After", "retry-after-ms"])
+def test_a_pause_that_cannot_be_is_not_waited_for(header, pause):
+    outcome, _ = ask(first(lambda talk: talk.status(429, **{header: pause}), times=2), width=1)
+    assert (outcome.error, outcome.results[0].answer) == (None, "42")
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (lambda talk: talk.reset(), "broke the connection off: Connection reset by peer"),
+        (lambda talk: talk.event({"error": "out of memory"}), "reports: out of memory"),
+        (lambda talk: talk.status(200, {"error": {"message": "no quota"}}), "reports: no quota"),
+        (lambda talk: talk.status(200, "<html>"), "gave no readable answer: it is not a chat completion"),
+        (lambda talk: talk.raw(b"data: " + b"[" * 100_000 + b"\n\n"), "gave no readable answer: maximum recursion"),
+        (lambda talk: talk._handler.wfile.write(b"hello\r\n\r\n"), "gave no readable answer: illegal status line"),
+        (lambda talk: talk._head(307, {"Location": "/v1/chat/completions"}), "gave no readable answer: Exceeded"),
+    ],
+)
+def test_who_answers_badly_is_not_taken_for_nobody(bad, words):
+    outcome, _ = ask(bad, width=1)
+    assert isinstance(outcome.error, EngineError)
+    assert words in outcome.error.message
+
+
+def test_a_stream_of_nothing_but_signs_of_life_ends(monkeypatch):
+    monkeypatch.setattr("dynscale_cli.engine.reading.SPARE_CHUNKS", 10)
+
+    def script(talk: Talk) -> None:
+        for _ in range(5000):
+            talk.event({"choices": []})
+        talk.honest("Answer: 13")
+
+    outcome, _ = ask(first(script, times=2), width=1)
+    assert set(outcome.results[0].votes) == {"42"}
+    assert outcome.told("it does not end") == 1
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"delta": {"content": ANSWER}},
+        {"index": None, "delta": {"content": ANSWER}},
+        {"index": 0, "message": {"role": "assistant", "content": ANSWER}},
+        {"index": 0, "delta": {"content": [{"type": "text", "text": ANSWER}]}},
+    ],
+)
+def test_the_dialects_of_a_chunk(choice):
+    def script(talk: Talk) -> None:
+        talk.event({"choices": [{**choice, "finish_reason": "stop"}]})
+        talk.usage(20, 4)
+        talk.done()
+
+    outcome, _ = ask(script, width=1)
+    assert outcome.samples[0].text == ANSWER
+
+
+def test_a_thought_that_comes_as_a_part_of_the_content_is_a_thought():
+    part = {"type": "thinking", "thinking": [{"type": "text", "text": "it may be Answer: 1"}]}
+
+    def script(talk: Talk) -> None:
+        talk.event({"choices": [{"index": 0, "delta": {"content": [part]}}]})
+        talk.honest("Answer: 2")
+
+    outcome, _ = ask(script, width=1)
+    assert set(outcome.results[0].votes) == {"2"}
+    assert outcome.samples[0].text.startswith("<think>\nit may be Answer: 1\n</think>")
+
+
+def test_a_server_that_calls_its_limit_by_another_name_is_asked_for_the_answer():
+    def script(talk: Talk) -> None:
+        talk.chunk("Answer: 7" if len(talk.body["messages"]) > 1 else "and so on")
+        talk.chunk(None, reason="stop" if len(talk.body["messages"]) > 1 else "max_tokens")
+        talk.usage(20, 9)
+        talk.done()
+
+    outcome, _ = ask(script, width=1)
+    assert (outcome.results[0].answer, outcome.samples[0].forced) == ("7", True)
+
+
+def test_a_proxy_that_fails_is_named_without_its_password(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(EngineError) as caught:
+        connect(ServerOptions(("http://gpu-box:8000",)))
+    assert caught.value.message == (
+        "no server answers at http://gpu-box:8000/v1 through the proxy 127.0.0.1:9: connection refused"
+    )
+    assert "NO_PROXY=gpu-box" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("http_proxy", "foo://x:y:z", "the proxy that the environment names cannot be used"),
+        ("all_proxy", "socks9://127.0.0.1:9", "the proxy that the environment names cannot be used"),
+        ("SSL_CERT_FILE", "/nowhere.pem", "SSL_CERT_FILE=/nowhere.pem: No such file"),
+    ],
+)
+def test_what_the_environment_says_wrongly_of_connections_is_a_usage_error(monkeypatch, name, value, words):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError) as caught:
+        connect(ServerOptions(("http://127.0.0.1:9",)))
+    assert words in caught.value.message
+
+
+def test_https_where_http_is_spoken_is_said():
+    with ChatServer(honest()) as server, pytest.raises(EngineError) as caught:
+        connect(ServerOptions((server.url.replace("http", "https"),)))
+    assert "does not answer in https" in caught.value.message
+    assert caught.value.hint == f"--endpoint {server.url}"
+
+
+@pytest.mark.parametrize("listed", ["<html>", [1], {"data": 5}, {"data": ["x"]}])
+def test_a_list_of_models_that_is_none_matters_only_where_no_model_is_named(listed):
+    with ChatServer(honest(), models=lambda talk: talk.status(200, listed)) as server:
+        with pytest.raises(DynscaleError, match=r"not list its models|names no model"):
+            connect(ServerOptions((server.url,)))
+        found = connect(ServerOptions((server.url,), "c"))
+        found.courier.close()
+    assert found.model == "c"
 
 
 def test_a_key_that_no_header_can_hold_is_refused_without_showing_it(monkeypatch):
@@ -596,7 +734,9 @@ def test_an_address_is_completed(text, url):
     assert ServerOptions((text, text)).endpoints == (url,)
 
 
-@pytest.mark.parametrize("text", ["", "ftp://x", "http://", "http://h:99999", "http://u:secret@h", "http://h?k=secret"])
+@pytest.mark.parametrize(
+    "text", ["", "ftp://x", "http://", "http://h:99999", "http://u:secret@h", "http://h?k=secret", "http://[::1"]
+)
 def test_what_is_no_address_is_a_usage_error(text):
     with pytest.raises(UsageError) as caught:
         ServerOptions((text,))

@@ -13,9 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 Kind = Literal["busy", "down", "refused", "request"]
 LONGEST = 300  # characters of a server's own words
+WORTH_WAITING = 3600.0  # seconds: a server that asks for a longer pause is not waited for
+# Causes by their class, as the HTTP library has them: something answered, and it was no HTTP or broke off.
+GARBLED = frozenset({"RemoteProtocolError", "DecodingError", "TooManyRedirects", "RecursionError"})
+BROKEN = frozenset({"ReadError", "WriteError", "CloseError"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,13 @@ class Unreadable(Exception):
     """A server's answer is not what the protocol allows."""
 
 
+class Reported(Exception):
+    """A server's answer is an error, in its own words."""
+
+    def __init__(self, body: Any) -> None:
+        super().__init__(spoken(body) or "an error without a word")
+
+
 class Stalled(Exception):
     """Nothing came for too long."""
 
@@ -48,62 +61,85 @@ def redact(text: str, key: str) -> str:
 
 def read(error: BaseException, url: str, model: str, key: str) -> Fault:
     """What an error of a request to `url` means."""
+    proxy = _proxy(url)
+    place = f"{url} through the proxy {proxy}" if proxy else url
     status = getattr(error, "status_code", None)
     if isinstance(status, int):
-        return replace(_by_status(status, error, url, model, key), status=status)
+        return replace(_by_status(status, error, place, model, key), status=status)
     for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            reason = redact(cause.verify_message or str(cause), key)
-            return Fault(
-                "refused",
-                f"the certificate of {url} does not verify: {reason}",
-                "SSL_CERT_FILE=ca.pem dynscale ask ...",
-            )
+        if isinstance(cause, ssl.SSLError):
+            return _by_tls(cause, url, key)
     if isinstance(error, Stalled):
-        return Fault("down", f"{url} has fallen silent: {error}", "check the server, or try a smaller --parallel")
-    if isinstance(error, (Unreadable, ValueError)):
-        return Fault("down", f"{url} gave no readable answer: {redact(str(error), key)}", "check --endpoint")
-    words = redact(str(getattr(error, "message", "") or error), key)
-    if _said_in_stream(error):
-        return Fault("down", f"{url} reports: {words}", "check the server's log")
-    return Fault("down", f"no server answers at {url}: {_reason(error, key)}", "start it, or check --endpoint")
+        return Fault("down", f"{place} has fallen silent: {error}", "check the server, or try a smaller --parallel")
+    if isinstance(error, Reported) or getattr(error, "body", None):
+        words = redact(str(error) if isinstance(error, Reported) else spoken(_body(error)), key)
+        return Fault("down", f"{place} reports: {words}", "check the server's log")
+    reason, names = _reason(error, key), {type(cause).__name__ for cause in _causes(error)}
+    if isinstance(error, (Unreadable, ValueError)) or names & GARBLED:
+        return Fault("down", f"{place} gave no readable answer: {reason}", "check --endpoint")
+    if names & BROKEN:
+        return Fault("down", f"{place} broke the connection off: {reason}", "check the server's log")
+    hint = f"export NO_PROXY={urlsplit(url).hostname}, or check the proxy" if proxy else "start it, or check --endpoint"
+    return Fault("down", f"no server answers at {place}: {reason}", hint)
+
+
+def _by_tls(error: ssl.SSLError, url: str, key: str) -> Fault:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = redact(error.verify_message or str(error), key)
+        return Fault(
+            "refused", f"the certificate of {url} does not verify: {reason}", "SSL_CERT_FILE=ca.pem dynscale ask ..."
+        )
+    plain = url.replace("https://", "http://", 1)
+    return Fault("down", f"{url} does not answer in https: {redact(str(error), key)}", f"--endpoint {plain}")
+
+
+def _proxy(url: str) -> str:
+    """The proxy that the environment puts before `url`, if any, without a password."""
+    parts, proxies = urlsplit(url), getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.hostname or ""):
+        return ""
+    return proxy.rpartition("@")[2].rpartition("//")[2]
 
 
 def _by_status(status: int, error: BaseException, url: str, model: str, key: str) -> Fault:
-    said = redact(_words(error), key)
+    said = redact(spoken(_body(error)), key)
     tail = f"({status}{': ' + said if said else ''})"
     if status in (401, 403):
         return Fault("refused", f"{url} does not accept the key {tail}", "export DYNSCALE_API_KEY=...")
-    if status == 404:
+    if status == 402:
+        return Fault("refused", f"{url} refuses: it wants to be paid {tail}", "check your account there")
+    if status < 400 or status in (404, 405):
         return Fault(
             "refused",
-            f"{url} has no model {model!r}, or is no chat server {tail}",
+            f"{url} {f'has no model {model!r}' if model else 'lists no models'}, or is no chat server {tail}",
             "dynscale ask --served-model NAME ...",
         )
     if status == 429 and getattr(error, "code", None) == "insufficient_quota":
         return Fault("refused", f"{url} refuses: the account has no quota left {tail}", "check your plan there")
+    pause = _pause(error)
+    if pause is not None and pause > WORTH_WAITING:
+        return Fault("refused", f"{url} asks to wait {pause / 3600:,.0f} hours {tail}", "ask again then")
     if status == 429:
-        return Fault("busy", f"{url} is busy {tail}", "try a smaller --parallel", _pause(error))
+        return Fault("busy", f"{url} is busy {tail}", "try a smaller --parallel", pause)
     if status in (408, 409, 425) or status >= 500:
-        return Fault("down", f"{url} failed {tail}", "check the server's log", _pause(error))
+        return Fault("down", f"{url} failed {tail}", "check the server's log", pause)
     return Fault("request", f"{url} refuses the request {tail}")
 
 
-def _words(error: BaseException) -> str:
-    """What the server itself said, in whichever form."""
-    body: Any = getattr(error, "body", None)
+def spoken(body: Any) -> str:
+    """What a server itself said, in whichever form."""
     for _ in range(3):
         if not isinstance(body, dict):
             break
         body = next((body[name] for name in ("error", "message", "detail", "msg") if body.get(name)), "")
-    if isinstance(body, str) and "<html" not in body.lower():
-        return body
-    return "" if isinstance(body, str) or body is None else str(body)
+    if isinstance(body, str):
+        return "" if "<html" in body.lower() else body
+    return "" if body is None else str(body)
 
 
-def _said_in_stream(error: BaseException) -> bool:
-    """Whether the server reported an error in the middle of its answer."""
-    return bool(getattr(error, "body", None))
+def _body(error: BaseException) -> Any:
+    return getattr(error, "body", None)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -125,13 +161,13 @@ def _reason(error: BaseException, key: str) -> str:
 def _pause(error: BaseException) -> float | None:
     """Seconds that Retry-After asks for, as a number or as a date."""
     headers: Any = getattr(getattr(error, "response", None), "headers", {})
-    value = headers.get("retry-after-ms")
-    if value and value.strip().isdigit():
+    value = (headers.get("retry-after-ms") or "").strip()
+    if re.fullmatch(r"[0-9]{1,15}", value):
         return int(value) / 1000
     value = (headers.get("retry-after") or "").strip()
-    if re.fullmatch(r"\d{1,6}(\.\d+)?", value):
+    if re.fullmatch(r"[0-9]{1,15}(\.[0-9]+)?", value):
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time()) if value else None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, OSError):
         return None

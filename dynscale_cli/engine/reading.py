@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from .faults import Unreadable
+from .faults import Reported, Unreadable
 
 T = TypeVar("T")
+LENGTHS = ("length", "max_tokens", "model_length")  # what servers call an end at max_tokens
 THOUGHTS = ("reasoning_content", "reasoning", "reasoning_text", "thinking")  # fields that hold thoughts apart
 ABSURD = "the server's count of tokens cannot be: its answers are billed as many tokens as they have bytes"
 BYTES_PER_TOKEN = 16  # no text has that many on average, so an answer of more is longer than asked for
+SPARE_CHUNKS = 1000  # beyond those that the text may take: signs of life, and nothing else, are no answer
 
 
 class Overrun(Exception):
@@ -57,17 +59,27 @@ class Reading(Generic[T]):
         self.heard = clock()
         self._order, self._limit, self._tell, self._clock = order, max_tokens, tell, clock
         self._chunks, self._bytes = [0] * count, [0] * count
+        self._left = SPARE_CHUNKS + BYTES_PER_TOKEN * (max_tokens + 16) * count  # chunks, of whatever kind
 
     def take(self, chunk: Any) -> None:
-        """Read a chunk of a stream, or a whole answer. Raises Overrun where it should have ended."""
+        """Read a chunk of a stream, or a whole answer. Raises Overrun where it should have ended, Reported for one that
+        is an error."""
         self.heard = self._clock()
+        self._left -= 1
+        if self._left < 0:
+            raise Unreadable("it does not end")
         found = getattr(chunk, "usage", None)
         self.counts = self.counts or "usage" in getattr(chunk, "model_fields_set", ())
         if found is not None:
             self.usage = _usage(found)
             self.absurd = self.usage is None
-        for choice in _items(getattr(chunk, "choices", None)):
-            place = getattr(choice, "index", 0)
+        choices = getattr(chunk, "choices", None)
+        if not choices and (error := getattr(chunk, "error", None)):
+            raise Reported(error)
+        for choice in _items(choices):
+            place = getattr(choice, "index", None)
+            if place is None and len(self.reasons) == 1:
+                place = 0
             if isinstance(place, int) and 0 <= place < len(self.reasons):
                 self._choice(place, choice)
 
@@ -86,15 +98,17 @@ class Reading(Generic[T]):
         if delta is None:
             delta, whole = getattr(choice, "message", None), True
         logprobs = tuple(_logprobs(choice))
-        thought = next((text for name in THOUGHTS if (text := _text(getattr(delta, name, None)))), "")
-        said = _text(getattr(delta, "content", None)) or _text(getattr(delta, "refusal", None))
+        thought = next((text for name in THOUGHTS if (text := _text(_field(delta, name)))), "")
+        content = _field(delta, "content")
+        thought = thought or _joined(content, "thinking")
+        said = _text(content) or _joined(content, "text") or _text(_field(delta, "refusal"))
         for text, thinking in ((thought, True), (said, False)):
             if text:
                 self.begun = True
                 self._tell(Delta(self._order, place, text, thinking, () if thinking and said else logprobs))
         reason = getattr(choice, "finish_reason", None)
         if isinstance(reason, str):
-            self.reasons[place] = "length" if reason == "length" else "stop"
+            self.reasons[place] = "length" if reason in LENGTHS else "stop"
         self._measure(place, len(thought.encode()) + len(said.encode()), 0 if whole else max(1, len(logprobs)))
 
     def _measure(self, place: int, size: int, tokens: int) -> None:
@@ -110,6 +124,17 @@ class Reading(Generic[T]):
 
 def _items(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list) else ()
+
+
+def _field(record: Any, name: str) -> Any:
+    """A field of a record, which is a dict where the library does not expect it."""
+    return record.get(name) if isinstance(record, dict) else getattr(record, name, None)
+
+
+def _joined(content: Any, kind: str) -> str:
+    """The text of all parts of this kind, where content comes as a list of parts; a thought may have parts itself."""
+    parts = [part for part in _items(content) if isinstance(part, dict) and part.get("type") == kind]
+    return "".join(_text(part.get(kind)) or _joined(part.get(kind), "text") for part in parts)
 
 
 def _text(value: Any) -> str:

@@ -35,7 +35,10 @@ def address(text: str) -> str:
     """The base URL of a server, with the /v1 that its users leave out."""
     example = "give its address, such as --endpoint http://127.0.0.1:8080/v1"
     text = text.strip()
-    parts = urlsplit(text if "://" in text else f"http://{text}")
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+    except ValueError:  # brackets that are no IPv6 address
+        raise UsageError(f"--endpoint {text}: not the address of a server", example) from None
     if parts.username or parts.password or "@" in parts.netloc:
         raise UsageError("--endpoint: an address holds no password", f"export {KEYS[0]}=... and leave it out there")
     try:
