@@ -168,6 +168,46 @@ def test_a_journal_of_a_newer_version_is_not_called_damaged(store, capsys, chang
     assert "by dynscale 0.10.0" in capsys.readouterr().out
 
 
+def test_a_sample_whose_line_is_there_twice_counts_once(store):
+    want, _, path = begin(store, replace(SETTINGS, max_samples=3))
+    lines = path.read_bytes().splitlines(keepends=True)
+    place = next(n for n, line in enumerate(lines) if line.startswith(b'{"type":"sample"'))
+    path.write_bytes(b"".join([*lines[: place + 1], lines[place], *lines[place + 1 :]]))
+    kept = [(q, sample.number) for q, sample in store.read().samples()]
+    assert len(kept) == len(set(kept)) == sum(result.samples for result in want)
+    results, _, _ = resume(store)
+    assert shape(results) == shape(want)
+
+
+@pytest.mark.parametrize("kind", ["start", "sample", "drop", "spoke"])
+@pytest.mark.parametrize("values", [{}, {"q": 99, "number": 0, "kind": "chain", "seen": [], "step": 0, "prompt": 1}])
+def test_a_line_that_is_whole_and_not_understood_is_an_error_of_one_line(store, kind, values):
+    _, _, path = begin(store)
+    path.write_bytes(path.read_bytes() + entries.line(kind, values))
+    with pytest.raises(DynscaleError, match=f"not a {kind} as this dynscale knows it"):
+        list(store.read().entries())
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_resumed_run_that_is_left_while_it_tells_its_past_has_forgotten_nothing(store, killed):
+    """As when the reader of its answers goes away at once."""
+    _, _, path = begin(store, replace(SETTINGS, max_samples=3))
+    lost = entries.line("spent", {"upto": 40_000})
+    whole = path.read_bytes()
+    path.write_bytes(whole + lost if killed else whole)
+    before = store.read()
+    (row,) = summaries(store)
+    journal, stored = store.reopen()
+    journal.resume(stored.budget)
+    run = Run(stored.questions, scripted_engine(script), stored.settings, journal=journal, past=Past(stored))
+    next(event for event in run.events() if isinstance(event, Answered))
+    run.leave()
+    journal.close()
+    assert store.read().spent == before.spent
+    (after,) = summaries(store)
+    assert (after.state, after.answered, after.spent) == (row.state, row.answered, row.spent)
+
+
 def test_a_journal_has_one_writer(store):
     journal = store.create(RunRequest(SETTINGS, MODEL, 4, 4096, len(ASKED)), ASKED)
     with pytest.raises(DynscaleError, match="still going on"):

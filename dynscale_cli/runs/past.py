@@ -17,7 +17,7 @@ from dynscale_cli.engine.protocol import Tokens
 
 from .catchup import Again, CatchUp
 from .events import Answered, Event, Notice, Result, SampleFinished, SampleStarted, Stopped
-from .sink import Dropped, Sampled, Spoke, Start
+from .sink import Dropped, Ended, Sampled, Spoke, Start
 from .stored import Stored
 
 if TYPE_CHECKING:
@@ -25,13 +25,25 @@ if TYPE_CHECKING:
 
 
 class Past:
-    """What a journal knows of its run. `replay` it once; then `catch_up` tells what is to be drawn again."""
+    """What a journal knows of its run. `replay` it once; then `catch_up` tells what is to be drawn again.
+
+    `told`: all of it is in the books.
+    """
 
     def __init__(self, stored: Stored) -> None:
         self._stored = stored
         self._open: dict[tuple[int, int], Again] = {}
         self._known: set[int] = set()  # questions whose prompts were evaluated
+        self._counted: dict[int, set[int]] = {}  # numbers of samples, by the question
         self._step = 0
+        self.told = False
+
+    def account(self, budget: int) -> Ended | None:
+        """How a part ends that is left before the past is `told`: as the one before did, if that is known."""
+        ended = self._stored.ended
+        if ended is None:
+            return None
+        return replace(ended, how=ended.how if budget <= ended.budget else "interrupted", budget=budget)
 
     def catch_up(self) -> CatchUp:
         """The pulls whose samples never came back, in the order in which they began."""
@@ -58,6 +70,7 @@ class Past:
         books.lost = spent - books.tokens.billed
         books.ledger = Ledger(books.settings.budget, min(spent, books.settings.budget))
         books.ledger.overdrawn = spent - books.ledger.spent  # by a server that did not keep to what it was asked for
+        self.told = True
         yield Notice(self._summary(books))
 
     def _pull(self, books: Books, entry: Start | Sampled | Dropped) -> Iterator[Event]:
@@ -71,8 +84,9 @@ class Past:
                 stopped = books.fail(q, entry.tokens, entry.failed, final=entry.final)
                 if stopped is not None:
                     yield from self._finish(books, q, stopped)
-        else:
+        elif entry.sample.number not in (counted := self._counted.setdefault(q, set())):
             sample = entry.sample
+            counted.add(sample.number)
             self._step = max(self._step, entry.step)
             self._known.add(q)
             if self._open.pop((q, sample.number), None) is None:  # the line of its start is damaged
@@ -106,6 +120,7 @@ class Past:
         """A question is done: as it was told then, where it was."""
         if books.answered[q]:
             return
+        self._counted.pop(q, None)
         for name in [name for name in self._open if name[0] == q]:
             books.drop(q, Tokens())
             del self._open[name]

@@ -114,7 +114,10 @@ class Run:
 
     def leave(self) -> None:
         """Nobody takes the events any more: what is in flight is paid for, and the journal ends here."""
-        if not self._over:
+        if self._past is not None and not self._past.told:  # the books are not complete
+            if (ended := self._past.account(self.settings.budget)) is not None:
+                self._journal.ended(ended)
+        elif not self._over:
             for pull in list(self._pulls.values()):
                 self._drop(pull)
             self._close("interrupted")
@@ -367,8 +370,6 @@ class Run:
         self.books.pay(q, kind, tokens)
         self._pulls.pop(id)
         self.books.drop(q, tokens)
-
-    # Ends
 
     def _end(self) -> Iterator[Event]:
         """Report every question that is not answered yet, as it stands."""

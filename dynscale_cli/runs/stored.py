@@ -7,7 +7,7 @@ is looked at. Never writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -67,19 +67,34 @@ class Stored:
     def entries(self) -> Iterator[tuple[float, Entry | Result]]:
         """Every pull in the order in which it happened, and the final results; with the run's time in seconds."""
         with _opened(self.path) as file:
-            for _, kind, values in _parsed(_lines(file), {*entries.PULLS, "answer"}):
+            for number, kind, values in _parsed(_lines(file), {*entries.PULLS, "answer"}):
                 if kind != "answer":
-                    yield values.get("time", -1.0), entries.PULLS[kind](values)
+                    yield values.get("time", -1.0), self._pull(number, kind, values)
                 elif values["final"] and values["index"] in self.final:
                     yield -1.0, self.results[values["index"]]
 
     def samples(self) -> Iterator[tuple[int, Sample]]:
-        """(index of the question, sample), in the order in which they came in."""
+        """(index of the question, sample), in the order in which they came in; each once."""
+        seen: set[tuple[int, int]] = set()
         with _opened(self.path) as file:
-            for _, kind, values in _parsed(_lines(file), {"sample"}):
-                entry = entries.PULLS[kind](values)
+            for number, kind, values in _parsed(_lines(file), {"sample"}):
+                entry = self._pull(number, kind, values)
                 assert isinstance(entry, Sampled)
-                yield entry.q, entry.sample
+                if (entry.q, entry.sample.number) not in seen:
+                    seen.add((entry.q, entry.sample.number))
+                    yield entry.q, entry.sample
+
+    def _pull(self, line: int, kind: str, values: Mapping[str, Any]) -> Entry:
+        """The entry of a whole line. One that is not as it should be was not damaged, but written so."""
+        try:
+            entry = entries.PULLS[kind](values)
+            self.questions[entry.q]
+        except (KeyError, TypeError, ValueError, IndexError):
+            raise DynscaleError(
+                f"{self.path}, line {line}: not a {kind} as this dynscale knows it",
+                "pip install --upgrade dynscale-cli",
+            ) from None
+        return entry
 
 
 def read(path: Path) -> Stored:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -85,8 +85,11 @@ def _last(file: BinaryIO) -> dict[str, Any] | None:
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - TAIL_BYTES))
     raw = file.read().removesuffix(b"\n").rpartition(b"\n")[2]
-    found: dict[str, Any] | None = json.loads(raw) if entries.kind_of(raw) == "end" else None
-    return found
+    if entries.kind_of(raw) != "end":
+        return None
+    with contextlib.suppress(KeyError, TypeError):
+        return asdict(entries.end(json.loads(raw)))
+    return None
 
 
 def _ended(end: dict[str, Any], questions: int) -> tuple[int, int, int]:
