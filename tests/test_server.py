@@ -686,6 +686,23 @@ def test_https_where_http_is_spoken_is_said():
     assert caught.value.hint == f"--endpoint {server.url}"
 
 
+def test_an_endpoint_that_lists_other_models_only_is_not_asked():
+    told: list[str] = []
+    with (
+        ChatServer(honest("Answer: 1"), models=("a", "b")) as one,
+        ChatServer(honest("Answer: 2"), models=("b",)) as two,
+    ):
+        found = connect(ServerOptions((one.url, two.url), "a"), told.append)
+        engine = open_server(found, context=None, max_tokens=40, width=8, together=False)
+        asked = [Question(n, str(n), f"number {n}?") for n in range(8)]
+        run = Run(asked, engine, Settings(budget=20_000, max_tokens=40, max_samples=1))
+        answers = {event.result.answer for event in run.events() if isinstance(event, Answered)}
+        engine.close()
+    assert answers == {"1"}
+    assert told == [f"{two.url} has no model 'a'; going on without it"]
+    assert two.bodies == []
+
+
 @pytest.mark.parametrize("listed", ["<html>", [1], {"data": 5}, {"data": ["x"]}])
 def test_a_list_of_models_that_is_none_matters_only_where_no_model_is_named(listed):
     with ChatServer(honest(), models=lambda talk: talk.status(200, listed)) as server:

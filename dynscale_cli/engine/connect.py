@@ -60,6 +60,8 @@ def connect(
             name: entry for entries in listed.values() if isinstance(entries, dict) for name, entry in entries.items()
         }
         courier.model = options.served_model or _only(list(found))
+        if courier.model in found:
+            _pass_over(endpoints, listed, courier.model, notice)
     except BaseException:
         courier.close()
         raise
@@ -125,6 +127,15 @@ def _greet(
     for fault in faults.values():
         notice(f"{fault.message}; going on with the others")
     return list(faults)
+
+
+def _pass_over(endpoints: Endpoints, listed: dict[str, Any], model: str, notice: Callable[[str], None]) -> None:
+    """Ask nobody who lists other models only: some answer by what they have, whichever is asked for."""
+    for endpoint in endpoints.all:
+        names = listed[endpoint.url]
+        if isinstance(names, dict) and names and model not in names:
+            endpoint.refused = True
+            notice(f"{endpoint.url} has no model {model!r}; going on without it")
 
 
 def _only(names: list[str]) -> str:
