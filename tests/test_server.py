@@ -703,6 +703,14 @@ def test_an_endpoint_that_lists_other_models_only_is_not_asked():
     assert two.bodies == []
 
 
+def test_a_model_that_nobody_lists_is_asked_for_and_told():
+    told: list[str] = []
+    with ChatServer(honest(), models=("a", "b")) as server:
+        connect(ServerOptions((server.url,), "c"), told.append).courier.close()
+        connect(ServerOptions((server.url,), "b"), told.append).courier.close()
+    assert told == ["no model 'c' is listed there, but a, b; asking for it all the same"]
+
+
 @pytest.mark.parametrize("listed", ["<html>", [1], {"data": 5}, {"data": ["x"]}])
 def test_a_list_of_models_that_is_none_matters_only_where_no_model_is_named(listed):
     with ChatServer(honest(), models=lambda talk: talk.status(200, listed)) as server:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,6 +62,8 @@ def connect(
         courier.model = options.served_model or _only(list(found))
         if courier.model in found:
             _pass_over(endpoints, listed, courier.model, notice)
+        elif found:  # some answer by what they have, whichever is asked for
+            notice(f"no model {courier.model!r} is listed there, but {_some(found)}; asking for it all the same")
     except BaseException:
         courier.close()
         raise
@@ -130,7 +132,7 @@ def _greet(
 
 
 def _pass_over(endpoints: Endpoints, listed: dict[str, Any], model: str, notice: Callable[[str], None]) -> None:
-    """Ask nobody who lists other models only: some answer by what they have, whichever is asked for."""
+    """Ask nobody who lists other models only: that may answer by what it has."""
     for endpoint in endpoints.all:
         names = listed[endpoint.url]
         if isinstance(names, dict) and names and model not in names:
@@ -143,8 +145,11 @@ def _only(names: list[str]) -> str:
         return names[0]
     if not names:
         raise UsageError("the server names no model", "dynscale ask --served-model NAME ...")
-    shown = ", ".join(sorted(names)[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-    raise UsageError(f"the server has {len(names)} models: {shown}", "dynscale ask --served-model NAME ...")
+    raise UsageError(f"the server has {len(names)} models: {_some(names)}", "dynscale ask --served-model NAME ...")
+
+
+def _some(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _context(entry: Any) -> int:
