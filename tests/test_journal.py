@@ -188,6 +188,20 @@ def test_a_line_that_is_whole_and_not_understood_is_an_error_of_one_line(store, 
         list(store.read().entries())
 
 
+@pytest.mark.parametrize(
+    ("kind", "values"), [("answer", {"index": 0}), ("spent", {"upto": "9"}), ("resume", {"budget": -1, "spent": 0})]
+)
+def test_a_line_of_an_account_that_is_not_understood_is_named_and_left_out(store, kind, values):
+    want, _, path = begin(store)
+    number = len(path.read_bytes().splitlines()) + 1
+    path.write_bytes(path.read_bytes() + entries.line(kind, values))
+    assert [(damage.line, damage.what) for damage in store.read().damage] == [
+        (number, f"not the {kind} that it says it is")
+    ]
+    results, _, _ = resume(store)
+    assert shape(results) == shape(want)
+
+
 @pytest.mark.parametrize("killed", [True, False])
 def test_a_resumed_run_that_is_left_while_it_tells_its_past_has_forgotten_nothing(store, killed):
     """As when the reader of its answers goes away at once."""

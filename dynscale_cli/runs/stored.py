@@ -70,7 +70,7 @@ class Stored:
             for number, kind, values in _parsed(_lines(file), {*entries.PULLS, "answer"}):
                 if kind != "answer":
                     yield values.get("time", -1.0), self._pull(number, kind, values)
-                elif values["final"] and values["index"] in self.final:
+                elif values.get("final") and values.get("index") in self.final:
                     yield -1.0, self.results[values["index"]]
 
     def samples(self) -> Iterator[tuple[int, Sample]]:
@@ -142,13 +142,19 @@ def _take(stored: Stored, found: dict[int, Question], kind: str, values: dict[st
             stored.results[index] = entries.answer(values, found[index])
             (stored.final.add if values["final"] else stored.final.discard)(index)
     elif kind == "spent":
-        stored.spent, stored.ended = values["upto"], None
+        stored.spent, stored.ended = _tokens(values["upto"]), None
     elif kind == "resume":
-        stored.budget, stored.spent, stored.ended = values["budget"], values["spent"], None
+        stored.budget, stored.spent, stored.ended = _tokens(values["budget"]), _tokens(values["spent"]), None
         stored.parts += 1
     else:
-        stored.ended = entries.end(values)
-        stored.spent = stored.ended.spent
+        ended = entries.end(values)
+        stored.spent, stored.ended = _tokens(ended.spent), ended
+
+
+def _tokens(value: Any) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value} is no count of tokens")
+    return value
 
 
 def _complete(stored: Stored, found: dict[int, Question]) -> None:
