@@ -222,11 +222,18 @@ def test_a_state_directory_that_cannot_be_written(ask, tmp_path):
 @pytest.mark.parametrize("quiet", [(), ("-q",)])
 def test_a_full_disk(ask, tmp_path, quiet):
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))  # noqa: E731
-    unkept(ask(*quiet, preexec_fn=limit), "cannot go on with the journal")
+    env = {"PYTHONDONTWRITEBYTECODE": "1"}  # the limit would cut off compiled modules, too, for every later process
+    unkept(ask(*quiet, preexec_fn=limit, env=env), "cannot go on with the journal")
     (journal,) = journals(tmp_path)
     assert 5000 < journal.stat().st_size <= 9000
     stored = json.loads(runs("show", "--json", cwd=tmp_path).stdout)
     assert stored["damage"] == []
+    before = journal.read_bytes()
+    full = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (len(before), len(before)))  # noqa: E731
+    refused = runs("resume", "--json", cwd=tmp_path, preexec_fn=full, env=env)
+    assert (refused.returncode, refused.stdout) == (1, b"")  # nothing is spent that could not be accounted for
+    assert [b"the run stays as it is" in line for line in refused.stderr.splitlines()] == [True, False]
+    assert journal.read_bytes() == before
     went_on = runs("resume", "--json", cwd=tmp_path)
     assert went_on.returncode in (0, 3), went_on.stderr
     assert len(results(went_on.stdout)) == QUESTIONS

@@ -122,6 +122,9 @@ def go_on(asking: Asking, journal: Journal, stored: Stored) -> int:
         keeper = Keeper(asking.journal, _notice(asking), quiet=asking.quiet)
         keeper.take(journal)
         journal.resume(settings.budget)
+        if journal.failure is not None:  # what is spent from here on would be spent again
+            engine.close()
+            raise DynscaleError(f"{journal.path} cannot be written to: the run stays as it is", "make room on the disk")
         return _run(asking, stored.questions, settings, engine, keeper, interrupts, Past(stored))
 
 
