@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from dynscale_cli.errors import UsageError
 
 _COUNT = re.compile(r"(\d[\d_,]*(?:\.\d+)?|\.\d+)\s*([kmb]?)", re.IGNORECASE)
+_LAYERS = re.compile(r"[0-9]{1,6}")
+MOST_TOKENS = 10**15
 _SCALE = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
 
 
@@ -20,12 +22,12 @@ def parse_tokens(text: str, name: str = "--budget") -> int:
     hint = f"{name} takes a count of tokens, such as 4000, 12k or 1.5m"
     if match is None:
         raise UsageError(f"{name} {text}: not a count of tokens", hint)
-    count = round(float(match[1].replace("_", "").replace(",", "")) * _SCALE[match[2].lower()])
-    if count < 1:
+    count = float(match[1].replace("_", "").replace(",", "")) * _SCALE[match[2].lower()]
+    if count > MOST_TOKENS:  # before it is rounded, as so many digits are infinity
+        raise UsageError(f"{name} {text[:40]}: more than any run can spend", hint)
+    if round(count) < 1:
         raise UsageError(f"{name} {text}: at least one token is needed", hint)
-    if count > 10**15:
-        raise UsageError(f"{name} {text}: more than any run can spend", hint)
-    return count
+    return round(count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +56,17 @@ def parse_size(text: str, name: str) -> int:
     """Bytes: 500M, 1G, 1GB; decimal as disks count, 1GiB binary. Raises UsageError below 1."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
     base = 1024 if match and match[3] else 1000
-    size = round(float(match[1]) * base ** (_PREFIXES.find(match[2]) + 1 if match[2] else 0)) if match else 0
-    if not 0 < size < 1 << 60:
-        raise UsageError(f"{name} {text}: not a size", f"{name} 1G, or another size such as 500M")
-    return size
+    size = float(match[1]) * base ** (_PREFIXES.find(match[2]) + 1 if match[2] else 0) if match else 0
+    if not 0.5 < size < 1 << 60:
+        raise UsageError(f"{name} {text[:40]}: not a size", f"{name} 1G, or another size such as 500M")
+    return round(size)
 
 
 def parse_layers(text: str) -> int:
     """Layers to offload: a count, or `auto` and `all` for as many as the build can (-1)."""
     if text.lower() in ("auto", "all", "-1"):
         return -1
-    if not text.isdigit():
+    if not _LAYERS.fullmatch(text):
         raise UsageError(f"--n-gpu-layers {text}: not a count of layers", "use a number, auto or all")
     return int(text)
 

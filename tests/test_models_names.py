@@ -170,7 +170,9 @@ def test_a_model_s_own_name_is_no_alias_for_another(stores: Stores) -> None:
         naming.remember(path.stem, "llama3.2", stores.environ)
 
 
-@pytest.mark.parametrize("text", ["default = 3", "aliases = []", "[aliases]\na = 1", "= =", "\xff"])
+@pytest.mark.parametrize(
+    "text", ["default = 3", "aliases = []", "[aliases]\na = 1", "= =", "\xff", "a = " + 5000 * "9", "a = " + 9999 * "["]
+)
 def test_a_file_of_choices_that_cannot_be_read_is_named(stores: Stores, text: str) -> None:
     path = put(choices.file(stores.environ), text.encode("latin-1"))
     with pytest.raises(UsageError) as error:

@@ -153,6 +153,10 @@ BAD = [
     ('[profile.mine]\n\nmode = "mixed"\n', 3, "mode mixed: unknown", "config set profile.mine.mode hybrid"),
     ("[profile.mine.journal]\nsingle = true\n", 2, "there is no setting journal.single", "unset profile.mine"),
     ('api-key = "secret"\n', 1, "there is no setting api-key", "config unset api-key"),
+    (f"budget = {'9' * 400}\n", 1, "more than any run can spend", "config set budget 2048/q"),
+    (f'[journal]\nmax-size = "{"9" * 400}"\n', 2, "not a size", "config set journal.max-size 1G"),
+    ('profile = "careful"\n', 1, "there is no setting profile", "--profile NAME"),
+    ('system = "a\u2028b"\ntmep = 1\n', 2, "there is no setting tmep", "temp"),
     ("temp = \n", 1, "not TOML", ""),
     ("temp = 0.5\n[journal\n", 2, "not TOML", ""),
 ]
@@ -160,7 +164,7 @@ BAD = [
 
 @pytest.mark.parametrize(("text", "line", "said", "hint"), BAD)
 def test_a_bad_file_is_refused_with_its_line_and_what_to_do(file, run, text, line, said, hint):
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     code, out, errors = run("ask", "Why?")
     assert (code, out) == (2, "")
     first, second = errors.splitlines()
@@ -170,7 +174,15 @@ def test_a_bad_file_is_refused_with_its_line_and_what_to_do(file, run, text, lin
     assert "secret" not in errors
 
 
-@pytest.mark.parametrize(("content", "said"), [(b"temp = 0.5 # \xff\n", "not UTF-8"), (None, "Is a directory")])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"temp = 0.5 # \xff\n", "not UTF-8"),
+        (None, "Is a directory"),
+        (b"seed = " + b"9" * 5000, "more digits or brackets"),
+        (b"seed = " + b"[" * 100_000, "more digits or brackets"),
+    ],
+)
 def test_a_file_that_cannot_be_read(file, run, content, said):
     file.mkdir() if content is None else file.write_bytes(content)
     code, out, errors = run("ask", "Why?")
@@ -185,6 +197,8 @@ def test_a_file_that_cannot_be_read(file, run, content, said):
         ("DYNSCALE_TEMP", "hot", "wants a number, not hot"),
         ("DYNSCALE_TEMP", "11", "11.0 is not in the range"),
         ("DYNSCALE_BUDGET", "12kk", "not a count of tokens"),
+        ("DYNSCALE_BUDGET", "²", "not a count of tokens"),
+        ("DYNSCALE_BUDGET", "9" * 5000, "more than any run can spend"),
         ("DYNSCALE_POLICY", "rase", "rase: unknown"),
         ("DYNSCALE_EXHAUST", "maybe", "wants true or false"),
     ],

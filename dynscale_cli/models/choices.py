@@ -49,7 +49,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Choices:
         import tomli as tomllib
     try:
         return _checked(tomllib.loads(raw.decode()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:  # no TOML, no UTF-8; digits or brackets by the thousand
         raise UsageError(f"{path}: {error}", f"mend or remove it: rm {path}") from None
 
 

@@ -65,6 +65,8 @@ def parse(text: str, path: Path) -> dict[str, Any]:
         what, _, where = str(error).rstrip(")").partition(" (at ")
         line = f", {where.partition(',')[0]}" if where.startswith("line") else ""
         raise UsageError(f"{path}{line}: not TOML: {what[:1].lower()}{what[1:]}", f"${{EDITOR:-vi}} {path}") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, brackets of thousands of levels
+        raise UsageError(f"{path}: more digits or brackets than can be read", f"${{EDITOR:-vi}} {path}") from None
     return found
 
 
@@ -96,6 +98,8 @@ def _checked(file: File, where: str, name: str, value: Any, keys: Mapping[str, K
 
 def _unknown(where: str, name: str, keys: Mapping[str, Key]) -> str:
     """What to do about a key that does not exist. One that does, written below a table's name, is the common slip."""
+    if name == PROFILE:
+        return "write its values below [profile.NAME], and choose it by --profile NAME or DYNSCALE_PROFILE=NAME"
     last = name.rpartition(".")[2]
     if "." in name and last in keys:
         return f"write {last} above the first [table], or: dynscale config set {last} VALUE"
@@ -152,10 +156,10 @@ def lines(text: str) -> dict[tuple[str, ...], int]:
     """
     toml = _toml()
     found: dict[tuple[str, ...], int] = {}
-    rows, begin = text.splitlines(keepends=True), 1
+    rows, begin = text.split("\n"), 1  # `splitlines` ends them at signs, too, that TOML has in its texts
     for number in range(1, len(rows) + 1):
         try:
-            table = toml.loads("".join(rows[:number]))
+            table = toml.loads("\n".join(rows[:number]))
         except toml.TOMLDecodeError:
             continue
         for name, _ in _leaves(table):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -25,6 +26,7 @@ WANTED: dict[Kind, str] = {
     "text": "text in quotes",
     "texts": "a list of texts",
 }
+_COUNT = re.compile(r"[0-9]{1,18}")  # what is longer no check takes, and Python reads no more than some thousands
 YES, NO = ("1", "true", "yes", "on", "y", "t"), ("0", "false", "no", "off", "n", "f")
 
 
@@ -78,7 +80,7 @@ class Key:
             raise UsageError(f"{self.name} wants {WANTED[self.kind]}, not {text}") from None
         if self.kind == "texts":
             return [part for part in text.split(self.separator) if part]
-        return int(text) if self.counts and text.isdigit() else text
+        return int(text) if self.counts and _COUNT.fullmatch(text) else text
 
     def sample(self) -> str:
         """A value that fits, as a shell's word."""
