@@ -117,6 +117,15 @@ def test_an_accuracy_that_is_never_reached_is_none(tmp_path: Path) -> None:
     assert score.reach[32] is None
 
 
+def test_no_tokens_are_saved_that_a_short_pool_has_not_got() -> None:
+    """×4 and more are the same here: what is saved is a share of the three rounds that can be spent."""
+    log = Log("short", tuple(Pool(str(q), "right", ("right",) * 3, (10, 10, 10)) for q in range(2)))
+    assert log.rounds == 3
+    report = study([log], ["uniform"], Setting(), seeds=2)
+    assert report.overall.rounds == 3
+    assert set(report.overall.scores[0].reach.values()) == {1 / 3}  # right from the first sample on
+
+
 def test_logs_weigh_alike_in_the_overall_figures(tmp_path: Path) -> None:
     right = read_log(write_log(tmp_path / "right.jsonl", [row(str(q), ["right"] * 40) for q in range(9)]))
     wrong = read_log(write_log(tmp_path / "wrong.jsonl", [row("1", ["wrong"] * 40, 5)]))

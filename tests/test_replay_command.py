@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from dynscale_cli.cli.replay import replay
+from dynscale_cli.display.tables import replay_tables
 from dynscale_cli.errors import UsageError
+from dynscale_cli.evaluation.logs import read_log
+from dynscale_cli.evaluation.replay import Setting
+from dynscale_cli.evaluation.study import study
 from tests.replay_logs import easy_and_hard, row, write_log
 
 
@@ -39,6 +45,33 @@ def test_several_logs_are_shown_one_by_one_and_together(log: Path, tmp_path: Pat
     assert "pool: 8 questions" in result.stdout
     assert "other: 2 questions" in result.stdout
     assert "mean of 2 logs" in result.stdout
+
+
+def test_no_figure_is_cut_off_in_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    pool = write_log(tmp_path / "pool.jsonl", [row(str(q), ["right", "wrong", "wrong", "right"]) for q in range(3)])
+    table = replay_tables(study([read_log(pool)], ["race"], Setting(), seeds=4))
+    out = io.StringIO()
+    Console(file=out, width=80).print(table)
+    assert "±" in out.getvalue()
+    assert "…" not in out.getvalue()
+
+
+def test_a_report_goes_wide_into_a_pipe(log: Path) -> None:
+    result = run(log, "--seeds", 2)
+    assert max(map(len, result.stdout.splitlines())) > 80
+
+
+def test_one_draw_has_no_interval_and_a_short_pool_is_told(tmp_path: Path) -> None:
+    pool = write_log(tmp_path / "pool.jsonl", [row("1", ["right", "wrong", None], [10, 20, 30])])
+    result = run(pool, "--seeds", 1)
+    assert "±" not in result.stdout
+    assert "samples for ×3 only" in result.stdout.replace("\n", " ")
+
+
+def test_a_log_of_any_name_has_it_in_the_title(tmp_path: Path) -> None:
+    pool = write_log(tmp_path / "a[red]\x1b[31mb.jsonl", easy_and_hard(1, 1, 40))
+    assert run(pool, "--seeds", 1).stdout.startswith("a[red]b: accuracy")
 
 
 def test_json_is_one_object_with_intervals_and_shares(log: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ def without(key: str) -> dict[str, Any]:
         (row("1", ["a", "b"], [1, -4]), "-4"),
         (row("1", ["a", "b"], [1, 2.5]), "2.5"),
         (row("1", ["a", "b"], [1, True]), "true"),
+        (row("1", ["a", "b"], [1, 10**400]), "not a token count"),
+        (row("1", ["a", "b"], [1, float("inf")]), "not a token count"),
         (row("1", [], []), "no samples"),
         (row("1", ["a", {"x": 1}]), "neither text nor a number"),
         ({**GOOD, "answers": "ab"}, "not a list"),
@@ -52,6 +55,7 @@ def test_a_malformed_line_is_named(tmp_path: Path, bad: dict[str, Any], says: st
         (b'{"qid": 1,\n', ":1: not JSON"),
         (b"[1, 2]\n", ":1: not an object"),
         (b"[" * 100_000, ":1: not JSON"),
+        (b"9" * 5_000, ":1: not JSON"),
         (b"\xff\xfe\x00", "not a text file"),
         (b'{"qid": "1", "gold": "a", "answers": ["a"], "tokens": [0]}', "no token count above 0"),
         (b'{"qid": "1", "gold": "a", "answers": ["a"], "tokens": [null]}', "no token count above 0"),
@@ -83,6 +87,17 @@ def test_numbers_stand_for_their_digits_and_null_for_no_answer(tmp_path: Path) -
     (pool,) = read_log(write_log(tmp_path / "pool.jsonl", [row("1", [42, None, "42"], gold=42)])).pools
     assert pool.answers == ("42", None, "42")
     assert pool.gold == "42"
+
+
+def test_other_programs_logs_are_read(tmp_path: Path) -> None:
+    """With a byte order mark, Windows' line ends, counts as 310.0, and signs in answers that Python ends lines at."""
+    line = json.dumps(row("1", ["a\u2028b", "a\x85b"], [310.0, 7]), ensure_ascii=False)
+    path = tmp_path / "pool.jsonl"
+    path.write_bytes(f"\ufeff{line}\r\n{line}\r\n".encode())
+    first, second = read_log(path).pools
+    assert first == second
+    assert first.answers == ("a\u2028b", "a\x85b")
+    assert first.tokens == (310, 7)
 
 
 def test_a_log_is_called_as_its_file(tmp_path: Path) -> None:

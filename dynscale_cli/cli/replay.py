@@ -5,6 +5,7 @@ Parses and delegates; the work is in `evaluation`, the pictures are in `display`
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from dynscale_cli.errors import UsageError
 from .flags import number
 
 DEFAULT_POLICIES = "race,ucb,adaptive,early-stop,uniform"
+WIDTH = 100  # columns where standard output is no terminal
 EXAMPLES = """
 dynscale ask -f q.jsonl --mode parallel --exhaust --export samples.jsonl
 dynscale replay samples.jsonl --plot accuracy.svg
@@ -75,8 +77,7 @@ def replay(
 
         from dynscale_cli.display.tables import replay_tables
 
-        console = Console()
-        console.print(replay_tables(report), width=None if console.is_terminal else 100)
+        Console(width=None if sys.stdout.isatty() else WIDTH).print(replay_tables(report))
 
 
 def _policies(text: str) -> list[str]:

@@ -5,14 +5,15 @@ Knows nothing of how the figures came about.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dynscale_cli.display.safe import plain
 from dynscale_cli.evaluation.replay import LARGEST, STEPS
-from dynscale_cli.evaluation.report import BUDGETS, TARGETS, LogReport, Report, Score
+from dynscale_cli.evaluation.report import BUDGETS, TARGETS, LogReport, Point, Report, Score
 
 BARS = "▁▂▃▄▅▆▇█"
 PICTURE = 24  # columns
@@ -29,7 +30,7 @@ def replay_tables(report: Report) -> RenderableType:
 
 
 def _table(title: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(title=Text(plain(title), "bold"), title_justify="left", box=None, pad_edge=False)
     table.add_column("policy", no_wrap=True)
     return table
 
@@ -53,11 +54,22 @@ def _accuracy_table(report: Report) -> Table:
     for budget in BUDGETS:
         table.add_column(f"×{budget}", justify="right", no_wrap=True)
     table.add_row(BASELINE, *(f"{log.baseline[budget]:.2f}" for budget in BUDGETS), style="dim")
+    gain = _gains([point for score in log.scores for point in score.points], report.seeds)
     for score in log.scores:
         table.add_row(score.policy, *(f"{point.accuracy.mean:.2f}" for point in score.points))
-        gains = (f"{point.gain.mean:+.2f}±{point.gain.half:.2f}" for point in score.points)
-        table.add_row("", *gains, style="dim")
+        table.add_row("", *map(gain, score.points), style="dim")
     return table
+
+
+def _gains(points: Sequence[Point], seeds: int) -> Callable[[Point], str]:
+    """How all these gains are written: so that a row fits into 80 columns, and without an interval of a single draw."""
+    digits = 2 if all(abs(point.gain.mean) + point.gain.half < 10 for point in points) else 1
+
+    def written(point: Point) -> str:
+        mean = f"{point.gain.mean:+.{digits}f}"
+        return mean if seeds == 1 else f"{mean}±{point.gain.half:.{digits}f}"
+
+    return written
 
 
 def _token_table(log: LogReport) -> Table:
@@ -97,8 +109,11 @@ def sparkline(curve: Sequence[float], low: float, high: float) -> str:
 
 def _legend(report: Report) -> Text:
     ending = "budgets are spent in full" if report.exhaust else f"questions settle at {report.confidence:g}"
-    return Text(
-        f"×k: a budget of k samples of every question. ± is the 95% interval over {report.seeds} draws, paired. "
-        f"{report.in_flight} in flight; {ending}.",
-        style="dim",
-    )
+    parts = ["×k: a budget of k samples of every question."]
+    if report.overall.rounds < BUDGETS[-1] - 1e-9:
+        parts.append(f"There are samples for ×{report.overall.rounds:.3g} only: larger budgets cannot be spent.")
+    if report.seeds == 1:
+        parts.append("One draw: no intervals.")
+    else:
+        parts.append(f"± is the 95% interval over {report.seeds} draws, paired.")
+    return Text(" ".join([*parts, f"{report.in_flight} in flight; {ending}."]), style="dim")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dynscale_cli.config import MOST_TOKENS
 from dynscale_cli.errors import UsageError
 
 EXAMPLE = '{"qid": "1", "gold": "42", "answers": ["42", null], "tokens": [310, 512]}'
@@ -43,11 +44,16 @@ class Log:
         """Tokens that one sample of every question costs on average: the unit of budgets."""
         return sum(pool.mean_cost for pool in self.pools)
 
+    @property
+    def rounds(self) -> float:
+        """How many such rounds all samples together have cost: a larger budget cannot be spent."""
+        return sum(sum(pool.tokens) for pool in self.pools) / self.round_cost
+
 
 def read_log(path: Path) -> Log:
     """The log in a file; `UsageError` naming file and line where it is not one."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # an answer may hold other signs that end a line
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not a text file", f"A log has lines such as {EXAMPLE}") from None
     except OSError as error:
@@ -83,7 +89,7 @@ class _Row:
 def _row(line: str, where: str) -> _Row:
     try:
         row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # numbers of thousands of digits are no JSONDecodeError
         raise _malformed(where, "not JSON") from None
     if not isinstance(row, dict):
         raise _malformed(where, "not an object")
@@ -117,7 +123,10 @@ def _text(value: Any, where: str) -> str:
 
 
 def _count(value: Any, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
+    """A whole number, which other programs may have written as 310.0."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value > MOST_TOKENS:
         raise _malformed(where, f"not a token count: {json.dumps(value)[:40]}")
     if value < 0:
         raise _malformed(where, f"a negative token count: {value}")

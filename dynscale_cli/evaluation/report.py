@@ -31,8 +31,8 @@ class Point:
 class Score:
     """A policy on one log, or on all.
 
-    `reach[k]` is the share of the baseline's tokens that it took to be as accurate as the baseline after k rounds;
-    None: not within the largest budget. Over several logs it is their median. With few seeds it errs on the low side
+    `reach[k]` is the share of the baseline's tokens that it took to be as accurate as the baseline after k rounds, or
+    after all samples where there are fewer; None: not within the largest budget. Over several logs it is their median. With few seeds it errs on the low side
     for every policy, as a noisy curve touches a level early. `curve` is the mean accuracy in percent at budgets of
     1/4, 2/4, … 32 rounds.
     """
@@ -45,7 +45,8 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class LogReport:
-    """All policies on one log. `round_tokens`: what one sample of every question costs on average."""
+    """All policies on one log. `round_tokens`: what one sample of every question costs on average. `rounds`: how many
+    of these there are samples for, over several logs in the one with the fewest; no policy can spend more."""
 
     name: str
     questions: int
@@ -54,6 +55,7 @@ class LogReport:
     baseline: dict[int, float]
     baseline_curve: tuple[float, ...]
     scores: tuple[Score, ...]
+    rounds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,9 @@ class Report:
     overall: LogReport
 
 
-def score(policy: str, curves: Sequence[Curve], baseline: Sequence[Curve]) -> Score:
-    """One policy against the baseline, seed by seed (`curves[i]` and `baseline[i]` had the same draws)."""
+def score(policy: str, curves: Sequence[Curve], baseline: Sequence[Curve], rounds: float) -> Score:
+    """One policy against the baseline, seed by seed (`curves[i]` and `baseline[i]` had the same draws), with samples
+    for so many rounds."""
     points = []
     for budget in BUDGETS:
         at = budget * STEPS - 1
@@ -78,7 +81,7 @@ def score(policy: str, curves: Sequence[Curve], baseline: Sequence[Curve]) -> Sc
         spent = statistics.fmean(curve.spent[at] for curve in curves)
         points.append(Point(budget, interval(right), interval(gains), spent))
     curve = mean_curve([one.accuracy for one in curves])
-    return Score(policy, tuple(points), _reach(curve, mean_curve([one.split for one in baseline])), curve)
+    return Score(policy, tuple(points), _reach(curve, mean_curve([one.split for one in baseline]), rounds), curve)
 
 
 def mean_curve(curves: Sequence[Sequence[float]]) -> tuple[float, ...]:
@@ -86,12 +89,12 @@ def mean_curve(curves: Sequence[Sequence[float]]) -> tuple[float, ...]:
     return tuple(100 * statistics.fmean(column) for column in zip(*curves, strict=True))
 
 
-def _reach(curve: Sequence[float], baseline: Sequence[float]) -> dict[int, float | None]:
+def _reach(curve: Sequence[float], baseline: Sequence[float], rounds: float) -> dict[int, float | None]:
     shares: dict[int, float | None] = {}
     for target in TARGETS:
         goal = baseline[target * STEPS - 1] - 1e-9
         first = next((i for i, accuracy in enumerate(curve, 1) if accuracy >= goal), None)
-        shares[target] = None if first is None else first / (target * STEPS)
+        shares[target] = None if first is None else first / (min(target, rounds) * STEPS)
     return shares
 
 
@@ -104,7 +107,7 @@ def overall(logs: Sequence[LogReport], runs: Sequence[Mapping[str, Sequence[Curv
     merged = {policy: [_average([run[policy][seed] for run in runs]) for seed in seeds] for policy in runs[0]}
     scores = []
     for i, mine in enumerate(logs[0].scores):
-        pooled = score(mine.policy, merged[mine.policy], merged["baseline"])
+        pooled = score(mine.policy, merged[mine.policy], merged["baseline"], LARGEST)
         reach = {target: _median([log.scores[i].reach[target] for log in logs]) for target in TARGETS}
         scores.append(Score(pooled.policy, pooled.points, reach, pooled.curve))
     baseline = mean_curve([curve.split for curve in merged["baseline"]])
@@ -116,6 +119,7 @@ def overall(logs: Sequence[LogReport], runs: Sequence[Mapping[str, Sequence[Curv
         baseline={budget: baseline[budget * STEPS - 1] for budget in BUDGETS},
         baseline_curve=baseline,
         scores=tuple(scores),
+        rounds=min(log.rounds for log in logs),
     )
 
 

@@ -81,5 +81,6 @@ def _log_report(log: Log, runs: dict[str, list[Curve]], policies: Sequence[str])
         round_tokens=log.round_cost,
         baseline={budget: baseline[budget * STEPS - 1] for budget in BUDGETS},
         baseline_curve=baseline,
-        scores=tuple(score(policy, runs[policy], runs["baseline"]) for policy in policies),
+        scores=tuple(score(policy, runs[policy], runs["baseline"], log.rounds) for policy in policies),
+        rounds=log.rounds,
     )
