@@ -1,5 +1,6 @@
 """The bench's logic on a scripted model: equal tokens, one pool, nothing lost when it is stopped."""
 
+import io
 import json
 import random
 import re
@@ -7,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from dynscale_cli.answers.compare import Equivalence
+from dynscale_cli.display.bench_tables import bench_tables
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import UsageError
 from dynscale_cli.evaluation.arithmetic import LEVELS, arithmetic
@@ -87,6 +90,24 @@ def test_policies_on_the_pool_decode_only_what_it_lacks(whole):
     _, _, report = whole
     spent = sum(score.points[-1].spent.billed for score in report.scores) * 2
     assert report.decoded < 0.75 * spent
+
+
+def test_an_answer_that_is_worded_in_several_ways_is_one_majority(tmp_path):
+    """The key that stands for an answer is not the same in every run: what is counted is the answer."""
+    said = ("Paris", "Paris, France")
+    question = Question(0, "1", "Which city?", (), "Paris")
+    plan = Plan([question], parse_methods("dynscale"), (1, 2, 3), (1, 8))
+    ask = Ask([question], replace(SETTINGS, answer_type="text"), {"kind": "scripted"})
+    engine = scripted_engine(lambda prompt, seed: f"Answer: {said[seed % 2]}", width=8)
+    made = Bench(plan, Draws(ask, engine, Store(tmp_path / "runs"), Store(tmp_path / "bench")))
+    made.draw()
+    report = made.report("dynscale bench", 1.0)
+    for score in report.scores:
+        assert score.calibration.sure == score.calibration.majority == 3
+    out = io.StringIO()
+    Console(file=out, width=110).print(bench_tables(report, 110))
+    assert "One question: no intervals" in out.getvalue()
+    assert "±" not in out.getvalue()
 
 
 def test_a_second_bench_finds_everything_and_decodes_nothing(whole):

@@ -65,10 +65,11 @@ def _accuracy(report: Report) -> Table:
     table = _table(f"accuracy in %, and difference to {BASELINE.name} at equal tokens", "method")
     for heading in headings(report):
         table.add_column(heading, justify="right", no_wrap=True)
+    written = plus_minus if report.questions > 1 else mean_alone
     for score in report.scores:
-        table.add_row(score.method, *(plus_minus(point.accuracy) for point in score.points))
+        table.add_row(score.method, *(written(point.accuracy) for point in score.points))
         if score.method != BASELINE.name:
-            table.add_row("", *(plus_minus(point.gain, sign=True) for point in score.points), style="dim")
+            table.add_row("", *(written(point.gain, sign=True) for point in score.points), style="dim")
     return table
 
 
@@ -80,7 +81,12 @@ def headings(report: Report) -> list[str]:
 
 
 def plus_minus(value: Interval, sign: bool = False) -> str:
-    return f"{value.mean:{'+' if sign else ''}.1f}±{value.half:.1f}"
+    return f"{mean_alone(value, sign)}±{value.half:.1f}"
+
+
+def mean_alone(value: Interval, sign: bool = False) -> str:
+    """Of a single question, which has no interval."""
+    return f"{value.mean:{'+' if sign else ''}.1f}"
 
 
 def _groups(title: str, first: str, found: Sequence[Group], scores: Sequence[Score]) -> Table:
@@ -129,10 +135,13 @@ def _words(report: Report) -> Iterator[Text]:
                 f"{found.majority} are the answer of most samples in all pools, {found.right} are right."
             )
     seeds, one = ", ".join(map(str, report.seeds)), f"{report.one:.0f}%"
+    interval = "± is the 95% interval over questions, differences paired on them."
+    if report.questions == 1:
+        interval = "One question: no intervals."
     rounds = "×k: what k samples of every question cost self-consistency. " if report.samples else ""
     yield Text(
         f"{report.questions} questions, a single sample is right {one} of the time; seeds {seeds}; "
-        f"{plain(report.model)}. {rounds}± is the 95% interval over questions, differences paired on them. "
+        f"{plain(report.model)}. {rounds}{interval} "
         f"{report.decoded:,} tokens decoded in {clock(report.seconds)}; pools: {', '.join(report.pools)}.",
         style="dim",
     )

@@ -11,9 +11,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from dynscale_cli.answers.compare import Equivalence
+from dynscale_cli.answers.extract import Answer
 from dynscale_cli.answers.prover import Prover
+from dynscale_cli.answers.vote import Ballot
 from dynscale_cli.engine.protocol import Engine
 from dynscale_cli.errors import UsageError
 from dynscale_cli.questions import Question
@@ -128,28 +131,32 @@ class Bench:
     def _drawn(self) -> Drawn:
         courses = {method: self._courses[method] for method in self.plan.methods}
         courses = {m: found * len(self.plan.seeds) if m.once else found for m, found in courses.items()}
-        keys = self._pooled()
-        one = [sum(self._is_right(q, key) for key in keys[q]) / max(1, len(keys[q])) for q in range(len(keys))]
-        return Drawn(courses, self._budgets, one, [self._majority(found) for found in keys], self._rate())
+        pooled = self._pooled()
+        one = [sum(map(self._is_right, repeat(q), found)) / max(1, len(found)) for q, found in enumerate(pooled)]
+        majority = [self._majority(q, found) for q, found in enumerate(pooled)]
+        return Drawn(courses, self._budgets, one, majority, self._rate())
 
-    def _pooled(self) -> list[list[str | None]]:
-        """The answer keys of each question over all pools; keys of one answer are one key."""
-        keys: list[list[str | None]] = [[] for _ in self.plan.questions]
+    def _pooled(self) -> list[list[Ballot]]:
+        """The samples of each question over all pools, as votes of one election."""
+        pooled: list[list[Ballot]] = [[] for _ in self.plan.questions]
         for stored in self._pools:
             for q, sample in stored.samples():
-                keys[q].append(sample.key)
-        merged = []
-        for found in keys:
-            classes = self.judge.equivalence.classes(key for key in found if key is not None)
-            merged.append([None if key is None else classes[key] for key in found])
-        return merged
+                answer = None if sample.key is None else Answer(sample.key, sample.answer or "", True)
+                pooled[q].append(Ballot(len(pooled[q]), answer, sample.tokens.generated))
+        return pooled
 
-    def _is_right(self, q: int, key: str | None) -> bool:
-        return key is not None and self.judge.right(q, key)
+    def _is_right(self, q: int, ballot: Ballot) -> bool:
+        return ballot.answer is not None and self.judge.right(q, ballot.answer.key)
 
-    def _majority(self, keys: Sequence[str | None]) -> str | None:
-        counted = Counter(key for key in keys if key is not None)
-        return counted.most_common(1)[0][0] if counted else None
+    def _majority(self, q: int, ballots: Sequence[Ballot]) -> frozenset[str]:
+        """Every key of the answer that wins; which of them stands for it differs from run to run."""
+        found = self.judge.count(q, ballots)
+        winner = found.votes[0][0] if found.votes else None
+        return frozenset(
+            ballot.answer.key
+            for ballot in ballots
+            if ballot.answer is not None and found.key_of[ballot.number] == winner
+        )
 
     def _rate(self) -> float | None:
         """Tokens a second of the pools, which were decoded whole."""

@@ -32,9 +32,9 @@ class Score:
     """A policy on one log, or on all.
 
     `reach[k]` is the share of the baseline's tokens that it took to be as accurate as the baseline after k rounds, or
-    after all samples where there are fewer; None: not within the largest budget. Over several logs it is their median. With few seeds it errs on the low side
-    for every policy, as a noisy curve touches a level early. `curve` is the mean accuracy in percent at budgets of
-    1/4, 2/4, … 32 rounds.
+    after all samples where there are fewer; None: not within the largest budget. Over several logs it is their median.
+    With few seeds it errs on the low side for every policy, as a noisy curve touches a level early. `curve` is the mean
+    accuracy in percent at budgets of 1/4, 2/4, … 32 rounds.
     """
 
     policy: str

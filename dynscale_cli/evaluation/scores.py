@@ -139,12 +139,12 @@ class Report:
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """All runs of a bench: `courses[method][s]` and `budgets[s]` are of seed s; `one[q]`: share of right samples of
-    question q in the pools; `majority[q]`: the key most of them agree on."""
+    question q in the pools; `majority[q]`: the keys of the answer that most of them agree on."""
 
     courses: Mapping[Method, Sequence[Course]]
     budgets: Sequence[Sequence[float]]
     one: Sequence[float]
-    majority: Sequence[str | None]
+    majority: Sequence[frozenset[str]]
     rate: float | None
 
 
@@ -232,10 +232,10 @@ def _first(curves: np.ndarray, goals: np.ndarray) -> np.ndarray:
     return np.where(at.any(axis=1), (at.argmax(axis=1) + 1) / curves.shape[1], np.inf)
 
 
-def _calibration(states: list[list[State]], majority: Sequence[str | None]) -> Calibration:
+def _calibration(states: list[list[State]], majority: Sequence[frozenset[str]]) -> Calibration:
     pairs = [(state, most) for row in states for state, most in zip(row, majority, strict=True)]
     sure = [(state, most) for state, most in pairs if state.sure >= SURE]
-    agreed = sum(state.leader == most for state, most in sure)
+    agreed = sum(state.leader in most for state, most in sure)
     return Calibration(len(pairs), len(sure), agreed, sum(state.right for state, _ in sure))
 
 
