@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
+from dynscale_cli.display.columns import columns
 from dynscale_cli.models import huggingface, llamacpp, ollama
 from dynscale_cli.models.describe import Listed, listing
 from tests.cli_process import dynscale, lines
@@ -89,6 +92,23 @@ def test_damaged_entries_are_listed_with_what_is_wrong(
     assert "not a GGUF file" in problems["me/page:Q4_0"]
     assert "big-Q4_0-00002-of-00002.gguf is missing" in problems["me/part:Q4_0"]
     assert "gone" in problems["me/gone:Q4_0"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_and_links_in_a_circle_are_not_waited_for(stores: Stores, contents: list[bytes]) -> None:
+    good = put(stores.lmstudio / "me/good/good-Q4_0.gguf", contents[0])
+    os.mkfifo(good.with_name("pipe-Q4_0.gguf"))
+    good.with_name("circle-Q4_0.gguf").symlink_to("circle-Q4_0.gguf")
+    circle = put(stores.ollama / "manifests/registry.ollama.ai/library/m/latest", b"{}").with_name("circle")
+    circle.symlink_to("circle")
+    problems = {name: one.problem for name, one in listed(stores).items()}
+    assert problems.keys() == {"me/good:good-Q4_0", "me/good:circle-Q4_0"}
+    assert "gone" in problems["me/good:circle-Q4_0"]
+
+
+def test_columns_of_wide_names_line_up() -> None:
+    first, second = columns([("模型", "x"), ("abcde", "y")])
+    assert (cell_len(first), cell_len(second)) == (8, 8)
 
 
 def test_what_answers_no_questions_is_not_listed(stores: Stores, tmp_path: Path, contents: list[bytes]) -> None:

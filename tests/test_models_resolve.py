@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -101,6 +102,19 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
     parts = split(tmp_path, [1, 3], 3)
     with pytest.raises(ModelError, match=r"big-00002-of-00003\.gguf is missing"):
         resolve(str(parts[0]), {})
+
+
+def test_a_later_part_does_not_point_to_a_first_that_is_missing(tmp_path: Path) -> None:
+    parts = split(tmp_path, [2], 2)
+    with pytest.raises(ModelError, match=r"big-00001-of-00002\.gguf is missing"):
+        resolve(str(parts[0]), {})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.gguf")
+    with pytest.raises(ModelError, match="a pipe or a device"):
+        resolve(str(tmp_path / "pipe.gguf"), {})
 
 
 def test_a_later_part_points_to_the_first(tmp_path: Path) -> None:

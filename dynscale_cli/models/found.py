@@ -69,7 +69,8 @@ def in_repo(source: str, repo: str, root: Path, paths: Iterable[Path]) -> list[F
 
 
 def gguf_files(folder: Path, deepest: int = DEEPEST) -> Iterator[Path]:
-    """Files of models below a folder, in order of their names. What cannot be read is passed over."""
+    """Files of models below a folder, in order of their names. What cannot be read is passed over, and so are pipes
+    and the like, which would be waited for; a link to nothing is a model that is gone."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
@@ -78,5 +79,5 @@ def gguf_files(folder: Path, deepest: int = DEEPEST) -> Iterator[Path]:
         if entry.is_dir(follow_symlinks=False):
             if deepest and not entry.name.startswith("."):
                 yield from gguf_files(Path(entry.path), deepest - 1)
-        elif quants.is_model(entry.name):
+        elif quants.is_model(entry.name) and (os.path.isfile(entry.path) or not os.path.exists(entry.path)):
             yield Path(entry.path)

@@ -42,9 +42,9 @@ def _files(folder: Path, depth: int) -> Iterator[Path]:
     except OSError:
         return
     for entry in entries:
-        if depth > 1 and entry.is_dir():
+        if depth > 1 and os.path.isdir(entry.path):  # False for links in a circle, where the entry's own raises
             yield from _files(Path(entry.path), depth - 1)
-        elif depth == 1 and entry.is_file():
+        elif depth == 1 and os.path.isfile(entry.path):
             yield Path(entry.path)
 
 

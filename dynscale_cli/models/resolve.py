@@ -137,6 +137,8 @@ def _checked(name: str, origin: str) -> Path:
     if path.is_dir():
         raise ModelError(f"{path}{origin}: a directory, not a model", _files_in(path))
     try:
+        if path.exists() and not path.is_file():
+            raise ModelError(f"{path}{origin}: a pipe or a device, not a file", FETCH)
         with path.open("rb") as file:
             magic = file.read(len(MAGIC))
     except OSError as error:

@@ -24,8 +24,8 @@ def siblings(path: Path) -> list[Path]:
         return [path]
     count = int(match["count"])
     parts = [path.with_name(f"{match['prefix']}-{number:05}-of-{count:05}.gguf") for number in range(1, count + 1)]
-    if int(match["part"]) != 1 or not parts:
-        first = path.with_name(f"{match['prefix']}-00001-of-{count:05}.gguf")
+    first = path.with_name(f"{match['prefix']}-00001-of-{count:05}.gguf")
+    if not parts or (int(match["part"]) != 1 and first.is_file()):
         raise ModelError(f"{path}: a model in {count} parts is named by its first part", f"-m {first}")
     for part in parts:
         if not part.is_file():
