@@ -151,6 +151,14 @@ def test_a_single_question_shows_its_votes_as_they_move() -> None:
     assert bars[0] > 3 * bars[1] > 0
 
 
+@pytest.mark.parametrize("width", range(20, 60))
+@pytest.mark.parametrize("most", [3.0, 1234567.5])
+def test_votes_of_any_number_fit_a_narrow_window(width: int, most: float) -> None:
+    standing = Standing(6, 2, (("不知道" * 9, most), ("41", 1.0)), 0.97)
+    board = board_of(start(1), begun(0, Standing(pending=8)), SampleFinished(0, sample(0, None), standing))
+    assert all(cell_len(line) <= width for line in shown(board, width))
+
+
 def test_running_text_follows_one_sample_and_is_made_plain() -> None:
     first, other = SampleText(0, 0, "one \x1b[2J", False), SampleText(0, 1, "NOISE", False)
     asked, more = begun(0, Standing(pending=2)), SampleText(0, 0, "two", False)

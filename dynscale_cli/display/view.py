@@ -25,6 +25,7 @@ DIM, BOLD, GOOD, BAD, BUSY = "dim", "bold", "green", "red", "cyan"
 NARROW: Final = 24  # below this width there is no table, only the budget
 ROOMY: Final = 76  # from here on the question's text has a column
 METER: Final = 6  # cells of the bar of confidence
+LEAST_BAR: Final = 4  # cells of a bar of votes, before their counts lose the word
 MOST_VOTES: Final = 8  # answers shown of a single question
 MOST_TEXT: Final = 8  # lines shown of the running text
 MARK: Final = 2  # cells of a row's mark
@@ -204,16 +205,17 @@ def _tally(standing: Standing, width: int, space: int, glyphs: Glyphs) -> list[L
     if not shown:
         return []
     label = min(max(cell_len(words.short(answer)) for answer, _ in shown) + 2, max(8, width // 3))
-    bar = max(4, min(40, width - label - 14))
+    counts = [f" {words.amount(votes)} {'vote' if votes == 1 else 'votes'}" for _, votes in shown]
+    if label + LEAST_BAR + max(map(len, counts)) > width:
+        counts = [f" {words.amount(votes)}" for _, votes in shown]
+    bar = max(0, min(40, width - label - max(map(len, counts))))
     most = max(votes for _, votes in shown)
     lines: list[Line] = []
-    for place, (answer, votes) in enumerate(shown):
+    for place, ((answer, votes), counted) in enumerate(zip(shown, counts, strict=True)):
         style = GOOD if place == 0 else DIM
         text = _cell(words.short(answer), label - 1, True, glyphs) + " "
-        filled = max(1, round(bar * votes / most)) if most else 0
-        noun = "vote" if votes == 1 else "votes"
-        tally = f" {words.amount(votes)} {noun}"
-        lines.append([(text, BOLD if place == 0 else ""), (glyphs.full * filled, style), (tally, "")])
+        filled = min(bar, max(1, round(bar * votes / most))) if most else 0
+        lines.append([(text, BOLD if place == 0 else ""), (glyphs.full * filled, style), (counted, "")])
     return lines
 
 
