@@ -12,6 +12,7 @@ from rich.console import Console
 
 from dynscale_cli.answers.compare import Equivalence
 from dynscale_cli.display.bench_tables import bench_tables
+from dynscale_cli.display.chart import Line, chart
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import UsageError
 from dynscale_cli.evaluation.arithmetic import LEVELS, arithmetic
@@ -108,6 +109,14 @@ def test_an_answer_that_is_worded_in_several_ways_is_one_majority(tmp_path):
     Console(file=out, width=110).print(bench_tables(report, 110))
     assert "One question: no intervals" in out.getvalue()
     assert "±" not in out.getvalue()
+    assert " to " not in out.getvalue().partition("reused")[2].partition("pools")[0]
+    assert "1 question, " in out.getvalue()
+
+
+@pytest.mark.parametrize(("value", "scale"), [(100.0, ["100", "95"]), (0.0, ["5", "0"]), (42.0, ["45", "40"])])
+def test_a_chart_of_one_value_stays_between_0_and_100(value, scale):
+    rows = chart([Line("a", [value] * 3)], 20, 5, "left", "right")
+    assert [row.partition("│")[0].strip() for row in (rows[0], rows[4])] == scale
 
 
 def test_a_second_bench_finds_everything_and_decodes_nothing(whole):

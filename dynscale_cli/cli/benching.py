@@ -192,15 +192,13 @@ def _run(told: Benching, plan: Plan, draws: Draws, interrupts: Interrupts) -> in
 
 def _forecast(told: Benching, plan: Plan, draws: Draws, judge: Judge) -> None:
     """Say how long it will take, from a moment of decoding."""
-    from dynscale_cli.display.words import clock
+    from dynscale_cli.display.words import clock, count
     from dynscale_cli.evaluation.bench import expected_tokens, is_stored, prompt_tokens, trial
     from dynscale_cli.evaluation.draws import Stopped
 
     tell = _notice(told)
-    tell(
-        f"{len(plan.methods)} methods on {len(plan.questions)} questions, seeds {', '.join(map(str, plan.seeds))}, "
-        f"with {draws.engine.info.model}"
-    )
+    compared = f"{count(len(plan.methods), 'method')} on {count(len(plan.questions), 'question')}"
+    tell(f"{compared}, seeds {', '.join(map(str, plan.seeds))}, with {draws.engine.info.model}")
     if is_stored(plan, draws):
         tell("all of it is stored already: nothing is decoded")
         return

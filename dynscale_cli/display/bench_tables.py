@@ -14,7 +14,7 @@ from rich.text import Text
 
 from dynscale_cli.display.chart import MARKS, Line, chart
 from dynscale_cli.display.safe import plain
-from dynscale_cli.display.words import clock
+from dynscale_cli.display.words import clock, count
 from dynscale_cli.evaluation.intervals import Interval
 from dynscale_cli.evaluation.methods import BASELINE
 from dynscale_cli.evaluation.scores import STEPS, SURE, Group, Reach, Report, Score
@@ -113,9 +113,11 @@ def _tokens(report: Report) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for score in report.scores:
         last = score.points[-1]
-        spent = (f"{count:,.0f}" for count in (last.spent.prompt, last.spent.generated, last.spent.reused))
+        spent = (f"{tokens:,.0f}" for tokens in (last.spent.prompt, last.spent.generated, last.spent.reused))
         seconds = "" if last.seconds is None else f"{last.seconds:,.0f}"
-        table.add_row(score.method, *_reach(score.reach), *spent, f"{last.samples:.1f}", seconds)
+        share, ends = _reach(score.reach)
+        ends = ends if report.questions > 1 else ""
+        table.add_row(score.method, share, ends, *spent, f"{last.samples:.1f}", seconds)
     return table
 
 
@@ -140,7 +142,7 @@ def _words(report: Report) -> Iterator[Text]:
         interval = "One question: no intervals."
     rounds = "×k: what k samples of every question cost self-consistency. " if report.samples else ""
     yield Text(
-        f"{report.questions} questions, a single sample is right {one} of the time; seeds {seeds}; "
+        f"{count(report.questions, 'question')}, a single sample is right {one} of the time; seeds {seeds}; "
         f"{plain(report.model)}. {rounds}{interval} "
         f"{report.decoded:,} tokens decoded in {clock(report.seconds)}; pools: {', '.join(report.pools)}.",
         style="dim",

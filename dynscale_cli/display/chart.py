@@ -40,6 +40,6 @@ def chart(lines: Sequence[Line], width: int, height: int, left: str, right: str)
 
 
 def _scale(values: Sequence[float]) -> tuple[float, float]:
-    """Whole fives around all values, never one point."""
+    """Whole fives around all values, never one point: below it there is room if not above, as at 100%."""
     low, high = 5 * (min(values) // 5), 5 * -(-max(values) // 5)
-    return (low, high) if high > low else (low, low + 5)
+    return (low, high) if high > low else (max(0, low - 5), max(5, high))
