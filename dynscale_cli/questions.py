@@ -6,11 +6,12 @@ is `records`' business. Knows nothing of models, budgets or answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from shlex import quote
 from typing import BinaryIO, Final
 
 from dynscale_cli import records
@@ -25,6 +26,7 @@ DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
 TEXT_SUFFIX: Final = ".txt"
 BOM: Final = b"\xef\xbb\xbf"
 UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+GZIP: Final = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,7 @@ def _lines(stream: BinaryIO, source: str) -> Iterator[Line]:
     """Lines as text, one at a time: UTF-8 with or without a byte order mark, any line end."""
     for number, raw in enumerate(stream, 1):
         if number == 1:
-            if raw.startswith(UTF16):
-                raise UsageError(f"{source}: UTF-16, not UTF-8", f"iconv -f UTF-16 -t UTF-8 {source} > questions.txt")
+            _refuse_encoded(raw, source)
             raw = raw.removeprefix(BOM)
         if b"\0" in raw:
             place = f"{source}, line {number}, byte {raw.index(0) + 1}"
@@ -132,6 +133,15 @@ def _lines(stream: BinaryIO, source: str) -> Iterator[Line]:
             raise UsageError(f"{place}: not UTF-8", "Save the file as UTF-8 (iconv -t UTF-8).") from None
 
 
+def _refuse_encoded(begin: bytes, source: str) -> None:
+    """Raise UsageError for what another program can turn into UTF-8, with its command."""
+    name = "FILE" if source == STDIN_NAME else quote(source)
+    if begin.startswith(UTF16):
+        raise UsageError(f"{source}: UTF-16, not UTF-8", f"iconv -f UTF-16 -t UTF-8 {name} > questions.txt")
+    if begin.startswith(GZIP):
+        raise UsageError(f"{source}: compressed by gzip", f"gzip -dc {name} | dynscale ask")
+
+
 def _whole(lines: Iterable[Line]) -> Iterator[Record]:
     text = "\n".join(line for _, line in lines).strip()
     if text:
@@ -139,7 +149,7 @@ def _whole(lines: Iterable[Line]) -> Iterator[Record]:
 
 
 def _parsed(lines: Iterator[Line], source: str, suffix: str) -> Iterator[Record]:
-    """By suffix; without a telling one, an input whose first line opens a JSON object is JSONL."""
+    """By suffix; without a telling one, an input whose first line opens a JSON object, or a list of them, is JSON."""
     if suffix in DELIMITERS:
         return records.from_csv(lines, source, DELIMITERS[suffix])
     ahead = []
@@ -148,18 +158,31 @@ def _parsed(lines: Iterator[Line], source: str, suffix: str) -> Iterator[Record]
         if line[1].strip():
             break
     rest = chain(ahead, lines)
-    opens = bool(ahead) and ahead[-1][1].lstrip().startswith("{") and suffix != TEXT_SUFFIX
+    opens = bool(ahead) and suffix != TEXT_SUFFIX and records.opens_json(ahead[-1][1])
     return records.from_json(rest, source) if opens or suffix in JSON_SUFFIXES else records.from_text(rest)
 
 
 def _numbered(found: Iterable[Record]) -> list[Question]:
     """Give each its place; two questions of one name could not be told apart in the results."""
-    questions, lines = [], dict[str, int]()
-    for index, record in enumerate(found):
-        name = record.id if record.id is not None else str(index + 1)
-        if name in lines:
-            where = f"on lines {lines[name]} and {record.line}"
-            raise UsageError(f"the id {name!r} appears twice, {where}", "Give each question an id of its own, or none.")
-        lines[name] = record.line
-        questions.append(Question(index, name, record.text, record.choices, record.gold))
-    return questions
+    asked, lines = list(found), dict[str, int]()
+    for record in asked:
+        if record.id in lines:
+            where = f"on lines {lines[record.id]} and {record.line}"
+            raise UsageError(f"the id {record.id!r} appears twice, {where}", "Give each question an id of its own.")
+        if record.id is not None:
+            lines[record.id] = record.line
+    names = (_name(index, record, lines) for index, record in enumerate(asked))
+    return [
+        Question(index, name, record.text, record.choices, record.gold)
+        for index, (name, record) in enumerate(zip(names, asked, strict=True))
+    ]
+
+
+def _name(index: int, record: Record, taken: Container[str]) -> str:
+    """Its id, or else its place from 1, which must not be another's id."""
+    if record.id is not None:
+        return record.id
+    name = str(index + 1)
+    while name in taken:
+        name = f"#{name}"
+    return name

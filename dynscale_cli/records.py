@@ -27,6 +27,8 @@ LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 JSON_HINT: Final = 'One JSON object a line, such as {"question": "What is 17 + 25?", "answer": "42"}; plain text: .txt'
 CSV_HINT: Final = "The first row names the columns: id, question, choices, answer; only question is needed."
 
+_OPENS: Final = re.compile(r"\s*(\{|\[\s*(\{|$))")
+_HALVES: Final = re.compile("[\ud800-\udfff]")
 _WORKED: Final = re.compile(r"####\s*(\S.*?)\s*\Z")  # the end of a worked answer in GSM8K
 
 
@@ -46,20 +48,45 @@ def from_text(lines: Iterable[Line]) -> Iterator[Record]:
             yield Record(number, None, text)
 
 
+def opens_json(line: str) -> bool:
+    """Whether a first line is that of JSON objects: alone, or in a list."""
+    return _OPENS.match(line) is not None
+
+
 def from_json(lines: Iterable[Line], source: str) -> Iterator[Record]:
     """One object a line; blank lines are skipped."""
+    first = True
     for number, line in lines:
         if not line.strip():
             continue
+        hint, first = _relaid(line) if first else JSON_HINT, False
         place = f"{source}, line {number}"
-        try:
-            found = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            what = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
-            raise UsageError(f"{place}: not JSON: {what}", JSON_HINT) from None
+        found = _value(line, place, hint)
         if not isinstance(found, dict):
-            raise UsageError(f"{place}: expected a JSON object, found {_kind(found)}", JSON_HINT)
+            raise UsageError(f"{place}: expected a JSON object, found {_kind(found)}", hint)
         yield _record(found, number, place, JSON_HINT)
+
+
+def _value(line: str, place: str, hint: str) -> Any:
+    try:
+        found = json.loads(line)
+        # Half of a pair, where a text was cut in the middle of an emoji: no output in UTF-8 could hold it.
+        return json.loads(_HALVES.sub("\ufffd", json.dumps(found, ensure_ascii=False))) if "\\u" in line else found
+    except json.JSONDecodeError as error:
+        what = f"{error.msg} at column {error.colno}"
+    except RecursionError:
+        what = "too deeply nested"
+    except ValueError:  # Python's own limit
+        what = "a number of thousands of digits"
+    raise UsageError(f"{place}: not JSON: {what}", hint)
+
+
+def _relaid(line: str) -> str:
+    """What to do about a first line that opens one value over many lines, or a list of all questions."""
+    opens = line.strip()
+    if opens != "{" and (opens.startswith("{") or not opens_json(line)):
+        return JSON_HINT
+    return "jq -c . FILE | dynscale ask" if opens == "{" else "jq -c '.[]' FILE | dynscale ask"
 
 
 def from_csv(lines: Iterable[Line], source: str, delimiter: str) -> Iterator[Record]:

@@ -165,6 +165,19 @@ def test_an_export_that_does_not_fit_loses_no_answer(tmp_path):
 
 
 def test_an_output_that_is_not_utf_8(tmp_path):
-    done = dynscale("ask", *QUICK, "-q", QUESTION, cwd=tmp_path, env={"LANG": "C", "PYTHONIOENCODING": "ascii"})
+    narrow = {"LANG": "C", "PYTHONIOENCODING": "ascii"}
+    (tmp_path / "q.jsonl").write_text(
+        '{"id": "ü\U0001f600", "question": "What is 1+1?"}\n{"question": "What is 2+2?"}\n'
+    )
+    done = ask("-q", "--json", "--max-samples", "1", "-f", "q.jsonl", cwd=tmp_path, env=narrow)
     assert done.returncode == 0, done.stderr
-    assert len(lines(done.stdout)) == 1
+    assert {json.loads(line)["id"] for line in lines(done.stdout)} == {"ü\U0001f600", "2"}
+    assert r"\u00fc\ud83d\ude00" in dynscale("runs", "show", cwd=tmp_path, env=narrow).stdout.decode()
+    pool = dynscale("runs", "export", cwd=tmp_path, env=narrow)
+    assert json.loads(lines(pool.stdout)[0])["qid"] == "ü\U0001f600"
+
+
+def test_a_dash_for_a_file_is_standard_input(tmp_path):
+    done = ask("-q", "--max-samples", "1", "-f", "-", cwd=tmp_path, stdin=b"What is 1+1?\nWhat is 2+2?\n")
+    assert done.returncode == 0, done.stderr
+    assert len(lines(done.stdout)) == 2

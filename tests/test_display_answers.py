@@ -118,13 +118,6 @@ def test_a_reader_that_went_away_is_the_callers_business() -> None:
         feed(Answers(Closed(), 1), 0)
 
 
-def test_an_output_that_is_not_utf8_says_what_it_can() -> None:
-    raw = io.BytesIO()
-    out = io.TextIOWrapper(raw, "ascii")
-    Answers(out, 1).handle(Answered(result(0, "é42")))
-    assert raw.getvalue() == b"\\xe942\n"
-
-
 def test_other_events_print_nothing() -> None:
     out = Out()
     Answers(out, 1).handle(Notice("width is 8"))

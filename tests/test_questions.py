@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -191,7 +192,8 @@ def test_what_a_stated_answer_means(put: Put, stated: object, meant: str | None)
         ('{"question": "a", "choices": ["x", ["y"]]}', "each choice must be text, not a list"),
         ('{"question": "a", "choices": ["x"]}', "1 choices, not 2 to 26"),
         ('{"question": "a", "answer": {"x": 1}}', "answer must be text or a number, not an object"),
-        ("[" * 100_000, "line 3: not JSON"),
+        ("[" * 100_000, "line 3: not JSON: too deeply nested"),
+        (f'{{"question": "a", "answer": {"9" * 5000}}}', "line 3: not JSON: a number of thousands of digits"),
     ],
 )
 def test_a_bad_record_is_named_by_its_line(put: Put, line: str, words: str) -> None:
@@ -200,6 +202,31 @@ def test_a_bad_record_is_named_by_its_line(put: Put, line: str, words: str) -> N
     assert words in error.message
     assert f"{path}, line 3" in error.message
     assert len(error.message) < 300 + len(str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "relaid"),
+    [
+        ('[{"question": "a"}, {"question": "b"}]', "jq -c '.[]' FILE"),
+        ('[\n  {"question": "a"}\n]', "jq -c '.[]' FILE"),
+        ('{\n  "question": "a"\n}', "jq -c . FILE"),
+    ],
+)
+@pytest.mark.parametrize("name", ["q.json", "q"])
+def test_json_in_another_layout_is_no_text_and_the_hint_lays_it_out(
+    put: Put, name: str, content: str, relaid: str
+) -> None:
+    assert complaint(file=put(name, content)).hint.startswith(relaid)
+
+
+def test_a_list_of_numbers_may_begin_a_question() -> None:
+    assert texts(read(stdin=io.BytesIO(b"[3, 4] has what sum?\n"))) == ["[3, 4] has what sum?"]
+
+
+def test_half_an_emoji_becomes_a_sign_that_can_be_written(put: Put) -> None:
+    body = r'{"id": "x\ud83d", "question": "a\ud83d\ude00 b\ude00", "choices": ["\ud83d", "y"]}'
+    found = read(file=put("q.jsonl", body))
+    assert found == [Question(0, "x\ufffd", "a\U0001f600 b\ufffd", ("\ufffd", "y"))]
 
 
 def test_a_limit_stops_before_a_bad_record(put: Put) -> None:
@@ -211,6 +238,11 @@ def test_duplicate_ids_name_both_lines(put: Put) -> None:
     message = complaint(file=put("q.jsonl", body)).message
     assert "'x'" in message
     assert "lines 1 and 3" in message
+
+
+def test_a_place_is_never_taken_for_an_id_of_the_file(put: Put) -> None:
+    path = put("q.jsonl", lines({"id": 2, "question": "a"}, {"question": "b"}, {"id": 1, "question": "c"}))
+    assert [question.id for question in read(["z"], path)] == ["#1", "2", "3", "1"]
 
 
 # CSV
@@ -261,6 +293,7 @@ def test_a_binary_file_and_other_encodings_name_the_byte(put: Put) -> None:
     assert "line 2, byte 3: a NUL byte" in complaint(file=put("q.txt", b"a\nxx\0y\n")).message
     assert "line 1, byte 4: not UTF-8" in complaint(file=put("q.txt", "caf\xe9".encode("latin-1"))).message
     assert "UTF-16" in complaint(file=put("q.txt", "a\n".encode("utf-16"))).message
+    assert complaint(file=put("q 1.gz", gzip.compress(b"a\n"))).hint.endswith("q 1.gz' | dynscale ask")
 
 
 def test_a_missing_file_and_a_directory(tmp_path: Path) -> None:

@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
+from dynscale_cli.answers.compare import Equivalence
+from dynscale_cli.answers.kinds import AnswerType
 from dynscale_cli.errors import UsageError
 from dynscale_cli.evaluation.logs import read_log
+from dynscale_cli.questions import Question
+from dynscale_cli.runs.events import Sample, Tokens
+from dynscale_cli.runs.export import Pool
 from tests.replay_logs import row, write_log
 
 GOOD = row("1", ["a", "b"])
@@ -102,3 +107,11 @@ def test_other_programs_logs_are_read(tmp_path: Path) -> None:
 
 def test_a_log_is_called_as_its_file(tmp_path: Path) -> None:
     assert read_log(write_log(tmp_path / "my.model.jsonl", [GOOD])).name == "my.model"
+
+
+def test_half_an_emoji_from_a_server_does_not_cost_the_exported_pool(tmp_path: Path) -> None:
+    path = tmp_path / "pool.jsonl"
+    pool = Pool(path, [Question(0, "1", "a", (), "b")], AnswerType.parse("text"), Equivalence())
+    pool.add(0, Sample(0, "parallel", "\ud83d", "\ud83d", "\ud83d", Tokens(1, 1, 0), "stop"))
+    pool.finish()
+    assert read_log(path).pools[0].answers == ("\ud83d",)

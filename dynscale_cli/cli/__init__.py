@@ -6,8 +6,13 @@ Owns exit codes: 0 done; 1 failed; 2 usage; 3 done, but some questions have no a
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
+from typing import Final
+
+ESCAPED: Final = "dynscale.escaped"  # how standard output writes what its encoding has no letter for
 
 
 def main() -> None:
@@ -55,6 +60,18 @@ def _open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
     sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    codecs.register_error(ESCAPED, _escaped)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=ESCAPED)
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Letters that an encoding lacks, as JSON writes them: what any command prints can be read, and JSON stays JSON."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    codes = (int.from_bytes(units[place : place + 2], "big") for place in range(0, len(units), 2))
+    return "".join(f"\\u{code:04x}" for code in codes), error.end
 
 
 def _flush(code: int) -> int:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
+
+from dynscale_cli.questions import STDIN
 
 from . import flags
 from .parser import Command
@@ -81,7 +85,8 @@ def ask(
     from .session import Asking, answer
 
     server = server_options(context, endpoint, served_model, stall_timeout)
-
+    if file == Path(STDIN):
+        questions, file = [*(questions or ()), STDIN], None
     options = LoadOptions(
         n_gpu_layers=config.parse_layers(layers),
         main_gpu=main_gpu,

@@ -89,11 +89,7 @@ class Answers:
             self._aside(lambda: self._write(text))
 
     def _write(self, text: str) -> None:
-        try:
-            self._out.write(text)
-        except UnicodeEncodeError:  # stdout in another encoding than UTF-8: say what it can
-            encoding = self._out.encoding or "ascii"
-            self._out.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        self._out.write(text)
         self._out.flush()
 
 

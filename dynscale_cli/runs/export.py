@@ -67,7 +67,7 @@ class Pool:
         self._path = path
         self._samples = Samples(questions, kind, equivalence)
         try:
-            self._file = path.open("w", encoding="utf-8")
+            self._file = path.open("w", encoding="utf-8", errors="backslashreplace")  # half a pair from a server
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}", f"ls -ld {path.parent}") from error
 
