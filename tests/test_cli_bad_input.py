@@ -87,6 +87,10 @@ def test_a_budget_that_is_none(tmp_path, budget, joined):
         ("-fa", "maybe", "--flash-attn maybe"),
         ("-ctk", "f12", "f12"),
         ("--rpc", "nowhere", "--rpc nowhere"),
+        ("--rpc", "a:²", "--rpc a:²"),
+        ("-ngl", "²", "--n-gpu-layers ²"),
+        ("-ngl", str(2**32), "--n-gpu-layers"),
+        ("--max-tokens", "9" * 400, "more than any run can spend"),
     ],
 )
 def test_a_flag_with_a_value_it_does_not_know(tmp_path, flag, value, said):
@@ -107,6 +111,9 @@ def test_a_flag_with_a_value_it_does_not_know(tmp_path, flag, value, said):
         ("-np", "0"),
         ("--max-samples", "0"),
         ("--abstain-below", "1.5"),
+        ("--limit", "9" * 20),
+        ("-t", "100000"),
+        ("--top-k", str(2**32 + 1)),
     ],
 )
 def test_a_number_out_of_its_range(tmp_path, flag, value):

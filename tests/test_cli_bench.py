@@ -84,6 +84,8 @@ def test_after_ctrl_c_the_same_command_goes_on(tmp_path):
         (["--methods", "single,best"], "", "--methods best: no such method"),
         (["--methods", "race/fast"], "", "no such mode"),
         (["--samples", "0,1"], "", "--samples 0,1"),
+        (["--samples", "1,99999999"], "", "--samples 1,99999999"),
+        (["--seeds", "9" * 30], "", "--seeds"),
         (["--samples", "1", "--budgets", "9k"], "", "--samples and --budgets"),
         (["--budgets", "400,9k"], "", "one sample of each of 96 questions"),
         (["--plot", "b.txt"], "", "Cannot plot to b.txt"),

@@ -23,6 +23,7 @@ dynscale bench --speed
 """
 COMPARE, RATE = "What is compared", "With --speed"
 SAMPLES = "1,2,4,8,16"
+MOST = 10_000  # samples of a question, or seeds: nobody waits for more
 
 
 class Bench(Command):
@@ -62,7 +63,7 @@ def bench(
     ] = None,
     seeds: Annotated[
         int,
-        typer.Option("--seeds", metavar="N", min=1, help="Seeds, from --seed on.", rich_help_panel=COMPARE),
+        typer.Option("--seeds", metavar="N", min=1, max=MOST, help="Seeds, from --seed on.", rich_help_panel=COMPARE),
     ] = 1,
     limit: flags.Limit = None,
     model: flags.Model = None,
@@ -162,8 +163,8 @@ def _samples(text: str) -> tuple[int, ...]:
         counts = sorted({int(part) for part in text.split(",") if part.strip()})
     except ValueError:
         counts = []
-    if not counts or counts[0] < 1:
-        raise UsageError(f"--samples {text}: not a list of counts from 1 on", f"such as --samples {SAMPLES}")
+    if not counts or not 1 <= counts[0] <= counts[-1] <= MOST:
+        raise UsageError(f"--samples {text}: not a list of counts from 1 to {MOST}", f"such as --samples {SAMPLES}")
     return tuple(counts)
 
 

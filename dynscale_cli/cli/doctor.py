@@ -31,7 +31,10 @@ def doctor(
     ctx: typer.Context,
     model: flags.Model = None,
     threads: Annotated[
-        int | None, typer.Option("--threads", "-t", metavar="N", min=0, help="For the speed check; 0: one a core.")
+        int | None,
+        typer.Option(
+            "--threads", "-t", metavar="N", min=0, max=flags.THREADS, help="For the speed check; 0: one a core."
+        ),
     ] = None,
     speed: Annotated[bool, typer.Option("--speed/--no-speed", help="Decode for some seconds.")] = True,
     json_output: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,

@@ -27,6 +27,9 @@ MODEL, SERVER, SPEND, SAMPLE, ANSWER, OUTPUT = (
     "Output",
 )
 
+THREADS = 512  # more of them end the process inside llama.cpp
+INTEGER = 2**31 - 1  # the largest that llama.cpp takes; beyond it a number becomes another one
+
 # What `ask --help` shows; `--help-all` shows the rest, too.
 EVERYDAY = frozenset({
     "--file", "--profile", "--model", "--endpoint", "--n-gpu-layers", "--threads", "--parallel", "--budget",
@@ -56,7 +59,9 @@ Questions = Annotated[list[str] | None, typer.Argument(metavar="QUESTION", help=
 File = Annotated[
     Path | None, typer.Option("--file", "-f", metavar="FILE", help="Questions: text (one a line), .jsonl or .csv.")
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N questions.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, max=INTEGER, metavar="N", help="Only the first N questions.")
+]
 Whole = Annotated[bool, typer.Option("--whole", help="The whole input is one question.")]
 Profile = Annotated[
     str | None,
@@ -113,10 +118,21 @@ CtxSize = Annotated[
 ]
 Threads = Annotated[
     int,
-    setting("--threads", "-t", metavar="N", min=0, help="CPU threads; 0: one for each core.", rich_help_panel=MODEL),
+    setting(
+        "--threads",
+        "-t",
+        metavar="N",
+        min=0,
+        max=THREADS,
+        help="CPU threads; 0: one for each core.",
+        rich_help_panel=MODEL,
+    ),
 ]
 MainGpu = Annotated[
-    int, setting("--main-gpu", "-mg", metavar="N", min=0, help="GPU for what is not split.", rich_help_panel=MODEL)
+    int,
+    setting(
+        "--main-gpu", "-mg", metavar="N", min=0, max=INTEGER, help="GPU for what is not split.", rich_help_panel=MODEL
+    ),
 ]
 TensorSplit = Annotated[
     str | None,
@@ -209,7 +225,9 @@ Budget = Annotated[
 ]
 MaxSamples = Annotated[
     int | None,
-    setting("--max-samples", metavar="N", min=1, help="Most samples of one question.", rich_help_panel=SPEND),
+    setting(
+        "--max-samples", metavar="N", min=1, max=INTEGER, help="Most samples of one question.", rich_help_panel=SPEND
+    ),
 ]
 Policy = Annotated[
     str,
@@ -262,7 +280,10 @@ TopP = Annotated[
     float, setting("--top-p", metavar="P", **number(0, 1), help="Nucleus sampling; 1 is off.", rich_help_panel=SAMPLE)
 ]
 TopK = Annotated[
-    int, setting("--top-k", metavar="N", min=0, help="Only the likeliest tokens; 0: off.", rich_help_panel=SAMPLE)
+    int,
+    setting(
+        "--top-k", metavar="N", min=0, max=INTEGER, help="Only the likeliest tokens; 0: off.", rich_help_panel=SAMPLE
+    ),
 ]
 Seed = Annotated[int, setting("--seed", "-s", metavar="N", help="Fixes a run on one machine.", rich_help_panel=SAMPLE)]
 Mode = Annotated[

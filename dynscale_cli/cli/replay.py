@@ -15,7 +15,7 @@ import typer
 
 from dynscale_cli.errors import UsageError
 
-from .flags import number
+from .flags import INTEGER, number
 
 DEFAULT_POLICIES = "race,ucb,adaptive,early-stop,uniform"
 WIDTH = 100  # columns where standard output is no terminal
@@ -35,7 +35,9 @@ def replay(
     in_flight: Annotated[
         int, typer.Option("--in-flight", metavar="N", min=1, help="Pulls kept open at the same time.")
     ] = 1,
-    seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Random draws to average over.")] = 16,
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="N", min=1, max=INTEGER, help="Random draws to average over.")
+    ] = 16,
     confidence: Annotated[
         float,
         typer.Option(

@@ -102,7 +102,10 @@ def resume(
     ] = None,
     stall_timeout: flags.StallTimeout = 120.0,
     threads: Annotated[
-        int | None, typer.Option("--threads", "-t", metavar="N", min=0, help="CPU threads; 0: one for each core.")
+        int | None,
+        typer.Option(
+            "--threads", "-t", metavar="N", min=0, max=flags.THREADS, help="CPU threads; 0: one for each core."
+        ),
     ] = None,
     json_output: flags.JsonOutput = False,
     unordered: flags.Unordered = False,

@@ -46,7 +46,7 @@ class LoadOptions:
             raise UsageError("--threads and --main-gpu cannot be negative", "leave them out for the defaults")
         for address in self.rpc:
             host, _, port = address.rpartition(":")
-            if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            if not host or not port.isdecimal() or not 0 < int(port) < 65536:
                 raise UsageError(f"--rpc {address}: not an address", "use HOST:PORT, such as 192.168.1.9:50052")
 
 
