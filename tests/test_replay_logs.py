@@ -88,6 +88,12 @@ def test_unknown_counts_are_the_questions_median_or_else_the_logs(tmp_path: Path
     assert second.tokens == (30, 30)
 
 
+def test_only_line_ends_divide_lines_and_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "pool.jsonl"
+    path.write_text("\ufeff" + json.dumps(row("a\u2028b", ["x\x85y"]), ensure_ascii=False) + "\r\n", encoding="utf-8")
+    assert read_log(path).pools[0].answers == ("x\x85y",)
+
+
 def test_numbers_stand_for_their_digits_and_null_for_no_answer(tmp_path: Path) -> None:
     (pool,) = read_log(write_log(tmp_path / "pool.jsonl", [row("1", [42, None, "42"], gold=42)])).pools
     assert pool.answers == ("42", None, "42")

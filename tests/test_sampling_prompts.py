@@ -50,7 +50,7 @@ def test_a_file_and_a_system_text_replace_prompts_and_change_the_version(tmp_pat
 
 def test_a_file_may_name_its_own_version(tmp_path: Path):
     file = tmp_path / "prompts.toml"
-    file.write_text('version = "mine-3"\ninstruction = "Go."\n')
+    file.write_text('\ufeffversion = "mine-3"\ninstruction = "Go."\n')
     assert load_prompts(file, None).version == "mine-3"
 
 

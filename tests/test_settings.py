@@ -74,6 +74,20 @@ def test_a_flag_goes_before_the_environment_a_profile_the_file_and_the_default(f
     assert temperature("--temp", "0.4") == 0.4
 
 
+def test_a_profile_that_does_not_exist_is_named_where_it_was_written(run, monkeypatch):
+    monkeypatch.setenv("DYNSCALE_PROFILE", "carefull")
+    for command in (("ask", "-m", "none.gguf", "a"), ("config", "show")):
+        code, _, said = run(*command)
+        assert (code, said.splitlines()[-1].strip()) == (2, "try: export DYNSCALE_PROFILE=careful")
+
+
+def test_a_byte_order_mark_does_not_matter(file, run):
+    file.write_bytes(b"\xef\xbb\xbftemp = 0.5\n")
+    assert run("config", "get", "temp") == (0, "0.5\n", "")
+    assert run("config", "set", "top-k", "3")[0] == 0
+    assert file.read_text() == "temp = 0.5\ntop-k = 3\n"
+
+
 def test_switches_of_the_file_can_be_taken_back(file, asked):
     file.write_text("exhaust = true\nquiet = true\ncolor = false\n")
     assert (asked().settings["exhaust"], asked().quiet, asked().color) == (True, True, False)
@@ -147,6 +161,7 @@ BAD = [
     ('answer-type = "poem"\n', 1, "poem", "config set answer-type auto"),
     ('[journal]\n# old\nsingle = "no"\n', 3, "journal.single wants true or false", "config set journal.single"),
     ('[journal]\nmax-size = "much"\n', 2, "not a size", "config set journal.max-size 1G"),
+    (f'[journal]\nmax-size = "{"9" * 400}"\n', 2, "not a size", "config set journal.max-size 1G"),
     ("[journal]\ntemp = 0.5\n", 2, "there is no setting journal.temp", "above the first"),
     ("[journal]\nsinlge = true\n", 2, "there is no setting journal.sinlge", "journal.single"),
     ('[models]\nfolders = "/models"\n', 2, "models.folders wants a list", "config set models.folders"),

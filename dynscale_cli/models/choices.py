@@ -48,7 +48,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Choices:
     else:
         import tomli as tomllib
     try:
-        return _checked(tomllib.loads(raw.decode()))
+        return _checked(tomllib.loads(raw.decode("utf-8-sig")))
     except (ValueError, TypeError, RecursionError) as error:  # no TOML, no UTF-8; digits or brackets by the thousand
         raise UsageError(f"{path}: {error}", f"mend or remove it: rm {path}") from None
 

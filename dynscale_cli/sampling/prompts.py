@@ -97,7 +97,7 @@ def _read(path: Path) -> dict[str, str]:
         import tomli as tomllib
     hint = "keys: " + ", ".join(f.name for f in fields(Prompts))
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"cannot read the prompt file {path}: {error.strerror}", "check --prompt-file") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -46,7 +46,7 @@ def path(environ: Mapping[str, str] = os.environ) -> Path:
 def read(path: Path) -> File:
     """The file, or an empty one where there is none. Raises UsageError with the line where it is not TOML."""
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         return File(path)
     except OSError as error:

@@ -34,7 +34,7 @@ class Found:
 
 def settle(keys: Mapping[str, Key], file: File, chosen: str | None, environ: Mapping[str, str]) -> Iterator[Found]:
     """Every setting, in the order of `keys`. Raises UsageError for an environment's value that is refused."""
-    named = profile(chosen, file.profiles) if chosen else {}
+    named = profile(chosen, file.profiles, environ) if chosen else {}
     for name, key in keys.items():
         if text := environ.get(key.env):
             yield Found(name, from_environment(key, text), "environment", key.env)

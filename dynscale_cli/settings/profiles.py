@@ -13,11 +13,14 @@ four, since a question that is in doubt needs more than one that is not.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Final
 
 from dynscale_cli.errors import UsageError
 from dynscale_cli.nearest import nearest
+
+VARIABLE: Final = "DYNSCALE_PROFILE"
 
 BUILT_IN: Final[dict[str, dict[str, Any]]] = {
     "quick": {"budget": "1024/q", "confidence": 0.85, "max-tokens": 512},
@@ -25,10 +28,11 @@ BUILT_IN: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def profile(name: str, own: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def profile(name: str, own: Mapping[str, dict[str, Any]], environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """A profile's values by key; `own` are those of the file. Raises UsageError where there is none of the name."""
     known = sorted({*BUILT_IN, *own})
     if name not in known:
-        hint = f"--profile {nearest(name, known) or known[0]}"
+        written = f"export {VARIABLE}=" if environ.get(VARIABLE) == name else "--profile "
+        hint = f"{written}{nearest(name, known) or known[0]}"
         raise UsageError(f"no profile is named {name}: there are {', '.join(known)}", hint)
     return {**BUILT_IN.get(name, {}), **own.get(name, {})}

@@ -57,7 +57,7 @@ def _document(path: Path) -> Any:
     import tomlkit
 
     try:
-        return tomlkit.parse(path.read_bytes())
+        return tomlkit.parse(path.read_bytes().decode("utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):
         return tomlkit.document()
 
