@@ -1,8 +1,18 @@
 """The engine over a scripted model: forks, batches, limits and bills are right."""
 
+import pytest
+
 from dynscale_cli.engine.batched import BatchedEngine
 from dynscale_cli.engine.protocol import Finished, Message, Piece, Request, Sampling
 from tests.scripted import ScriptedBackend, scripted_engine
+
+
+class Halves(ScriptedBackend):
+    """Spells é as two tokens."""
+
+    def piece(self, token: int) -> bytes:
+        word = super().piece(token)
+        return {" left": "é".encode()[:1], " right": "é".encode()[1:]}.get(word.decode(), word)
 
 
 def ask(engine: BatchedEngine, id: int, text: str = "what is this", limit: int = 50, **options: object) -> Request:
@@ -130,12 +140,7 @@ def test_a_quoted_prefix_is_not_evicted_before_it_is_used():
 
 
 def test_pieces_make_up_the_text_and_never_split_a_character():
-    class Bytes(ScriptedBackend):
-        def piece(self, token: int) -> bytes:
-            word = super().piece(token)
-            return {" left": "é".encode()[:1], " right": "é".encode()[1:]}.get(word.decode(), word)
-
-    engine = BatchedEngine(Bytes(lambda prompt, seed: " a left right b", width=1))
+    engine = BatchedEngine(Halves(lambda prompt, seed: " a left right b", width=1))
     ask(engine, 1)
     pieces = []
     while True:
@@ -154,3 +159,54 @@ def test_a_stop_text_ends_a_sample_and_is_cut_off():
     engine.submit(Request(1, type(prompt)(prompt.tokens, stop=("\nQuestion:",)), 50, Sampling(), 1))
     finished, _ = run(engine, 1)
     assert (finished[1].text, finished[1].reason) == (" yes", "stop")
+
+
+def test_what_ends_with_its_first_token_can_be_extended_once_that_was_told():
+    """It ends inside `upcoming`; whatever is cancelled before the step, its slot is not given away untold."""
+    engine = scripted_engine(lambda prompt, seed: " w" * 9, width=3, forced=lambda prompt, seed: "42")
+    ask(engine, 1)
+    run(engine, 1)
+    ask(engine, 2, limit=1), ask(engine, 3, text="another question")
+    engine.upcoming()
+    engine.cancel(3)
+    ended = [event for event in engine.step() if isinstance(event, Finished)]
+    assert [(event.id, event.text) for event in ended] == [(2, " w")]
+    engine.extend(2, "\n\nAnswer:", 10)
+    assert run(engine, 1)[0][2].text == " w\n\nAnswer: 42"
+    engine.upcoming()
+    assert (engine.room, engine._backend.samplers) == (3, 0)
+
+
+def test_nothing_more_is_told_of_what_was_cancelled():
+    engine = scripted_engine(lambda prompt, seed: " w" * 9, width=2)
+    ask(engine, 1)
+    run(engine, 1)
+    ask(engine, 2, limit=1)
+    engine.upcoming()
+    engine.cancel(2)
+    assert engine.step() == []
+
+
+def test_a_character_that_is_cut_in_half_does_not_run_into_the_answer():
+    engine = BatchedEngine(Halves(lambda prompt, seed: " a left", width=1, forced=lambda prompt, seed: "42"))
+    ask(engine, 1, limit=2)
+    run(engine, 1)
+    engine.extend(1, "\n\nAnswer:", 10)
+    assert run(engine, 1)[0][1].text == " a\N{REPLACEMENT CHARACTER}\n\nAnswer: 42"
+
+
+def test_a_stop_text_is_looked_for_in_what_was_sampled_only():
+    """What is put into the model's mouth may end as the stop text does."""
+    engine = scripted_engine(lambda prompt, seed: " w" * 9, width=1, forced=lambda prompt, seed: "42\nmore")
+    ask(engine, 1, limit=2)
+    run(engine, 1)
+    engine.extend(1, "\nAnswer:", 10, stop=(":",))
+    assert run(engine, 1)[0][1].text == " w w\nAnswer: 42\nmore"
+
+
+def test_an_ended_sample_cannot_go_on_from_nothing():
+    engine = scripted_engine(lambda prompt, seed: " w", width=1)
+    ask(engine, 1)
+    run(engine, 1)
+    with pytest.raises(ValueError, match="nothing to go on from"):
+        engine.extend(1, "", 10)

@@ -81,7 +81,7 @@ class BatchedEngine:
         self._sequences: dict[int, Sequence] = {}
         self._held: dict[int, tuple[int, Snapshot | None]] = {}  # what a waiting request was promised
         self._ended: list[Sequence] = []  # finished, their slots not yet given away
-        self._events: list[EngineEvent] = []
+        self._events: list[Piece | Finished] = []
         self._plan: list[Share] | None = None
 
     @property
@@ -121,10 +121,13 @@ class BatchedEngine:
         room = self.info.context - sequence.past - len(sequence.feed) - len(tokens)
         if room < 1:
             raise ValueError(f"request {id} has no room left to extend")
+        if not tokens and not sequence.feed:
+            raise ValueError(f"request {id} has nothing to go on from")
         if sequence in self._ended:
             self._ended.remove(sequence)
+            self._events = [e for e in self._events if e.id != id or not isinstance(e, Finished)]
         sequence.extend(tokens, min(max_tokens, room))
-        self._write(id, text)
+        self._write(id, self._completions[id].decoder.decode(b"", final=True) + text)
         self._completions[id].stop = stop
         self._plan = None
 
@@ -132,6 +135,7 @@ class BatchedEngine:
         tokens = self.usage(id)
         self._scheduler.waiting = [r for r in self._scheduler.waiting if r.id != id]
         self._held.pop(id, None)
+        self._events = [e for e in self._events if e.id != id]
         sequence = self._sequences.get(id)
         if sequence is not None:
             if sequence in self._ended:
@@ -146,9 +150,7 @@ class BatchedEngine:
 
     def upcoming(self) -> list[Charge]:
         if self._plan is None:
-            for sequence in self._ended:
-                self._release(sequence)
-            self._ended.clear()
+            self._release_ended()
             self._admit()
             for source, target in self._scheduler.compact():
                 self._backend.restore(target, self._backend.save(source))
@@ -171,7 +173,7 @@ class BatchedEngine:
                     self._keep(number, share, kept)
             self._sample([(number, share.sequence) for number, share in enumerate(shares) if share.last])
         events, self._events = self._events, []
-        return events
+        return list(events)
 
     def close(self) -> None:
         for completion in self._completions.values():
@@ -233,7 +235,7 @@ class BatchedEngine:
         seen = len(completion.text)
         self._write(request.id, completion.decoder.decode(self._backend.piece(token)))
         for stop in completion.stop:
-            at = completion.text.find(stop, max(0, seen - len(stop)))
+            at = completion.text.find(stop, max(0, seen - len(stop) + 1))
             if at >= 0:
                 completion.text = completion.text[:at]
                 self._finish(sequence, "stop")
@@ -253,6 +255,16 @@ class BatchedEngine:
         self._events.append(Finished(sequence.request.id, reason, completion.text, tokens, mean))
         sequence.over = True
         self._ended.append(sequence)
+
+    def _release_ended(self) -> None:
+        """Free the slots of what has ended, once that was told: until then it may still be extended."""
+        untold = {event.id for event in self._events if isinstance(event, Finished)}
+        ended, self._ended = self._ended, []
+        for sequence in ended:
+            if sequence.request.id in untold:
+                self._ended.append(sequence)
+            else:
+                self._release(sequence)
 
     def _release(self, sequence: Sequence) -> None:
         del self._sequences[sequence.request.id]
