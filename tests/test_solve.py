@@ -268,3 +268,22 @@ def test_a_cheap_question_is_found_behind_dear_ones():
     results, _ = ask(always(" 42\nAnswer: 42"), [*dear, "Short?", *dear], budget=200, engine={"width": 1})
     assert [result.answer for result in results] == [None] * 100 + ["42"] + [None] * 100
     assert {result.stopped for result in results if result.answer is None} == {"budget"}
+
+
+def test_a_thought_that_reaches_its_limit_with_the_last_token_leaves_no_slot_behind():
+    script, questions = always(" <think>" + " hmm" * 60), [f"Explain the sea in {n} words." for n in range(4)]
+    results, _ = ask(script, questions, engine={"width": 2}, max_tokens=10, max_thinking=9, max_samples=2)
+    assert [result.samples for result in results] == [2, 2, 2, 2]
+    assert all(result.tokens.generated == 18 for result in results)
+
+
+@pytest.mark.parametrize(("script", "answer"), [(always(""), None), (lambda prompt, seed: f" {seed % 2}", "0 or 1")])
+def test_samples_that_cost_nothing_come_to_an_end(script, answer):
+    """No budget ends them: the prompt is at hand, and the last token of a sample is never evaluated."""
+    steps = iter(range(300))
+    endless = lambda: next(steps) == 299  # noqa: E731
+    [result], _ = ask(script, ["Explain the sea in a few words."], endless, max_tokens=1, exhaust=True)
+    assert result.samples > 200
+    assert result.tokens.billed < 100
+    assert result.stopped == ("no answer" if answer is None else "limit")
+    assert (result.answer is None) == (answer is None)

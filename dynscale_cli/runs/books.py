@@ -27,6 +27,7 @@ from .settings import Settings
 from .track import Track
 
 FAILURES = 3  # pulls of a question that may come to nothing in a row before it is given up
+FREE = 256  # samples of a question beyond the tokens that were billed for it: no budget ends what costs nothing
 NOBODY: Mapping[int, str | None] = {}  # whose votes are not looked up again
 
 
@@ -118,9 +119,12 @@ class Books:
         counted = tally(track.ballots, track.kind, self.settings.vote, self.equivalence)
         track.tally = replace(counted, key_of=NOBODY)
         self.allocator.record(q, track.votes, len(track.samples), cost)
+        if len(track.samples) >= FREE + track.tokens.billed:
+            track.free = True
+            self.allocator.close(q)
         if self.allocator.is_settled(q) and not self.settings.exhaust:
             return "settled"
-        if len(track.samples) == self.settings.max_samples:
+        if len(track.samples) == self.settings.max_samples or (track.free and not track.pending):
             return "limit"
         return "error" if track.error is not None and not track.pending else None
 

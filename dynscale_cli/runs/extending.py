@@ -5,6 +5,8 @@ Owns what is said then, and that it can be paid for. Knows nothing of questions 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dynscale_cli.allocation.ledger import Ledger
 from dynscale_cli.engine.protocol import Engine, Finished, Request
 from dynscale_cli.sampling.prompts import Prompts
@@ -47,7 +49,15 @@ class Extender:
         self._engine.extend(id, text, ANSWER_TOKENS, stop=("\n",), turn=turn, held=held)
         return True
 
-    def close_thought(self, pull: Pull, ledger: Ledger) -> None:
+    def close_thoughts(self, pulls: Mapping[int, Pull], limit: int | None, ledger: Ledger) -> None:
+        """End the thoughts of `limit` tokens or more, once it is known whose sample is over with its newest token."""
+        for id in sorted(pulls) if limit is not None else ():
+            pull = pulls[id]
+            if pull.thoughts.thinking and pull.generated >= (limit or 0) and not pull.thought_closed:
+                pull.thought_closed = True
+                self._close_thought(pull, ledger)
+
+    def _close_thought(self, pull: Pull, ledger: Ledger) -> None:
         """End a thought that has reached its limit, where the rest can be paid for."""
         request, turn = pull.draft.request, self._prompts.conclude
         left = request.max_tokens - pull.generated

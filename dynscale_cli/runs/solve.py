@@ -153,6 +153,7 @@ class Run:
                 self._note_who_spoke()
             for event in sorted(happened, key=_by_request):  # the same in every part of the run
                 yield from self._on(event)
+            self._extender.close_thoughts(self._pulls, self.settings.max_thinking, self.books.ledger)
             yield self._stepped()
             yield from self._complain()
             self._stopped = self._interrupted()
@@ -312,10 +313,6 @@ class Run:
         for said, thinking in pull.thoughts.feed(text):
             if self.settings.stream:
                 yield SampleText(pull.question, pull.number, said, thinking)
-        limit = self.settings.max_thinking
-        if limit is not None and pull.thoughts.thinking and pull.generated >= limit and not pull.thought_closed:
-            pull.thought_closed = True
-            self._extender.close_thought(pull, self.books.ledger)
 
     def _over_with(self, pull: Pull, event: Finished) -> Iterator[Event]:
         track = self.books.tracks[pull.question]

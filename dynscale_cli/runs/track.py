@@ -36,6 +36,7 @@ class Track:
     failed: int = 0  # pulls that came to nothing
     failures: int = 0  # in a row
     error: str | None = None
+    free: bool = False  # samples of it cost nothing, and there were enough of them
     kinds: dict[str, KindReport] = field(default_factory=dict)
 
     def add(self, sample: Sample, ballot: Ballot, *, whole: bool = False) -> None:
