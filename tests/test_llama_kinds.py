@@ -1,22 +1,29 @@
 """The engine on every kind of model, as tiny files with random weights: what is shared decodes as what is not."""
 
 import random
+import threading
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gguf
 import numpy as np
 import pytest
 
-from dynscale_cli.engine import llama
+from dynscale_cli.engine import llama, template
 from dynscale_cli.engine.batched import BatchedEngine
 from dynscale_cli.engine.llama import LlamaBackend, LlamaModel
 from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.engine.protocol import Finished, Message, Prompt, Request, Sampling
 from dynscale_cli.engine.scheduler import Sequence, Share
-from dynscale_cli.errors import ModelError
+from dynscale_cli.errors import EngineError, ModelError
+from dynscale_cli.questions import Question
+from dynscale_cli.runs.events import Answered
+from dynscale_cli.runs.settings import Settings
+from dynscale_cli.runs.solve import Run
 from tests import tiny_gguf
 from tests.tiny_gguf import write_tiny_gguf
 
@@ -213,6 +220,92 @@ def test_a_template_that_cannot_be_compiled_or_rendered_is_an_error_not_a_traceb
         tiny(chat_template="{% for m in messages %}")
     with pytest.raises(ModelError, match="template fails"):
         tiny(chat_template="{{ raise_exception('never') }}").prompt([Message("user", "Why?")])
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{{ 1 / 0 }}", "ZeroDivisionError division by zero"),
+        ("{{ '{}'.format() }}", "IndexError"),
+        ("{{ 'a'.ljust(10 ** 18) }}", "MemoryError"),
+        ("{{ 'a' * 10 ** 14 }}", r"the result of \* is too large"),
+        ("{{ 9 ** (9 ** 9) }}", r"the result of \*\* is too large"),
+        ("{% for n in range(10 ** 9) %}{% endfor %}", "OverflowError Range too big"),
+        ("{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}", "RecursionError"),
+        ("{{ raise_exception('one\ntwo') }}", "one two"),
+    ],
+)
+def test_whatever_a_template_does_is_an_error_of_one_line(tiny, template, words):
+    model = tiny(chat_template=template)
+    with pytest.raises(ModelError, match=f"template fails: {words}") as error:
+        model.prompt([Message("user", "Why?")])
+    assert "\n" not in error.value.message
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ " + "(" * 999 + "1" + ")" * 999 + " }}", "{% break %}", "{{ 10**5000 }}{% x %}"]
+)
+def test_whatever_stands_in_a_template_it_does_not_compile_with_a_traceback(tiny, source):
+    with pytest.raises(ModelError, match="does not compile"):
+        tiny(chat_template=source)
+
+
+def test_a_template_that_does_not_come_to_an_end_is_given_up(tiny, monkeypatch):
+    over = threading.Event()
+    stuck = SimpleNamespace(now=lambda: over.wait() and datetime.now())
+    monkeypatch.setattr(template, "datetime", stuck)
+    monkeypatch.setattr(template, "SECONDS", 0.01)
+    model = tiny(chat_template="{{ strftime_now('%Y') }}")
+    with pytest.raises(ModelError, match="does not come to an end"):
+        model.prompt([Message("user", "Why?")])
+    over.set()
+
+
+def test_a_tokenizer_that_makes_a_text_longer_still_splits_it(tiny, monkeypatch):
+    """Spaces become a character of three bytes, for which this vocabulary has no token but those of its bytes."""
+
+    def bytewise(writer: gguf.GGUFWriter, *_: object) -> list[str]:
+        tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+        writer.add_tokenizer_model("llama")
+        writer.add_token_list(tokens)
+        writer.add_token_scores([0.0] * len(tokens))
+        writer.add_token_types([2, 3, 3, *[6] * 256])
+        return tokens
+
+    monkeypatch.setattr(tiny_gguf, "_add_tokenizer", bytewise)
+    assert len(tiny().tokenize("a b " * 20)) == 3 + 20 * 8  # and one space in front
+
+
+def test_a_question_of_which_the_vocabulary_knows_nothing_fails_alone(tiny, monkeypatch):
+    def greek(writer: gguf.GGUFWriter, *_: object) -> list[str]:
+        writer.add_tokenizer_model("gpt2")
+        writer.add_tokenizer_pre("default")
+        writer.add_token_list(["\N{GREEK SMALL LETTER ZETA}"])
+        writer.add_token_types([tiny_gguf.NORMAL])
+        writer.add_array("tokenizer.ggml.merges", ["a b"])
+        writer.add_bos_token_id((1 << 32) - 1)
+        writer.add_eos_token_id((1 << 32) - 1)
+        return ["z"]
+
+    monkeypatch.setattr(tiny_gguf, "_add_tokenizer", greek)
+    engine = engine_over(tiny())
+    run = Run([Question(0, "1", "Why?")], engine, Settings(budget=200, mode="parallel"))
+    [result] = [event.result for event in run.events() if isinstance(event, Answered)]
+    assert result.error == "nothing of its prompt is in the model's vocabulary"
+    engine.close()
+
+
+def test_weights_that_are_no_numbers_are_named(tmp_path, monkeypatch):
+    add = gguf.GGUFWriter.add_tensor
+    monkeypatch.setattr(
+        gguf.GGUFWriter, "add_tensor", lambda writer, name, values: add(writer, name, values * np.float32("nan"))
+    )
+    model = load(tmp_path)
+    engine = engine_over(model)
+    prompt = long_prompt(model)
+    with pytest.raises(EngineError, match="nothing that is a number"):
+        finish(engine, sample(1, prompt, (len(prompt),)))
+    engine.close(), model.close()
 
 
 def test_a_model_without_an_end_token_runs_to_the_limit(tiny, monkeypatch):

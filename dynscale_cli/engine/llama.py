@@ -74,10 +74,15 @@ class LlamaModel:
     def tokenize(self, text: str, special: bool = False, parse: bool = True) -> list[int]:
         """Token ids of `text`. `special`: with the model's own BOS where it wants one, never with an EOS."""
         data = text.encode("utf-8", "replace")
-        buffer = (ctypes.c_int32 * (len(data) + 8))()
-        count = self.lib.llama_tokenize(self.vocab, data, len(data), buffer, len(buffer), False, parse)
-        if count < 0:
-            raise EngineError("llama.cpp cannot split a text into tokens", "report the question and the model")
+        size = len(data) + 8
+        while True:
+            buffer = (ctypes.c_int32 * size)()
+            count: int = self.lib.llama_tokenize(self.vocab, data, len(data), buffer, size, False, parse)
+            if count >= 0:
+                break
+            if -count <= size:
+                raise EngineError("llama.cpp cannot split a text into tokens", "report the question and the model")
+            size = -count  # some tokenizers make a text longer before they split it
         return [*self._begin, *buffer[:count]] if special else list(buffer[:count])
 
     def piece(self, token: int) -> bytes:
@@ -218,8 +223,11 @@ class LlamaBackend:
             raise EngineError(f"llama.cpp could not decode (code {code}): {log_tail()}", "try a smaller --parallel")
 
     def logits(self, share: int) -> Any:
-        pointer = self.lib.llama_get_logits_ith(self.context, self._batch.last[share])
-        return np.ctypeslib.as_array(pointer, (self.model.n_vocab,)).copy()
+        logits = self._view(share).copy()
+        if np.isnan(logits).any():
+            hint = "check the file, or leave --cache-type-k, -v and --flash-attn at their defaults"
+            raise EngineError(f"{self.info.model} computes nothing that is a number: its weights are damaged", hint)
+        return logits
 
     def sampler(self, sampling: Sampling, seed: int) -> Any:
         lib = self.lib

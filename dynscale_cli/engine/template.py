@@ -6,7 +6,8 @@ Owns rendering and its fall-backs (no system role, no repeated roles). Knows not
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,10 @@ from dynscale_cli.errors import ModelError
 from .protocol import Message
 
 BASE_STOP = ("\nQuestion:", "\n\n\n")
+SECONDS = 10.0  # for the first rendering, which takes milliseconds where it comes to an end at all
+LARGEST = 1 << 20  # elements of a product
+LONGEST = 200  # characters of a template's own words
+HINT = "try another build of the model"
 
 
 def render_plain(messages: Sequence[Message]) -> str:
@@ -30,10 +35,9 @@ class ChatTemplate:
     """A Jinja chat template from a GGUF's metadata. Raises ModelError when it does not compile."""
 
     def __init__(self, source: str, bos: str, eos: str) -> None:
-        from jinja2 import BaseLoader, TemplateError
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
+        from jinja2 import BaseLoader
 
-        environment = ImmutableSandboxedEnvironment(
+        environment = _sandbox()(
             loader=BaseLoader(),
             trim_blocks=True,
             lstrip_blocks=True,
@@ -43,37 +47,42 @@ class ChatTemplate:
         environment.globals["raise_exception"] = _refuse
         environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
         self._special = {"bos_token": bos, "eos_token": eos}
+        self._known_to_end = False
         try:
             self._template = environment.from_string(source)
-        except TemplateError as error:
-            raise ModelError(
-                f"the model's chat template does not compile: {error}", "try another build of the model"
-            ) from error
+        except Exception as error:  # a program from elsewhere: it fails in whichever way
+            raise ModelError(f"the model's chat template does not compile: {_words(error)}", HINT) from error
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The conversation, ready for the assistant's next turn.
+        """The conversation, ready for the assistant's next turn."""
+        if self._known_to_end:
+            return self._lay_out(messages)
+        text = _in_time(lambda: self._lay_out(messages))
+        self._known_to_end = True
+        return text
 
-        Templates refuse what their model was not taught, so simpler layouts follow: the system text
+    def _lay_out(self, messages: Sequence[Message]) -> str:
+        """Templates refuse what their model was not taught, so simpler layouts follow: the system text
         inside the first user turn, then the whole conversation as one user turn.
         """
-        from jinja2 import TemplateError
-
-        problem: Exception | None = None
+        problem = ""
         for layout in (_merge_roles, fold_system, fold_all):
             try:
                 return self._render(layout(messages))
-            except (TemplateError, ValueError, TypeError) as error:
-                problem = problem or error
-        raise ModelError(f"the model's chat template fails: {problem}", "try another build of the model")
+            except Exception as error:
+                problem = problem or _words(error)
+        raise ModelError(f"the model's chat template fails: {problem}", HINT)
 
     def _render(self, messages: Sequence[Message]) -> str:
+        from jinja2 import TemplateError
+
         turns = [{"role": m.role, "content": m.content} for m in messages]
         text: str = self._template.render(
             messages=turns, add_generation_prompt=True, tools=None, documents=None, **self._special
         )
         missing = [m for m in messages if m.role != "assistant" and m.content.strip() not in text]
         if missing:
-            raise ValueError(f"it drops the {missing[0].role} turn")
+            raise TemplateError(f"it drops the {missing[0].role} turn")
         return text
 
 
@@ -102,6 +111,35 @@ def fold_all(messages: Sequence[Message]) -> list[Message]:
     return [Message("user", "\n\n".join(m.content for m in messages))]
 
 
+def _in_time(work: Callable[[], str]) -> str:
+    """What `work` gives, or raises. Raises ModelError when it does not come to an end."""
+    texts: list[str] = []
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            texts.append(work())
+        except Exception as error:  # handed to who waits
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+    if errors:
+        raise errors[0]
+    if not texts:
+        raise ModelError("the model's chat template does not come to an end", HINT)
+    return texts[0]
+
+
+def _words(error: Exception) -> str:
+    """What an error says, in one line; its name where that is needed to understand it."""
+    from jinja2 import TemplateError
+
+    said = " ".join(str(error).split())[:LONGEST]
+    return said if said and isinstance(error, TemplateError) else f"{type(error).__name__} {said}".strip()
+
+
 def _refuse(message: str) -> None:
     from jinja2 import TemplateError
 
@@ -111,6 +149,33 @@ def _refuse(message: str) -> None:
 def _to_json(value: Any, indent: int | None = None, **_: Any) -> str:
     # Without HTML escapes: the text goes to a model, not to a browser.
     return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _sandbox() -> type[Any]:
+    """Jinja's own, which also refuses products and powers that would fill the memory."""
+    from jinja2.exceptions import SecurityError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Sandbox(ImmutableSandboxedEnvironment):
+        intercepted_binops = frozenset({"*", "**"})
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            if _extent(operator, left, right) > LARGEST:
+                raise SecurityError(f"the result of {operator} is too large")
+            return super().call_binop(context, operator, left, right)
+
+    return Sandbox
+
+
+def _extent(operator: str, left: Any, right: Any) -> int:
+    """Roughly the elements of a product, or the bits of a number."""
+    if isinstance(left, int) and isinstance(right, int):
+        bits = left.bit_length()
+        return bits * right if operator == "**" else bits + right.bit_length()
+    pairs = ((left, right), (right, left))
+    return max(
+        (len(many) * times for many, times in pairs if hasattr(many, "__len__") and isinstance(times, int)), default=0
+    )
 
 
 def _generation_tag() -> list[Any]:

@@ -95,6 +95,8 @@ class Sampler:
     def lay_out(self, question: Question, *, compared: bool) -> Asked:
         """`ask`, but raises DynscaleError for a question that does not fit."""
         asked = self.ask(question, compared=compared)
+        if not len(asked.prompt):
+            raise DynscaleError("nothing of its prompt is in the model's vocabulary")
         if not self.fits(asked):
             context = self.engine.info.context
             raise DynscaleError(f"the prompt of {len(asked.prompt)} tokens does not fit a context of {context} tokens")
