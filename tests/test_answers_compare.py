@@ -83,6 +83,20 @@ def test_the_prover_is_not_asked_what_exact_arithmetic_knows() -> None:
     assert prover.asked == [("\\cos(x)", "\\sin(x)")]
 
 
+def test_the_prover_is_not_asked_what_it_would_misread() -> None:
+    prover = Counting()
+    equivalence = Equivalence(prover)
+    for pair in (
+        ("1010_{2}", "1010_{3}"),  # bases are dropped,
+        ("10:30", "1/3"),  # times divided,
+        ("2020-05-01", "2014"),  # dates subtracted,
+        ("R^{2}*\\pi-\\pi*r^{2}", "-R^{2}*\\pi+\\pi*r^{2}"),  # and capitals taken for small letters
+        ("2*\\Omega", "2*\\omega"),
+    ):
+        assert not equivalence.same(*pair)
+    assert prover.asked == []
+
+
 # --- gold ------------------------------------------------------------------------------------------------------
 
 GOLD = [

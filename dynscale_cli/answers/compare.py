@@ -25,6 +25,10 @@ class Decider(Protocol):
 _RATIONAL = re.compile(r"-?\d+(?:\.\d+|/\d+)?(?:e-?\d+)?")
 _FORMULA = re.compile(r"[\\^*/+=()]|\d")
 _LONG_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}|[^\x00-\x7f]")
+# What a prover takes for something else: digits without their base, a time as a quotient, a date as a difference.
+_MISREAD = re.compile(r"\d_|\d:\d|\d-\d")
+_NAME = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
+_CONSTANT_OF_INTEGRATION = re.compile(r"(?:(?<=\+)|^)[cC](?=\+|$)")
 _LONGEST = 240
 
 
@@ -62,7 +66,16 @@ def may_be_equal(first: str, second: str) -> bool:
         return False
     if not all(_FORMULA.search(key) and not _LONG_WORD.search(key) for key in (first, second)):
         return False
+    if any(_MISREAD.search(key) for key in (first, second)) or _differ_in_case(first, second):
+        return False
     return _brackets(first) == _brackets(second)
+
+
+def _differ_in_case(first: str, second: str) -> bool:
+    """R and r are two radii, but provers ignore case: nothing may be proved where it tells names apart."""
+    one, other = (set(_NAME.findall(_CONSTANT_OF_INTEGRATION.sub("", key))) for key in (first, second))
+    spelt = {name.lower() for name in one | other}
+    return len(spelt) < len(one | other)
 
 
 def _brackets(key: str) -> str:
