@@ -112,10 +112,16 @@ _BOOLEAN = re.compile(
     r"\b(?:yes or no|yes/no|true or false|true/false|answer (?:with )?(?:yes|true)|is it true|"
     r"correct or incorrect|oui ou non|sí o no|ja oder nein|да или нет)\b|是否|吗[?？]?\s*$|对吗"
 )
+_GERMAN_WAS = (
+    r"was\s+(?:ist|sind|war(?:en)?|wird|hat|kann|man|für|kosten|kostet|ergibt|macht|bedeutet|hei(?:ß|ss)t|bleibt|"
+    r"passiert|geschieht|kommt|braucht|gibt|gehört|folgt|fehlt)\b"
+)
 _BOOLEAN_START = re.compile(
-    r"^(?:so,?\s+|then,?\s+)?(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|may|might|"
+    rf"^(?:so,?\s+|then,?\s+)?(?!{_GERMAN_WAS})"
+    r"(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|may|might|"
     r"must|isn't|aren't|doesn't|didn't)\s+(?!you\s+(?:tell|give|calculate|compute|find|solve|list|name|please|"
-    r"help|show|what))"
+    r"help|show|what|simplify|evaluate|factor|expand|convert|determine|estimate|express|prove|derive|add|multiply|"
+    r"integrate|differentiate|state|do|make|work))"
 )
 _ALTERNATIVES = re.compile(r"\b(?:or|oder|ou)\b")
 _NUMBER = re.compile(
@@ -128,7 +134,21 @@ _NUMBER = re.compile(
     r"cu[aá]nt[oa]s?|combien|wie ?viele?|quanti|quante|quanto|quantos|quantas|hoeveel|hur många|ile|kaç|berapa)\b|"
     r"сколько|多少|几个|何個|いくつ|いくら|몇|कितन|كم "
 )
-_ARITHMETIC = re.compile(r"\d\s*(?:[-+*/×÷x^]|plus|minus|times|divided by|multiplied by|mod)\s*\(?-?\d")
+# An unknown in a formula that is typed plainly: x^2, 3x + 7, (x, y); "3 x 4" is a product. In code it is a variable.
+_ALGEBRA = re.compile(
+    r"(?<![a-z\d])\d*[xyz](?:\s?(?:\^|\*\*|[+=<>≤≥]|[-*/]\s?\d)|\s-\s)|(?:[+*/=]|(?<![a-z])-)\s?\d*[xyz](?![a-z\d'])|"
+    r"\(\s?[xyz]\s?,\s?[xyz]\s?[,)]"
+)
+_CODE = re.compile(r"`|\bprintf?\s?\(|console\.log|\bdef\s|\breturn\b|;\s*(?:\n|$)")
+# Worded like a request for prose, but what is wanted is a value: "Write 10 in binary", "List all factors of 12".
+_EXACT = re.compile(
+    r"^(?:please\s+|can you\s+|could you\s+)*(?:write\s+(?:down\s+)?\S*\d\S*\s+(?:in|as|using)\b|"
+    r"(?:write|list|give|name|generate)\s+(?:down\s+)?(?:me\s+)?(?:all|the|every)\s+(?:\w+\s+){0,4}?"
+    r"(?:factors|divisors|multiples|primes|prime numbers|solutions|roots|integers|subsets|perfect squares)\b)"
+)
+_ARITHMETIC = re.compile(
+    r"\d\s?(?:%|percent)\s+of\b|\d\s*(?:[-+*/×÷x^]|plus|minus|times|divided by|multiplied by|mod)\s*\(?-?\d"
+)
 _CALCULATE = re.compile(r"\b(?:calculate|compute|evaluate|add|subtract|multiply|divide)\b")
 _MATH = re.compile(
     r"\\(?:frac|sqrt|int|sum|begin|cdot|left|le|ge|pi|infty|log|sin|cos|tan|boxed|in|cup|theta)|"
@@ -136,7 +156,7 @@ _MATH = re.compile(
     r"\b(?:simplify|factor(?:ize|ise)?|solve (?:for|the)|derivative|integral|differentiate|integrate|"
     r"antiderivative|expand|in terms of|expression|equation|polynomial|"
     r"matrix|vector|coordinates|interval notation|domain|range of|inverse function|roots? of|simplest form|"
-    r"closed form|slope-intercept|in radians|ordered pair|eigenvalue)\b|√|∫|²|³"
+    r"closed form|slope-intercept|in radians|ordered pair|eigenvalue)\b|√|∫|²|³|\[\["
 )
 _LOOK = 4000  # characters of a long question that its wording is read from, at either end
 
@@ -144,7 +164,7 @@ _LOOK = 4000  # characters of a long question that its wording is read from, at 
 def wants_long(question: str) -> bool:
     """Whether the wording asks for prose, code or a translation: an answer that is a whole response."""
     low = lower(plain(question[:_LOOK])).strip()
-    return _LONG.match(low) is not None or _LONG_LATER.search(low) is not None
+    return bool(_LONG.match(low) or _LONG_LATER.search(low)) and not _EXACT.match(low)
 
 
 def decide(question: str, choices: Sequence[str] = ()) -> AnswerType:
@@ -158,18 +178,29 @@ def decide(question: str, choices: Sequence[str] = ()) -> AnswerType:
     asked = _asked(low)
     if _BOOLEAN.search(low) and not _NUMBER.search(asked):
         return AnswerType("boolean")
+    yes_or_no = _BOOLEAN_START.match(asked) and not _ALTERNATIVES.search(asked)
+    if yes_or_no and asked.endswith("?") and not (_NUMBER.search(asked) or _LONG.match(asked)):
+        return AnswerType("boolean")
     numeric = _NUMBER.search(low) or _ARITHMETIC.search(low)
-    if _MATH.search(low) and (numeric or not _LONG.match(low)):
+    prose = _LONG.match(low) and not _EXACT.match(low)
+    if (numeric or not prose) and _is_mathematics(low, asked):
         return AnswerType("math")
-    if numeric and not (_LONG.match(low) and not low.startswith(("how", "tell me how many", "tell me how much"))):
+    if numeric and not (prose and not low.startswith(("how", "tell me how many", "tell me how much"))):
         return AnswerType("number")
     if _LONG.match(asked) or _LONG.match(low) or _LONG_LATER.search(low):
         return AnswerType("text", long=True)
-    if _BOOLEAN_START.match(asked) and not _ALTERNATIVES.search(asked):
+    if yes_or_no:
         return AnswerType("boolean")
     if _CALCULATE.search(low):
         return AnswerType("math")
     return AnswerType("auto")
+
+
+def _is_mathematics(low: str, asked: str) -> bool:
+    """Whether formulas are asked for, not only a number."""
+    if _MATH.search(low) or _EXACT.match(low):
+        return True
+    return bool(_ALGEBRA.search(low)) and not _NUMBER.search(asked) and not _CODE.search(low)
 
 
 def _asked(low: str) -> str:
