@@ -19,6 +19,12 @@ TOGETHER = [
         "Plants turn light, water and carbon dioxide into sugar and oxygen during photosynthesis in their leaves.",
         "During photosynthesis in their leaves, plants turn water, light and carbon dioxide into oxygen and sugar.",
     ),
+    ("July 20, 1969", "20th of July 1969"),
+    ("6 p.m.", "18:00"),
+    ("salt and pepper", "pepper and salt"),
+    ("red, green", "red and green"),
+    ("Smith & Sons", "Smith and Sons"),
+    ("from Rome to Paris", "From Rome, to Paris."),
 ]
 APART = [
     ("Paris", "London"),
@@ -29,6 +35,14 @@ APART = [
     ("in 1889", "in 1989"),
     ("The capital of Australia is Sydney", "The capital of Australia is Canberra"),
     ("北京", "上海"),
+    ("C", "C++"),
+    ("World War I", "World War II"),
+    ("Rocky V", "Rocky"),
+    ("Henry VIII", "Henry VII"),
+    ("Bob", "Bob and Amy"),
+    ("Ann is taller than Bea", "Bea is taller than Ann"),
+    ("wash, then dry", "dry, then wash"),
+    ("from Rome to Paris", "from Paris to Rome"),
 ]
 
 

@@ -3,17 +3,20 @@
 Owns the similarity of texts and the medoid. A short answer ("Paris", "Paris, France") joins one that contains
 it; texts that each say something the other does not join only when most of their telling words are shared.
 In short answers, words that every sample
-repeats (the question's own) weigh little. Negations and numbers must
-agree. Deterministic: texts join in order of frequency, then of appearance. Must not know votes or models.
+repeats (the question's own) weigh little. Negations, numbers (Roman ones too) and signs must agree, and where a word
+puts things in order ("then", "than", "from … to"), so must the order; "Bob" is not "Bob and Amy".
+Deterministic: texts join in order of frequency, then of appearance. Must not know votes or models.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 
+from dynscale_cli.answers.moments import moment
 from dynscale_cli.answers.plain import word_set, words
 
 _LONGEST = 6000  # characters of a text that are compared
@@ -25,6 +28,12 @@ _NEGATIONS = word_set(
     "not no never none neither nor cannot can't isn't aren't wasn't doesn't don't didn't won't without nicht kein "
     "pas ne не нет"
 )
+_ROMAN = re.compile(r"(?=[ivx]{2})x{0,2}(?:ix|iv|v?i{0,3})")
+_SIGNS = frozenset("+#@<>=*/^")
+_ORDERING = word_set(
+    "then than before after from to into over beats above below under exceeds precedes follows versus > < ->"
+)
+_JOINING = word_set("and or & und oder et ou y")
 _EMPTY_WORDS = word_set(
     "is are was were be been it its it's this that these those of in on at to for and or as by with from there "
     "here he she they we i you "
@@ -45,7 +54,9 @@ class _Text:
     index: int
     said: str
     telling: frozenset[str]
-    hard: frozenset[str]  # negations and numbers
+    hard: frozenset[str]  # negations, numbers and signs
+    order: tuple[str, ...]  # of a short text whose order tells: its telling words as they come, else nothing
+    joins: int  # how often it says "and" or "or"
 
 
 def cluster(texts: Sequence[str]) -> list[Cluster]:
@@ -67,11 +78,17 @@ def cluster(texts: Sequence[str]) -> list[Cluster]:
 
 
 def _read(index: int, text: str) -> _Text:
-    said = words(text[:_LONGEST])
+    when = moment(text)
+    said = [when] if when is not None else words(text[:_LONGEST])
     tokens = [token for word in said for token in _pieces(word)]
     telling = frozenset(token for token in tokens if token not in _EMPTY_WORDS) or frozenset(tokens)
-    hard = frozenset(token for token in telling if token in _NEGATIONS or token[:1].isdigit())
-    return _Text(index, " ".join(said), telling, hard)
+    hard = frozenset(token for token in tokens if token in _NEGATIONS or token[:1].isdigit() or token in _SIGNS)
+    if len(telling) <= _SHORT:
+        hard |= {token for token in telling if _ROMAN.fullmatch(token)}
+        hard |= {tokens[-1]} & {"i", "v"} if len(tokens) > 1 else set()  # World War I
+    ordered = len(telling) <= _SHORT and not _ORDERING.isdisjoint(tokens)
+    order = tuple(token for token in tokens if token in telling) if ordered else ()
+    return _Text(index, " ".join(said), telling, hard, order, sum(token in _JOINING for token in tokens))
 
 
 def _pieces(word: str) -> list[str]:
@@ -100,9 +117,17 @@ def _alike(first: _Text, second: _Text, weights: dict[str, float]) -> bool:
     short = min(len(first.telling), len(second.telling)) <= _SHORT
     if short and first.hard != second.hard:
         return False
+    if first.order and second.order and not _in_one_order(first.order, second.order, shared):
+        return False
     if shared in (first.telling, second.telling):
+        if first.telling != second.telling and short and first.joins != second.joins:
+            return False
         return 2 * len(shared) / (len(first.telling) + len(second.telling)) >= _CONTAINED
     return _overlap(first, second, weights) >= (_SHARED_SHORT if short else _SHARED_LONG)
+
+
+def _in_one_order(first: tuple[str, ...], second: tuple[str, ...], shared: frozenset[str]) -> bool:
+    return [word for word in first if word in shared] == [word for word in second if word in shared]
 
 
 def _overlap(first: _Text, second: _Text, weights: dict[str, float]) -> float:

@@ -111,6 +111,7 @@ _TELLING = frozenset("+*/=^<>%&@#\\|$€£")
 _INSIDE = frozenset(".,'")
 _HYPHEN = re.compile(r"-(?!\d)|(?<=[^\W\d_])-")  # dates, ranges and signs keep theirs
 _ARTICLES = frozenset({"a", "an", "the"})
+_INITIALS = re.compile(r"(?:[^\W\d_]\.){2,}[^\W\d_]|u\.[sk]|[ap]\.m")  # U.S.A. is USA; a.b may be code
 
 
 class _WordTable(dict[int, str]):
@@ -137,4 +138,5 @@ def words(text: str) -> list[str]:
     folded = folded if folded.isascii() else plain(unicodedata.normalize("NFKC", folded))
     spaced = _HYPHEN.sub(" ", folded).translate(_WORDS)
     found = [word for raw in spaced.split() if (word := raw.strip(".,'"))]
+    found = [word.replace(".", "") if "." in word and _INITIALS.fullmatch(word) else word for word in found]
     return [word for word in found if word not in _ARTICLES] or found
