@@ -21,11 +21,17 @@ from dynscale_cli.answers.units import without_units
 
 _OPEN, _CLOSE = "\x01", "\x02"  # \{ and \}, apart from the braces of grouping
 _DEEPEST = 6
+_CLOSING = {"(": ")", "{": "}"}
 _SEPARATOR = re.compile(r"[([{\x01]|[)\]}\x02]|,|;")
 _CONNECTIVE = re.compile(r"\\text\s?\{\s?(?:and|or|,)\s?\}|\b(?:and|or)\b|\\quad")
 _UNION = re.compile(r"\\cup(?![a-zA-Z])|(?<=[)\]])\s*U\s*(?=[(\[])|(?<=[)\]])\s*\bor\b\s*(?=[(\[])")
 _RELATION = re.compile(r"\\le(?![a-zA-Z])|\\ge(?![a-zA-Z])|<=|>=|<|>")
 _THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2}(?:,\d{3})+)(?![\d,])")
+# 7,20 € and 4,5 cm: with one unit behind it, a comma without a space is a decimal one.
+_DECIMAL_COMMA = re.compile(
+    r"(?P<sign>-?)(?P<before>[€£¥₹]?)(?P<whole>\d{1,9}),(?P<part>\d{1,2}|\d{4,9})"
+    r"(?P<unit>\s?(?:[€£¥₹%]|\\text\s?\{[^{}]*\}(?:\^\{?\d\}?)?|[^\W\d_]+(?:/[^\W\d_]+)?(?:\^\{?\d\}?)?))?"
+)
 _MATRIX = re.compile(r"\\begin\{(?P<env>[pbB]?matrix|array)\}(?:\{[lcr|]*\})?(?P<body>[^\x03]*)\\end\{(?P=env)\}")
 _VARIABLE = re.compile(r"(?:[A-Za-z]|\\[a-z]+)(?:_\{?\w+\}?)?")
 _LEFT_SIDE = re.compile(
@@ -95,11 +101,34 @@ def exact_shape(formula: str) -> str | None:
 
 def _outer(formula: str) -> str:
     """Without white space, closing punctuation and braces that enclose everything."""
-    formula = formula.strip().rstrip(".,;:").strip()
-    while formula.startswith("{") and formula.endswith("}") and len(_split(formula[1:-1])) == 1 and _encloses(formula):
-        formula = formula[1:-1].strip()
+    formula = _bare(formula.strip().rstrip(".,;:").strip(), "{")
     words_only = _TEXT.fullmatch(formula)
     return words_only[1].strip() if words_only is not None else formula
+
+
+def _bare(text: str, opening: str) -> str:
+    """Without the brackets (those of `opening`) that enclose all of it and hold no list, however many, in one pass."""
+    closed: dict[int, int] = {}
+    holding: list[int] = []
+    lists: set[int] = set()
+    for mark in _SEPARATOR.finditer(text):
+        if mark.group() in "([{\x01":
+            holding.append(mark.start())
+        elif mark.group() in ")]}\x02":
+            if holding:
+                closed[holding.pop()] = mark.start()
+        elif holding:
+            lists.add(holding[-1])
+    start, end = 0, len(text)
+    while start < end and text[start] in opening and closed.get(start) == end - 1 and start not in lists:
+        if text[end - 1] != _CLOSING[text[start]]:
+            break
+        start, end = start + 1, end - 1
+        while start < end and text[start].isspace():
+            start += 1
+        while start < end and text[end - 1].isspace():
+            end -= 1
+    return text[start:end]
 
 
 def _encloses(text: str) -> bool:
@@ -161,10 +190,17 @@ def _shape(text: str, depth: int) -> str:
         text = _without_membership(text)
     if text in _REALS:
         return r"(-\infty,\infty)"
+    text = _DECIMAL_COMMA.sub(_with_point, text) if _DECIMAL_COMMA.fullmatch(text) else text
     parts = _split(text, _CONNECTIVE)
     if len(parts) > 1:
         return _listed([part for part in parts if part], text, depth)
     return _single(text, depth)
+
+
+def _with_point(number: re.Match[str]) -> str:
+    value = f"{number['sign']}{number['whole']}.{number['part']}"
+    united = f"1{number['unit'] or ''}"
+    return value if number["before"] or without_units(united) == "1" != united else number.group()
 
 
 _MEMBER = re.compile(r"\\in(?![a-zA-Z])")
@@ -269,12 +305,7 @@ def _matrix(text: str, depth: int) -> str:
 
 def _unwrapped(side: str) -> str:
     """A side of a relation without parentheses around all of it: (x) < 5."""
-    side = side.strip()
-    while (
-        side.startswith(("(", "{")) and side.endswith((")", "}")) and _encloses(side) and len(_split(side[1:-1])) == 1
-    ):
-        side = side[1:-1].strip()
-    return side
+    return _bare(side.strip(), "({")
 
 
 def _approximation(text: str, depth: int) -> str:
