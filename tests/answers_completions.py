@@ -323,6 +323,25 @@ NUMBER: list[tuple[str, str | None]] = [
     ("answer→42", "42"),
     ("Answer: nothing", None),
     ("The answer is none.", None),
+    ("The answer is not 14 but 15.", "15"),
+    ("Answer: 6 tickets cost $43.50", "43.5"),
+    ("Answer: 3 crates weigh 75 kg", "75"),
+    ("Answer: 9 boys are 4 more than 5", "9"),
+    ("Time = 90 / 6 = 15 hours. It takes 15 hours to paint the 90 doors.", "15"),
+    ("8 × 5 = 40 seats. So 40 seats fill the 8 rows.", "40"),
+    ("6 + 4 = 10 pens. The 10 pens at $3 cost $30.", "30"),
+    ("21 - 8 = 13.\n\nTo verify: 13 + 8 = 21.", "13"),
+    ("21 - 8 = 14.\n\nLet me check: 14 + 8 = 22. So it should be 13.", "13"),
+    ("He has two dogs and two cats, so he has four pets.", "4"),
+    ("She had 9 coins and lost 6. So she has three coins left.", "3"),
+    ("9 - 6 = 3. There are two ways to see it.", "3"),
+    ("Answer: half a dozen", "6"),
+    ("It leaves at 6:40 p.m.", "18:40"),
+    ("Answer: 7 am", "7:00"),
+    ("Answer: 9:12", "9:12"),
+    ("Answer: 8:6", "4:3"),
+    ("Answer: the ratio of cats to dogs is 5 to 4", "5:4"),
+    ("\\boxed{\\frac{\\boxed{5}}{8}}", "5/8"),
 ]
 
 CHOICE: list[tuple[str, str | None]] = [
@@ -469,6 +488,17 @@ CHOICE: list[tuple[str, str | None]] = [
     ("La bonne réponse est la B", "B"),
     ("Die richtige Antwort ist B) Paris", "B"),
     ("Правильный ответ: B", "B"),
+    ("The answer is not A but C.", "C"),
+    ("The answer is not London, but rather Paris.", "B"),
+    ("A) London: not in France ❌\nB) Paris: the seat of government ✅\nC) Rome: in Italy ❌", "B"),
+    ("Let me see. Option A: London. Incorrect.\nOption B: Paris. Correct.\nOption C: Rome. Incorrect.", "B"),
+    ("Option A: London is large.\nOption C: Rome is old.\nOption D: Madrid is high.", None),
+    ("A) London: correct\nB) Paris: correct\nC) Rome: incorrect", None),
+    ("While Rome is older, Paris is the capital.", "B"),
+    ("The seat of government is Paris, not Madrid.", "B"),
+    ("Paris rather than London is the capital.", "B"),
+    ("所以选D。", "D"),
+    ("正确答案是选项B", "B"),
 ]
 
 SPEED_CHOICE: list[tuple[str, str | None]] = [
@@ -570,6 +600,14 @@ BOOLEAN: list[tuple[str, str | None]] = [
     ("是的，17是质数。", "yes"),
     ("Нет, это неверно.", "no"),
     ("Yes and no.", None),
+    ("Answer: not false", "yes"),
+    ("Answer: The claim is not incorrect.", "yes"),
+    ("Answer: Most likely not", "no"),
+    ("Answer: Probably yes", "yes"),
+    ("Answer: In general, no.", "no"),
+    ("I cannot say whether the claim is true or false.", None),
+    ("It depends on whether the axiom is true.", None),
+    ("The claim is true. If it is false anywhere, no proof is known.", "yes"),
 ]
 
 MATH: list[tuple[str, str | None]] = [
@@ -652,6 +690,12 @@ MATH: list[tuple[str, str | None]] = [
     ("The answer is $\\sqrt{2} \\approx 1.414$.", "\\sqrt{2}"),
     ("$f(3) = 9 + 1 = 10$.", "10"),
     ("So $\\frac{a}{b} = \\frac{3}{4}$.", "3/4"),
+    ("\\boxed{\\frac{\\boxed{2}}{7}}", "2/7"),
+    ("\\boxed{\\text{So we get } \\boxed{4}}", "4"),
+    ("Answer: 2,75 €", "2.75"),
+    ("Answer: 2,75", "\\{2, 75\\}"),
+    ("Answer: 1,5 \\text{ cm}", "1.5"),
+    ("\\boxed{" + "{" * 1900 + "5" + "}" * 1900 + "}", "5"),
 ]
 
 AUTO: list[tuple[str, str | None]] = [
@@ -701,6 +745,15 @@ AUTO: list[tuple[str, str | None]] = [
     ("Answer: H2O", "H2O"),
     ("Answer: 50-50", "50-50"),
     ("Answer: No Country for Old Men", "No Country for Old Men"),
+    ("Answer: July 14th, 1789", "14 July 1789"),
+    ("Answer: the 4th of July", "July 4"),
+    ("Answer: 4 PM", "16:00"),
+    ("Answer: 4:30 p.m.", "16:30"),
+    ("Answer: twelve", "12"),
+    ("Answer: Twelve Monkeys", "Twelve Monkeys"),
+    ("Answer: U.S.A.", "USA"),
+    ("Answer: 0,75 Liter", "0.75"),
+    ("`3 * 'ab'` repeats the text.\n\n**Output:**\n```\nababab\n```", "ababab"),
 ]
 
 TEXT: list[tuple[str, str | None]] = [

@@ -173,6 +173,20 @@ SAME: list[tuple[str, str, str]] = [
     ("auto", "$1,000", "1000"),
     ("auto", "x = 3", "3"),
     ("auto", "5 cm", "5cm"),
+    ("number", "6:8", "3 : 4"),
+    ("number", "5 pm", "17:00"),
+    ("number", "9:05 a.m.", "9:05"),
+    ("math", "\\boxed{7}", "7"),
+    ("math", "4,5 cm", "4.5"),
+    ("choice", "\\boxed{B}", "B"),
+    ("boolean", "not false", "true"),
+    ("text", "May 8, 1945", "8 May 1945"),
+    ("text", "May 8th, 1945", "1945-05-08"),
+    ("text", "7:15 PM", "19:15"),
+    ("text", "U.N.E.S.C.O.", "UNESCO"),
+    ("auto", "1 PM", "13:00"),
+    ("auto", "thirty-one", "31"),
+    ("auto", "9,90 €", "€9.90"),
 ]
 
 DIFFERENT: list[tuple[str, str, str]] = [
@@ -251,6 +265,16 @@ DIFFERENT: list[tuple[str, str, str]] = [
     ("auto", "Paris", "Lyon"),
     ("auto", "12", "12.5"),
     ("auto", "(A)", "(B)"),
+    ("number", "2:3", "2:5"),
+    ("number", "2:3", "2"),
+    ("number", "5 am", "5 pm"),
+    ("math", "1,2", "1.2"),
+    ("math", "1,2 cm", "12 cm"),
+    ("boolean", "not false", "false"),
+    ("text", "May 8, 1945", "May 9, 1945"),
+    ("text", "May 8, 1945", "8 March 1945"),
+    ("text", "a.b", "ab"),
+    ("auto", "7:15 AM", "7:15 PM"),
 ]
 
 # Exact arithmetic leaves these apart; with the extra `math` they are one.
@@ -263,6 +287,7 @@ SAME_BY_PROOF: list[tuple[str, str]] = [
     ("\\frac{1}{x} + \\frac{1}{y}", "\\frac{x+y}{xy}"),
     ("(\\sqrt{5}+\\sqrt{2}+1)(\\sqrt{5}+\\sqrt{2}-1)", "6+2\\sqrt{10}"),
     ("\\sin(2x)", "2\\sin x\\cos x"),
+    ("x^2 + C", "x^2 + c"),
 ]
 NOT_BY_PROOF: list[tuple[str, str]] = [
     ("\\sin^2 x - \\cos^2 x", "1"),
@@ -273,4 +298,12 @@ NOT_BY_PROOF: list[tuple[str, str]] = [
     ("\\log_2 8", "4"),
     ("x+1", "y+1"),
     ("\\frac{1}{3}", "0.333"),
+    ("1010_2", "1010_3"),
+    ("1010_2", "1010"),
+    ("\\pi R^2 - \\pi r^2", "\\pi r^2 - \\pi R^2"),
+    ("V/2", "v/2"),
+    ("\\Gamma/2", "\\gamma/2"),
+    ("10:30", "1/3"),
+    ("5-7", "-2"),
+    ("2020-05-01", "2014"),
 ]

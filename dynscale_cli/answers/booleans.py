@@ -26,12 +26,13 @@ _FIRST = re.compile(r"[\s*_`'\"(\[{#>:,-]*([^\W\d_](?:[^\W\d_]|[\u0900-\u0dff])*
 _EITHER = re.compile(r"\b(?:yes|true|correct|right)\b\s*(?:/|,|or|and)\s*(?:no|false|incorrect|wrong)\b", re.IGNORECASE)
 _NEGATED = re.compile(
     r"[\s*_`'\"]*(?:(?:this|that|it|the statement|the claim)\s+(?:is|was)\s+)?"
-    r"(?:not|isn't|never|definitely not|absolutely not|certainly not|not necessarily)\b",
+    r"(?:not(?!\s+(?:false|incorrect|wrong|untrue)\b)|isn't|never|(?:definitely|absolutely|certainly) not)\b",
     re.IGNORECASE,
 )
 _VERDICT = re.compile(
     r"\b(?:(?:is|are|was|were|be|it's|that's|as)\s+(?P<not>not\s+)?|(?P<isnt>isn't|aren't|wasn't|not)\s+)(?:\w+ly\s+)?[*_\"'`]{0,3}"
-    r"(?P<word>true|false|correct|incorrect|right|wrong|untrue|yes|no)\b(?![\w-])(?!\s+[a-z]+\s+(?:of|for)\b)",
+    r"(?P<word>true|false|correct|incorrect|right|wrong|untrue|yes|no)\b(?![\w-])(?!\s+[a-z]+\s+(?:of|for)\b)"
+    r"(?!\s*(?:or|/)\s*(?:not|true|false|correct|incorrect|right|wrong|yes|no)\b)",
     re.IGNORECASE,
 )
 _LONE = re.compile(
@@ -42,9 +43,21 @@ _LONE = re.compile(
 _NOT_QUITE = re.compile(
     r"[\s*_]*not\s+(?:necessarily|really|true|correct|always|exactly|possible|quite|at all)\b", re.IGNORECASE
 )
+_HEDGE = re.compile(
+    r"[\s*_`'\"]*(?:(?:most\s+|very\s+)?(?:probably|likely|possibly|perhaps|maybe|presumably)|"
+    r"i\s+(?:think|believe|would say)(?:\s+that)?|in\s+general|generally|technically|strictly speaking)"
+    r"[,:]?\s+(?=[a-z])",
+    re.IGNORECASE,
+)
+_WONDERED = re.compile(r"\b(?:whether|if)\b[^.!?;\n]{0,60}$", re.IGNORECASE)
 _REVISED = re.compile(
     r"\b(?:actually|correction|no wait|wait)[,:]?\s+(yes|no|true|false)\b(?=\s*(?:[.,!;*]|$))", re.IGNORECASE
 )
+
+
+def _without_hedge(content: str) -> str:
+    hedge = _HEDGE.match(content)
+    return content if hedge is None else content[hedge.end() :]
 
 
 def _side(word: str) -> str | None:
@@ -54,7 +67,7 @@ def _side(word: str) -> str | None:
 
 def read_boolean(content: str) -> str | None:
     """`yes` or `no` for what a committed answer begins with or concludes; None where it takes no side."""
-    content = prose(content[:300])
+    content = _without_hedge(prose(content[:300]))
     if _EITHER.search(content):
         return None
     first = _FIRST.match(content)
@@ -83,7 +96,7 @@ def find_boolean(text: str) -> str | None:
     verdict = _last_verdict(tail)
     if verdict is not None:
         return verdict
-    lone = [match["word"] for match in _LONE.finditer(tail)]
+    lone = [match["word"] for match in _LONE.finditer(tail) if not _is_wondered(tail, match.start())]
     return _side(lone[-1]) if lone and not _EITHER.search(tail[-120:]) else None
 
 
@@ -93,9 +106,16 @@ def _stands_alone(head: str, first: re.Match[str]) -> bool:
     return follows in tuple(",.!;:-\n。，、") or not follows or first[1].lower() not in ("no", "right", "correct")
 
 
+def _is_wondered(text: str, at: int) -> bool:
+    """Whether a verdict is only asked about: "whether the claim is true"."""
+    return _WONDERED.search(text[max(0, at - 70) : at]) is not None
+
+
 def _last_verdict(text: str) -> str | None:
     found = None
     for verdict in _VERDICT.finditer(text):
+        if _is_wondered(text, verdict.start()):
+            continue
         side = _side(verdict["word"])
         found = ({"yes": "no", "no": "yes"}[side or "yes"]) if verdict["not"] or verdict["isnt"] else side
     return found

@@ -10,12 +10,20 @@ import re
 from collections.abc import Sequence
 
 from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.latex import box_at
 from dynscale_cli.answers.plain import plain
 from dynscale_cli.answers.reading import read, text_key
 from dynscale_cli.answers.shapes import math_key
 
 # GSM8K's gold answers are worked solutions that end so.
 _WORKED = re.compile(r"(?:\A|\s)####[ \t]+([^\s#][^\n]*)\s*\Z")
+
+
+def _unboxed(text: str) -> str:
+    r"""What stands in a \boxed{…} that is all there is."""
+    bare = text.strip().strip("$").strip() if "boxed" in text else ""
+    box = box_at(bare, 0) if bare else None
+    return box[0] if box is not None and box[1] == len(bare) else text
 
 
 def canonical(text: str, kind: AnswerType, choices: Sequence[str] = ()) -> str | None:
@@ -25,7 +33,7 @@ def canonical(text: str, kind: AnswerType, choices: Sequence[str] = ()) -> str |
     is its letter.
     """
     worked = _WORKED.search(text[-400:])
-    said = plain(worked[1] if worked is not None else text)
+    said = plain(worked[1] if worked is not None else _unboxed(text))
     if kind.name == "regex":
         return " ".join(said.split()) or None
     if kind.name == "text":

@@ -147,11 +147,15 @@ def _squeezed(text: str) -> str:
 
 
 def _abbreviated(said: list[str], texts: list[tuple[str, ...]]) -> str | None:
-    """The only choice that begins with the words said: "None" for "None of these"."""
+    """The only choice that begins or ends with the words said: "None" for "None of these", a surname for a name."""
     if not said or not all(word.isalpha() and len(word) > 2 for word in said):
         return None
     begun = [index for index, text in enumerate(texts) if list(text[: len(said)]) == said]
-    return LETTERS[begun[0]] if len(begun) == 1 else None
+    if begun:
+        return LETTERS[begun[0]] if len(begun) == 1 else None
+    ended = [index for index, text in enumerate(texts) if list(text[-len(said) :]) == said]
+    denied = any(_NOT.search(" ".join(texts[index])) for index in ended)
+    return LETTERS[ended[0]] if len(ended) == 1 and not denied else None
 
 
 def _mentioned(said: list[str], texts: list[tuple[str, ...]]) -> str | None:
@@ -168,7 +172,7 @@ _ASSERTED = re.compile(
     r"(?:(?:\b(?i:leaves|leaving|choose|select|pick|go with|going with|option|choice|answer|it's|it is|"
     r"therefore|thus|so|hence|"
     r"must be|would be|is)[,:]?\s+|(?:应选|故选|选择|选|選擇|選)\s*)"
-    r"(?:option\s+|choice\s+|answer\s+)?[*_]*[(\[]?(?P<before>[A-Z])[)\]]?[*_]*(?=[.,;:!)*_\]\n]|\s*$|"
+    r"(?:option\s+|choice\s+|answer\s+)?[*_]*[(\[]?(?P<before>[A-Z])[)\]]?[*_]*(?=[.,;:!)*_\]\n。]|\s*$|"
     r"\s+(?:because|since|as)\b)"
     r"|(?<![\w'])[*_]{0,3}[(\[]?(?P<after>[A-Z])[)\].:]?[*_]*\s+(?:is|would be|must be|seems)\s+(?P<not>not\s+|"
     r"in)?(?:the\s+|most\s+|only\s+|best\s+)*"
@@ -177,6 +181,31 @@ _ASSERTED = re.compile(
 _LINE = re.compile(r"^[\s*_#>-]{0,6}[(\[]?([A-Z])(?:[)\].:]+[*_]*(?:\s|$)|[*_]*\s*$)", re.MULTILINE)
 _PARENTHESISED = re.compile(r"[(\[]([A-Z])[)\]]")
 _NOT = re.compile(r"\b(?:not|isn't|neither|nor|never|eliminate|exclude|rule out|incorrect|wrong)\b", re.IGNORECASE)
+
+
+# "Option B: Nitrogen. Incorrect.", "C) Oxygen ✅": the choices judged one by one.
+_JUDGED = re.compile(
+    r"(?:^|[.!?:]\s(?=option|choice))[ \t*_#>|-]{0,8}(?:(?:option|choice|answer)\s+)?[(\[]?([A-Z])[)\].:*_]{1,4}"
+    r"(?=\s)([^\n]*)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_WRONG = re.compile(
+    r"[❌✗✘✖]|\b(?:incorrect|wrong|not (?:the )?(?:correct|right|best)|isn't (?:correct|right))\b", re.IGNORECASE
+)
+_RIGHT = re.compile(r"[✅✓✔☑]|\b(?:correct|right answer|best answer)\b(?!\s*\?)", re.IGNORECASE)
+
+
+def _judged(tail: str, allowed: str) -> str | None:
+    """The one choice called right where others are called wrong."""
+    right: set[str] = set()
+    wrong: set[str] = set()
+    for line in _JUDGED.finditer(tail):
+        letter = line[1].upper()
+        if letter in allowed and _WRONG.search(line[2]):
+            wrong.add(letter)
+        elif letter in allowed and _RIGHT.search(line[2]):
+            right.add(letter)
+    return str(*right) if len(right) == 1 and wrong and not right & wrong else None
 
 
 def find_choice(text: str, choices: Sequence[str] = ()) -> str | None:
@@ -192,15 +221,20 @@ def find_choice(text: str, choices: Sequence[str] = ()) -> str | None:
     asserted = _asserted(tail, allowed)
     if asserted is not None:
         return asserted
+    judged = _judged(tail, allowed)
+    if judged is not None:
+        return judged
     lines = {match[1] for match in _LINE.finditer(tail) if match[1] in allowed}
     if len(lines) == 1:
         return str(*lines)
     closing = last_sentence(tail)
-    if len(lines) > 1 and _LINE.match(closing):
+    weighed = len(lines) > 1 and _LINE.match(closing)
+    if weighed or (_HEADING.match(closing) and len(set(_HEADING.findall(tail))) > 1):
         return None  # the choices repeated, or weighed one by one
     pointed = _POINTED.search(closing)
     if pointed is not None and pointed[1] in allowed:
         return pointed[1]
+    closing = _DENIED.split(_CONCEDED.sub("", closing), maxsplit=1)[0]
     if not _NOT.search(closing):
         letters = set(_PARENTHESISED.findall(closing)) & set(allowed)
         if len(letters) == 1:
@@ -211,14 +245,28 @@ def find_choice(text: str, choices: Sequence[str] = ()) -> str | None:
     return match_text(tail, choices) if len(tail) < 400 and not _NOT.search(tail) else None
 
 
+_CONCEDED = re.compile(
+    r"^[\s*_]*(?:while|although|though|even though|whereas|unlike)\b[^,\n]{1,160},\s*", re.IGNORECASE
+)
+_DENIED = re.compile(r",?\s+(?:(?:and|but)\s+not|rather than|instead of)\b|,\s+not\b", re.IGNORECASE)
 _POINTED = re.compile(r"[:>→∴]\s{0,3}[*_(\[]{0,3}([A-Z])[)\]*_.]{0,3}\s*$")
 _MARKED = re.compile(r"\b([A-J])[).:](?=\s|$)")
 _CLAUSE_END = re.compile(r"[.,;:!?\n]")
 
 
+_HEADING = re.compile(
+    r"(?:^|[.!?:]\s)[ \t*_#>|-]{0,8}(?:option|choice|answer)\s+[*_]*[(\[]?([A-Z])[)\]]?[*_]*[:.)]",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
 def _asserted(tail: str, allowed: str) -> str | None:
+    headings = [heading.span() for heading in _HEADING.finditer(tail)]
+    weighed = {at for start, end in headings for at in range(start, end)} if len(headings) > 1 else set()
     found = None
     for match in _ASSERTED.finditer(tail):
+        if match["before"] and match.start("before") in weighed:
+            continue  # "Option A: …", "Option B: …": headings of what is weighed
         letter = match["before"] or match["after"]
         if letter not in allowed or match["not"]:
             continue

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 
 from dynscale_cli.answers.booleans import find_boolean
 from dynscale_cli.answers.choices import find_choice, last_sentence
+from dynscale_cli.answers.exact import rational_key
 from dynscale_cli.answers.kinds import AnswerType
 from dynscale_cli.answers.latex import prose
-from dynscale_cli.answers.numbers import last_number, numbers
+from dynscale_cli.answers.number_words import last_words
+from dynscale_cli.answers.numbers import Found, last_number, numbers
 from dynscale_cli.answers.plain import strip_markup
 from dynscale_cli.answers.reading import (
     Reading,
@@ -40,7 +42,7 @@ def ending(text: str, original: str, kind: AnswerType, choices: Sequence[str] = 
     if kind.name == "boolean":
         side = find_boolean(text)
         return ((side, side), False) if side else None
-    text = _without_asides(text)
+    text = _without_check(_without_asides(text))
     if kind.name == "text":
         bold = _bold_words(text)
         return (bold, True) if bold is not None else _whole(original)
@@ -48,7 +50,7 @@ def ending(text: str, original: str, kind: AnswerType, choices: Sequence[str] = 
     if closing is not None:
         return closing, True
     if kind.name == "number":
-        number = _last_number(text)
+        number = _in_words(text) or _last_number(text)
         return (number, False) if number is not None else None
     return _formula(text) if kind.name == "math" else _undecided(text, original)
 
@@ -65,6 +67,27 @@ def _without_asides(text: str) -> str:
         if aside is not None and any(char.isdigit() for char in tail[: aside.start()]):
             text = head + tail[: aside.start() + 1].rstrip("(")
     return text
+
+
+_CHECK = re.compile(
+    r"(?:\n|(?<=[.!?])\s)[ \t*_#>(]*(?:(?:you|we|i)\s+can\s+|let(?:'s|\s+me|\s+us)\s+|to\s+)?(?:quickly\s+)?"
+    r"(?:double[- ]?)?(?:check|verify|verification|verifying|checking)\b"
+    r"(?P<check>[^\n]{0,200}(?:\n[^\n]{1,200}){0,4})\s*$",
+    re.IGNORECASE,
+)
+_OBJECTION = re.compile(
+    r"\b(?:so|thus|therefore|hence|wait|not|no|actually|mistake|error|should|but|however|answer|wrong|instead|correction)\b|n't\b",
+    re.IGNORECASE,
+)
+
+
+def _without_check(text: str) -> str:
+    """Without a closing check ("Check: 4 · 13 = 52") that objects to nothing and concludes nothing."""
+    head, tail = text[:-_TAIL], text[-_TAIL:]
+    check = _CHECK.search(tail)
+    if check is None or _OBJECTION.search(check["check"]) or not any(c.isdigit() for c in tail[: check.start()]):
+        return text
+    return head + tail[: check.start()]
 
 
 # --- bold, and the last "=" ------------------------------------------------------------------------------------
@@ -141,6 +164,15 @@ _LIST_MARK = re.compile(
 )
 
 
+def _in_words(text: str) -> Reading | None:
+    """The number that a last sentence counts in words, where it concludes or all is in words ("so five are left")."""
+    sentence = last_sentence(text[-_TAIL:])
+    if any(char.isdigit() for char in (sentence if _CONCLUSION.match(sentence) else text[-_TAIL:])):
+        return None
+    found = last_words(sentence)
+    return (rational_key(found[0]), found[1]) if found is not None else None
+
+
 def _last_number(text: str) -> Reading | None:
     """The last number that is no list mark and not denied, looked for from the end in windows that grow."""
     for reach in (_NEAR, _TAIL, 8 * _TAIL):
@@ -161,7 +193,25 @@ def _last_number_within(window: str, whole: bool) -> Reading | None:
     sentence = max(line, spelt.rfind(". ", 0, last.start) + 1)
     equals = spelt.rfind("=", sentence, last.start)
     computed = read_number(spelt[equals + 1 :].partition("\n")[0]) if equals >= 0 else None
+    computed = computed or _restated(spelt, sentence, last)
     return computed or read_constant(last_sentence(stated)) or (last.key, spelt[last.start : last.end].strip())
+
+
+_RESULT = re.compile(r"=[ \t]*[*_$]{0,4}(?=[-+]?\s?(?:[$€£]\s?)?[\d.])")
+
+
+def _restated(spelt: str, sentence: int, last: Found) -> Reading | None:
+    """ "12 / 4 = 3 … It takes 3 hours to fill 12 tanks": the last result, where a given number closes the sentence."""
+    results = list(_RESULT.finditer(spelt, 0, sentence))
+    result = next(numbers(spelt[results[-1].end() : results[-1].end() + 60]), None) if results else None
+    if result is None or result.start > 2:
+        return None
+    digits = spelt[last.start : last.end].strip(" $€£+-%")
+    given = re.search(rf"(?<![\d.,]){re.escape(digits)}(?![\d.,]*\d)", spelt[: results[-1].start()])
+    again = [number for number in numbers(spelt[sentence : last.start]) if number.key == result.key]
+    if not again or last.key == result.key or given is None:
+        return None
+    return again[-1].key, spelt[sentence:][again[-1].start : again[-1].end].strip()
 
 
 # --- formulas and undecided questions --------------------------------------------------------------------------
@@ -185,6 +235,9 @@ def _formula(text: str) -> Ending | None:
     return (number, False) if number is not None else None
 
 
+_OUTPUT = re.compile(r"\n[ \t]*```[a-z]{0,12}\n([^\n`]{1,120})\n[ \t]*```\s*$")  # a block of one line: what code prints
+
+
 def _undecided(text: str, original: str) -> Ending | None:
     """Where the question does not tell: the value that the completion ends on, the side it takes, or its words."""
     short = strip_markup(text)
@@ -195,6 +248,11 @@ def _undecided(text: str, original: str) -> Ending | None:
         return number, False
     if single and len(short) <= _SHORT:
         reading = read(short, AnswerType("auto"))
+        if reading is not None:
+            return reading, False
+    output = _OUTPUT.search(text[-_NEAR:])
+    if output is not None:
+        reading = read(output[1], AnswerType("auto"))
         if reading is not None:
             return reading, False
     side = find_boolean(text) if len(short) <= 600 else None

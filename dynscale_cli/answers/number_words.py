@@ -42,6 +42,7 @@ _TENS = {
     )
 }
 _SMALL = {**_UNITS, **_TENS, "fourty": 40}
+_DOZENS = ((["a", "dozen"], 12), (["half", "a", "dozen"], 6))
 _LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _PARTS = {
     "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4,
@@ -49,9 +50,11 @@ _PARTS = {
 }  # fmt: skip
 _LEADING = re.compile(r"(?:(?:about|approximately|around|exactly|only|just|roughly|a total of|there are)\s+)+")
 _WORD = re.compile(r"[a-z]+")
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz -")
 # "One of them", "one should": a pronoun.
 _PRONOUN_TAIL = frozenset({"of", "should", "can", "must", "has", "is", "could", "would", "might", "who", "that"})
 _MOST_WORDS = 24
+_LONGEST = 200
 
 
 def read_words(text: str) -> Fraction | None:
@@ -69,8 +72,45 @@ def read_words(text: str) -> Fraction | None:
     return -value if negative else value
 
 
+def spelt_out(text: str) -> Fraction | None:
+    """The number that all of a text is in English words ("twenty-five"); None for anything else."""
+    lowered = text[:_LONGEST].strip().lower()
+    words = _WORD.findall(lowered)
+    if (
+        len(text) > _LONGEST
+        or not 0 < len(words) <= _MOST_WORDS
+        or not set(lowered) <= _LETTERS
+        or words[0] not in {*_SMALL, "minus", "a"}
+    ):
+        return None
+    negative = words[0] == "minus"
+    value, used = _amount(words[negative:])
+    return None if value is None or used + negative < len(words) else -value if negative else value
+
+
+_COUNTED = re.compile(
+    r"\b(?:is|are|was|were|has|have|had|be|leaves|left with|makes|gets?|gives|equals|needs?|so|total of|only|just|"
+    r"exactly)\s+(?:only\s+|just\s+|exactly\s+|a\s+total\s+of\s+)?(?=[a-z])",
+    re.IGNORECASE,
+)
+
+
+def last_words(text: str) -> tuple[Fraction, str] | None:
+    """(number, its words) counted last in a sentence, behind a verb; "one" may be a pronoun and does not count."""
+    for verb in reversed(list(_COUNTED.finditer(text[-400:]))):
+        said = text[-400:][verb.end() :]
+        words = _WORD.findall(said.lower())[:_MOST_WORDS]
+        value, used = _amount(words)
+        if value is not None and words[:used] != ["one"]:
+            return value, " ".join(words[:used])
+    return None
+
+
 def _amount(words: list[str]) -> tuple[Fraction | None, int]:
     """(value, words used): a whole number, a part of one, or both ("two and a half")."""
+    for dozen, number in _DOZENS:
+        if words[: len(dozen)] == dozen:
+            return Fraction(number), len(dozen)
     whole, used = _whole(words)
     if whole is None:
         if words[:1] == ["half"] or words[:2] == ["a", "half"]:

@@ -12,8 +12,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from math import gcd
 
 from dynscale_cli.answers.exact import Huge, literal, value_key
+from dynscale_cli.answers.moments import clock as time_of_day
 
 # A run of digits with single separators; with spaces only as thousands. No part can match in two ways.
 _BODY = r"(?:\d{1,3}(?: \d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,'_]\d+)*|\.\d+)"
@@ -37,7 +39,9 @@ _SCALE = re.compile(rf"\s?(?:(?P<word>{'|'.join(sorted(_SCALES, key=len, reverse
 _MONEY_SCALES = {"k": 3, "m": 6, "b": 9, "bn": 9, "t": 12}
 _MONEY_SCALE = re.compile(r"\s?(bn|[kmbt])\b", re.IGNORECASE)
 _LABEL = re.compile(rf"\s?(?:\\?%|percent\b|per cent\b|pct\b|{_CURRENCY}(?!\w))", re.IGNORECASE)
-_CLOCK = re.compile(r"(?P<minutes>:[0-5]\d(?::[0-5]\d)?)(?!\d)(?:\s?(?P<half>[ap])\.?m\b)?", re.IGNORECASE)
+_CLOCK = re.compile(
+    r"(?::(?P<minutes>[0-5]\d(?::[0-5]\d)?)(?!\d)(?:\s?(?P<half>[ap])\.?m\b)?|\s?(?P<hours>[ap])\.?m\b)", re.IGNORECASE
+)
 _VARIABLE = re.compile(r"[xyzn](?![^\W\d_])|[a-zA-Z]?\^|_")
 _NEIGHBOURS = 6  # raw matches that may belong to one number and its surroundings
 _LONGEST_RANGE = 60  # characters
@@ -126,14 +130,26 @@ def _scaled(value: Fraction | Huge, text: str, end: int, money: bool) -> tuple[F
 
 
 def _clock(text: str, match: re.Match[str]) -> Found | None:
-    """A time of day or a short ratio, kept as written: `10:30`, `9:05pm`."""
+    """A time of day, on the 24-hour clock where its half is said, or a short ratio, as written: `10:30`, `21:05`."""
     if not match["body"].isdigit() or len(match["body"]) > 2:
         return None
     clock = _CLOCK.match(text, match.end("body"))
     if clock is None:
+        return _ratio(text, match)
+    key = time_of_day(int(match["body"]), clock["minutes"] or "00", clock["half"] or clock["hours"])
+    return Found(key, match.start(), clock.end())
+
+
+_RATIO = re.compile(r"(?::|\s:\s)(\d{1,12})(?![\d.,:]\d|\d)")
+
+
+def _ratio(text: str, match: re.Match[str]) -> Found | None:
+    """2:3, in lowest terms."""
+    second = _RATIO.match(text, match.end("body"))
+    if second is None:
         return None
-    half = f"{clock['half'].lower()}m" if clock["half"] else ""
-    return Found(f"{int(match['body'])}{clock['minutes']}{half}", match.start(), clock.end())
+    divisor = gcd(int(match["body"]), int(second[1])) or 1
+    return Found(f"{int(match['body']) // divisor}:{int(second[1]) // divisor}", match.start(), second.end())
 
 
 def _is_part_of_a_name(text: str, match: re.Match[str], bare: bool) -> bool:

@@ -14,7 +14,8 @@ from dynscale_cli.answers.choices import LETTERS, read_choice
 from dynscale_cli.answers.exact import rational_key
 from dynscale_cli.answers.kinds import AnswerType
 from dynscale_cli.answers.latex import prose
-from dynscale_cli.answers.number_words import read_words
+from dynscale_cli.answers.moments import moment
+from dynscale_cli.answers.number_words import read_words, spelt_out
 from dynscale_cli.answers.numbers import Found, numbers
 from dynscale_cli.answers.plain import strip_markup, words
 from dynscale_cli.answers.shapes import exact_math_key, math_key
@@ -66,15 +67,23 @@ _OPERATOR = re.compile(
 _ALTERNATIVE = re.compile(r"\s*(?:[^\W\d_]{1,20}\s*){0,2}(?:,|\bor\b|\band\b)")
 _EMPHASIS = re.compile(r"\*\*([^*\n]{1,120})\*\*")
 _STATED_NUMBER = re.compile(
-    r"\b(?:is|are|was|be|equals|has|have|had|makes|make|earns|costs|gets|needs|takes|total of)\s+(?:\w+ly\s+|"
+    r"\b(?:is|are|was|be|equals|has|have|had|makes|make|earns|costs?|gets|needs|takes?|weighs?|comes? to|"
+    r"total of)\s+(?:\w+ly\s+|"
     r"about\s+)?[*_]{0,3}$",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(
     r"(?<!\b[A-Z])(?<!\bMr)(?<!\bDr)(?<!\bMs)(?<!\bSt)(?<!\bMt)(?<!\bNo)(?<!\bvs)(?<!\bMrs)(?<!\bRev)(?<!\bi\.e)(?<!\be\.g)[.!?。](?=\s+[A-Z\u0400-\u04ff]|\s*$|。)|。"
 )
+# "30 eggs cost $7.50": the first number belongs to what the sentence is about.
+_SUBJECT = re.compile(
+    r"(?:\s+[^\W\d_]+){1,5}\s+(?:costs?|is|are|equals?|weighs?|takes?|makes?|comes?\s+to|would\s+cost|will\s+cost|will\s+take)\s+"
+    r"(?:\w+ly\s+|about\s+)?[*_$€£]{0,4}\d[\d.,]*(?![\d.,])(?!\s*(?:more|less|fewer|times|of|greater|larger|smaller)\b)",
+    re.IGNORECASE,
+)
 # "The answer is correct because 42/7 = 6": said of an answer, not the answer.
 _OF_PARTS = re.compile(r"(\d{1,9})\s?分[の之]\s?(\d{1,9})")  # Japanese and Chinese say "of two parts, one"
+_TO = re.compile(r"\b(\d{1,9})\s?(?:to|:)\s?(\d{1,9})\b")  # a ratio of 5 to 3
 _VERDICT = re.compile(
     r"[\s*_]*(?:correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|not\s+(?:known|given|unique|"
     r"clear|correct))\b",
@@ -103,6 +112,8 @@ def read_number(content: str) -> Reading | None:
     if _VERDICT.match(content):
         return None
     spelt = _OF_PARTS.sub(r"\2/\1", prose(content))
+    if "ratio" in spelt:
+        spelt = _TO.sub(r"\1:\2", spelt)
     if _IRRATIONAL.search(content):
         constant = _computed(first_sentence(content), _CONSTANT)
         if constant is not None:
@@ -117,6 +128,8 @@ def read_number(content: str) -> Reading | None:
         several = exact_math_key(strip_markup(first_sentence(content)))
         if several is not None and _SEVERAL.fullmatch(several):
             return several, strip_markup(first_sentence(content))  # "5 or 6" is not 5
+    if first.start <= lead and _SUBJECT.match(spelt, first.end) and len(found) > 1:
+        return _shown(spelt, _most_stated(spelt, found))
     if first.start <= lead and not _OPERATOR.match(spelt, first.end) and "=" not in spelt[first.end : first.end + 3]:
         return _shown(spelt, first)
     if "=" in spelt:
@@ -176,7 +189,7 @@ _REASON = re.compile(
     r"\((?:since|because|as)\b)",
     re.IGNORECASE,
 )
-_INLINE = re.compile(r"\$+([^$\n]{1,300})\$+|\\\(([^\n]{1,300}?)\\\)|\\\[([^\n]{1,300}?)\\\]")
+_INLINE = re.compile(r"\${1,2}([^$\n]{1,300})\${1,2}|\\\(([^\n]{1,300}?)\\\)|\\\[([^\n]{1,300}?)\\\]")
 _CHUNK = re.compile(
     r"(?:\\(?:pi|sqrt|frac|dfrac|cdot)|pi\b|sqrt|[π√\d.+\-*/^(){}·×]|(?<=[\d)}\-+*/])\s(?=[π√\\+\-*/(\d]))+"
 )
@@ -295,7 +308,7 @@ def _without_dollars(text: str) -> str:
 
 def text_key(text: str) -> str:
     """Words in lower case without punctuation or articles; of long texts the beginning and a digest."""
-    said = " ".join(words(text))
+    said = moment(text) or " ".join(words(text))
     if len(said) <= _LONGEST_KEY:
         return said or "".join(text.split())[:_LONGEST_KEY]
     begin = said[:80].rpartition(" ")[0] or said[:80].rstrip(".,'")
@@ -338,6 +351,12 @@ def read_any(content: str, choices: Sequence[str] = ()) -> Reading | None:
 
 
 def _value_or_words(bare: str) -> Reading | None:
+    when = moment(bare)
+    if when is not None:
+        return when, bare
+    counted = spelt_out(bare)
+    if counted is not None:
+        return rational_key(counted), bare
     stated = strip_markup(_without_reason(first_sentence(bare)))
     key = exact_math_key(stated)
     if key is not None and (not _is_one_word(stated) or key.startswith("\\")) and not _names_something(stated):

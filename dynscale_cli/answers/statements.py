@@ -19,6 +19,8 @@ Form = Literal["label", "sentence", "box", "json", "tag", "hash", "reverse", "re
 
 _MOST_PLACES = 48
 _REACH = 700
+_BOX_REACH = 120
+_BOX_COMMAND = re.compile(r"\\boxed\s*(?=\{)")
 _STEMS = (
     "answer", "boxed", "boxe", "fbox", "####", "ans:", "ans.", "ans =", "result:", "correction", "should be",
     "actually", "correct option", "correct choice", "best option", "best choice", "right option", "right choice",
@@ -65,6 +67,8 @@ _SENTENCE = re.compile(
     r"letter)\b)*\s{0,3}(?:[:=]|->)?[*_]{0,4}",
     re.IGNORECASE,
 )
+# "The answer is not A but B."
+_BUT = re.compile(r"[^.,;:\n]{1,60},?\s+but\s+(?:(?:rather|instead|actually|in fact|is|it's|it is)\s+)?", re.IGNORECASE)
 _HEADING = re.compile(r"s?[*_#]{0,4}[ \t]{0,4}\n")
 _DIRECT = re.compile(r"[ \t]{1,3}(?=\(?[A-J]\)?(?:[^\w']|$)|[-$]?\d)")
 _KEY_BEFORE = re.compile(r"['\"](?:final[_ ]|correct[_ ])?$", re.IGNORECASE)
@@ -100,9 +104,9 @@ _FOREIGN = re.compile(
     r"[*_\"')\]]{0,4}\s{0,3}(?:(?:finale?|final|correct[ao]?|correcte|richtige|finala|corretta|правильный|"
     r"النهائية|الصحيحة|الصحيح|النهائي)\s+)?"
     r"(?:(?:est\s+donc|es\s+por\s+tanto|lautet(?:\s+also)?|ist(?:\s+also)?|est|es|é|è|is|är|er|to|jest|adalah|là|"
-    r"είναι|на|это)(?![^\W\d_])|[-:=→]|为|為|是|应为|应该是|は|이다|은|는|है|هو|هي)"
+    r"είναι|на|это)(?![^\W\d_])|[-:=→]|选项是|选项为|应?选择?|應?選擇?|为|為|是|应为|应该是|は|이다|은|는|है|هو|هي)"
     r"\s{0,3}[:=]?\s{0,3}[*_]{0,4}"
-    r"(?:(?:la|el|le|die|der|das|a|o)\s+)?(?:(?:opción|opcion|option|lettre|letra|opção|alternativa|variante)\s+)?",
+    r"(?:选项|選項)?(?:(?:la|el|le|die|der|das|a|o)\s+)?(?:(?:opción|opcion|option|lettre|letra|opção|alternativa|variante)\s+)?",
     re.IGNORECASE,
 )
 _GROUPED_ON = re.compile(r",\d{3}(?!\d)")  # 1,234 is no JSON, but it is a number
@@ -150,7 +154,7 @@ def _statement(text: str, at: int, stem: str) -> Statement | None:
         start = text.rfind("\\", max(0, at - 2), at)
         box = box_at(text, start) if start >= 0 else None
         if box is not None:
-            return Statement("box", box[0], start, box[1])
+            return _outer_box(text, start, box[1]) or Statement("box", box[0], start, box[1])
         unfinished = start >= 0 and "{" in text[at : at + 8] and len(text) - at < _REACH
         return Statement("box", "", start, len(text)) if unfinished else None
     if stem in _KEYS:
@@ -168,6 +172,15 @@ def _statement(text: str, at: int, stem: str) -> Statement | None:
         attached = text[at - 1 : at].isalnum()
         return None if attached else _until(text, "label", at, at + len(stem))
     return _english(text, at, at + len(stem.split(" is")[0]))
+
+
+def _outer_box(text: str, start: int, end: int) -> Statement | None:
+    """The formula in a box around the one that ends at `end`, if there is one: it is what is stated."""
+    outer = text.rfind("\\boxed", max(0, start - _BOX_REACH), start)
+    around = box_at(text, outer) if outer >= 0 else None
+    if around is None or around[1] <= end or "\\text" in around[0]:
+        return None
+    return Statement("box", _BOX_COMMAND.sub("", around[0]), outer, around[1])
 
 
 _LATIN_STEMS = word_set(
@@ -194,8 +207,11 @@ def _english(text: str, at: int, behind: int) -> Statement | None:
     if _UNSTATED_BEFORE.search(before) and not _STATED_ANYWAY.search(before):
         return None
     sentence = _SENTENCE.match(text, behind)
+    if sentence is not None and not sentence["not"]:
+        return _until(text, "sentence", at, sentence.end())
     if sentence is not None:
-        return None if sentence["not"] else _until(text, "sentence", at, sentence.end())
+        but = _BUT.match(text, sentence.end())
+        return _until(text, "sentence", at, but.end()) if but is not None else None
     label = _LABEL.match(text, behind)
     if label is not None:
         return _until(text, "label", at, label.end())
