@@ -38,11 +38,12 @@ class Allocator:
         self.exhaust = exhaust or not self.policy.settles
         self.seed = seed
         self.settled = 0
-        self._arms = [Arm() for _ in range(questions)]
-        self._fresh = [(0, q) for q in range(questions)]  # heap of (failures, question): not pulled yet
+        self._arms: dict[int, Arm] = {}  # of questions that were pulled
+        self._untouched = range(questions)  # neither in a heap nor pulled yet
+        self._fresh: list[tuple[int, int]] = []  # heap of (failures, question): not pulled yet
         self._first = np.full(questions, -np.inf)  # the policy's terms; -inf: not to be pulled
         self._second = np.zeros(questions)
-        self._settled = bytearray(questions)
+        self._settled, self._closed = bytearray(questions), bytearray(questions)
         self._pulls = self._samples = self._cost = 0
 
     def choose(self, ready: Callable[[int], bool] | None = None) -> int | None:
@@ -51,14 +52,14 @@ class Allocator:
         None while pulls are in flight means wait: what comes back may reopen a question. `ready` tells which
         questions may be pulled just now; the others are passed over. Does not start the pull.
         """
-        if not self._arms:
+        if not len(self._first):
             return None
         fresh = self._next_fresh(ready)
         return fresh if fresh is not None else self._next_best(ready)
 
     def start(self, q: int) -> None:
         """One more pull of `q` is in flight."""
-        self._arms[q].pending += 1
+        self._arms.setdefault(q, Arm()).pending += 1
         self._pulls += 1
         self._refresh(q)
 
@@ -84,27 +85,35 @@ class Allocator:
         arm.cost += cost
         self._cost += cost
         self._pulls -= 1
-        if not arm.pulls and not arm.closed:
+        if not arm.pulls and not self._closed[q]:
             heapq.heappush(self._fresh, (arm.dropped, q))  # behind those that did not fail yet
         self._refresh(q)
 
     def close(self, q: int) -> None:
         """`q` can never be pulled again. What is in flight may still come back."""
-        self._arms[q].closed = True
+        self._closed[q] = True
         self._refresh(q)
 
     def reopen(self, q: int) -> None:
         """`q` was closed because of a pull that then failed: it can be pulled again. To be called before `drop`."""
-        self._arms[q].closed = False
+        self._closed[q] = False
         self._refresh(q)
+
+    def forget(self, q: int) -> None:
+        """`q` was closed, and nothing of it is in flight: nobody will ask about its votes again."""
+        self._arms.pop(q, None)
 
     def pulls(self, q: int) -> int:
         """Samples of `q`, finished and in flight."""
-        return self._arms[q].pulls
+        return self._arms[q].pulls if q in self._arms else 0
+
+    def pending(self, q: int) -> int:
+        """Pulls of `q` in flight."""
+        return self._arms[q].pending if q in self._arms else 0
 
     def confidence(self, q: int) -> float:
         """P(the leader of `q` would lead in the long run): 1/2 with a tie, 0 without votes."""
-        return 1.0 - self._arms[q].doubt
+        return 1.0 - self._arms[q].doubt if q in self._arms else 0.0
 
     def is_settled(self, q: int) -> bool:
         """Whether `q` is done because its leader is sure: no pull in flight, and no other will be chosen."""
@@ -115,9 +124,11 @@ class Allocator:
 
     def _refresh(self, q: int) -> None:
         """Bring the arm's terms and the count of settled questions up to date."""
-        arm = self._arms[q]
+        arm = self._arms.get(q)
+        if arm is None:
+            return
         done = arm.sure and not self.exhaust
-        if arm.closed or done or not arm.pulls:
+        if self._closed[q] or done or not arm.pulls:
             self._first[q] = -np.inf
         else:
             self._first[q], self._second[q] = self.policy.terms(arm)
@@ -129,10 +140,13 @@ class Allocator:
         """The next question without a first sample, finished or in flight."""
         skipped: list[tuple[int, int]] = []
         found = None
-        while self._fresh and found is None:
+        while (self._fresh or self._untouched) and found is None:
+            if self._untouched and (not self._fresh or self._fresh[0] > (0, self._untouched[0])):
+                heapq.heappush(self._fresh, (0, self._untouched[0]))
+                self._untouched = self._untouched[1:]
             failures, q = self._fresh[0]
-            arm = self._arms[q]
-            if arm.closed or arm.pulls or failures != arm.dropped:
+            arm = self._arms.get(q)
+            if self._closed[q] or (arm is not None and (arm.pulls or failures != arm.dropped)):
                 heapq.heappop(self._fresh)
             elif ready is None or ready(q):
                 found = q

@@ -17,8 +17,9 @@ class Arm:
     """One question of the bandit.
 
     `first` and `second` are the votes of leader and runner-up; `cost` is in billed tokens, of all its pulls together;
-    `arrivals` holds what each finished sample voted for, in order, as far as the tallies tell (None: nothing, or
-    unclear); `sure` is the policy's verdict that more samples would not change the leader.
+    `newest` is what the last finished sample voted for, as far as the tallies tell (None: nothing, or unclear), and
+    `streak` how many in a row up to it voted for the same; `sure` is the policy's verdict that more samples would not
+    change the leader.
     """
 
     samples: int = 0
@@ -28,8 +29,8 @@ class Arm:
     first: float = 0.0
     second: float = 0.0
     votes: dict[str, float] = field(default_factory=dict)
-    arrivals: list[str | None] = field(default_factory=list)
-    closed: bool = False
+    newest: str | None = None
+    streak: int = 0
     sure: bool = False
 
     @property
@@ -45,7 +46,9 @@ class Arm:
     def receive(self, votes: Mapping[str, float], samples: int, cost: int) -> None:
         """One pull came back: `votes` replaces the tally, `samples` the count, `cost` adds up."""
         if samples > self.samples:
-            self.arrivals.append(_arrival(self.votes, votes))
+            newest = _arrival(self.votes, votes)
+            self.streak = 0 if newest is None else self.streak + 1 if newest == self.newest else 1
+            self.newest = newest
         self.votes = dict(votes)
         self.first, self.second = _top_two(votes)
         self.samples = samples
