@@ -37,7 +37,7 @@ def one_run(number: int):
         width=rng.randint(1, 8),
         context=rng.choice([180, 400, 2000]),
         chunk=rng.choice([4, 64]),
-        cache_bytes=rng.choice([0, 2000, 1 << 20]),
+        cache_bytes=rng.choice([0, 6000, 1 << 20]),
         fail_at=rng.choice([None] * 9 + [rng.randint(1, 60)]),
     )
     settings = Settings(

@@ -118,16 +118,16 @@ def test_cancelling_frees_the_slot_and_the_sampler():
 
 
 def test_a_prefix_goes_when_the_cache_is_full_and_is_then_paid_for_again():
-    engine = scripted_engine(words, width=1, cache_bytes=200)
+    engine = scripted_engine(words, width=1, cache_bytes=1500)
     for id, text in enumerate(["first question", "second question, much longer than it", "first question"]):
         ask(engine, id, text=text)
         run(engine, 1)
-    assert engine._prefixes.nbytes <= 200
+    assert 0 < engine._prefixes.nbytes <= 1500
     assert engine._backend.evaluated > 0
 
 
 def test_a_quoted_prefix_is_not_evicted_before_it_is_used():
-    engine = scripted_engine(lambda prompt, seed: " w" * 3, width=1, cache_bytes=150)
+    engine = scripted_engine(lambda prompt, seed: " w" * 3, width=1, cache_bytes=1000)
     first = ask(engine, 1, text="a b c d")
     run(engine, 1)
     again = Request(2, first.prompt, 50, Sampling(), 2, keep=(len(first.prompt),))

@@ -4,6 +4,9 @@ import gc
 import itertools
 import tracemalloc
 
+import numpy as np
+
+from dynscale_cli.engine.prefixes import PrefixCache, Snapshot
 from dynscale_cli.engine.protocol import Finished, Message, Request, Sampling
 from tests.scripted import scripted_engine
 
@@ -34,6 +37,21 @@ def test_ten_thousand_questions_leave_nothing_behind():
     while engine.upcoming():
         _step(engine)
     assert (engine._backend.samplers, len(engine._sequences), len(engine._held)) == (0, 0, 0)
+
+
+def test_a_prefix_cache_takes_no_more_memory_than_it_may_with_all_that_an_entry_holds():
+    """Of a small recurrent model the token ids of a prefix can weigh as much as its state."""
+    capacity = 1_000_000
+    tracemalloc.start()
+    try:
+        cache = PrefixCache(capacity)
+        for first in range(0, 1_000_000, 200):
+            state, logits = np.zeros(100, np.uint8), np.zeros(100, np.uint8)
+            cache.put(tuple(range(1000 + first, 1060 + first)), Snapshot(state, logits))
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 0.7 * capacity < held < 1.1 * capacity
 
 
 def _step(engine) -> list[Finished]:

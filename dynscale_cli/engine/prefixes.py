@@ -32,8 +32,12 @@ class Snapshot:
         return self.state.nbytes + (self.logits.nbytes if self.logits is not None else 0)
 
 
+TOKEN_BYTES = 8 + 32  # of a token in a key: its place in the tuple, and the number itself
+ENTRY_BYTES = 512  # of an entry besides: tuple, snapshot, its arrays' heads, its place in the table
+
+
 class PrefixCache:
-    """Token prefix -> `Snapshot`, least recently used out first beyond `capacity` bytes."""
+    """Token prefix -> `Snapshot`, least recently used out first beyond `capacity` bytes, those of Python included."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -48,11 +52,12 @@ class PrefixCache:
 
     def put(self, prefix: tuple[int, ...], snapshot: Snapshot) -> None:
         """Keep a state, unless it alone is larger than the cache."""
-        if snapshot.nbytes > self.capacity:
+        nbytes = _nbytes(prefix, snapshot)
+        if nbytes > self.capacity:
             return
         self._drop(prefix)
         self._entries[prefix] = snapshot
-        self.nbytes += snapshot.nbytes
+        self.nbytes += nbytes
         while self.nbytes > self.capacity:
             self._drop(next(iter(self._entries)))
 
@@ -73,4 +78,9 @@ class PrefixCache:
     def _drop(self, prefix: tuple[int, ...]) -> None:
         dropped = self._entries.pop(prefix, None)
         if dropped is not None:
-            self.nbytes -= dropped.nbytes
+            self.nbytes -= _nbytes(prefix, dropped)
+
+
+def _nbytes(prefix: tuple[int, ...], snapshot: Snapshot) -> int:
+    """What an entry holds."""
+    return snapshot.nbytes + len(prefix) * TOKEN_BYTES + ENTRY_BYTES
