@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
 
+from dynscale_cli import shelf
 from dynscale_cli.display.answers import Answers
 from dynscale_cli.runs.events import Answered, Notice
 from tests.display_events import result
@@ -122,3 +124,20 @@ def test_other_events_print_nothing() -> None:
     out = Out()
     Answers(out, 1).handle(Notice("width is 8"))
     assert out.getvalue() == ""
+
+
+def test_answers_that_wait_for_one_before_them_wait_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "IN_MEMORY", 0)
+    out, count = Out(), 1000
+    answers = Answers(out, count, as_json=True)
+    tracemalloc.start()
+    try:
+        feed(answers, *range(1, count))
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert (out.getvalue(), held // count < 200) == ("", True), held
+    answers.handle(Answered(result(0, "é\ud83d")))
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [line["answer"] for line in lines] == ["é\ud83d", *(f"a{n}" for n in range(1, count))]
+    assert len(out.getvalue()) > 200 * count

@@ -1,7 +1,7 @@
 """The journal in its own terms: damage, locks, sizes, and what a resumed run makes of it."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -10,7 +10,8 @@ from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.questions import Question
 from dynscale_cli.runs import entries, identity
-from dynscale_cli.runs.events import Answered, Notice, RunFinished, Sample, SampleFinished
+from dynscale_cli.runs import journal as journals
+from dynscale_cli.runs.events import Answered, KindReport, Notice, Result, RunFinished, Sample, SampleFinished, members
 from dynscale_cli.runs.past import Past
 from dynscale_cli.runs.request import RunRequest
 from dynscale_cli.runs.settings import Settings
@@ -276,3 +277,18 @@ def test_no_secret_of_a_server_is_stored():
     stored = identity.server(["https://me:secret@host:8000/v1?key=secret"], "qwen")
     assert stored["path"] == "https://host:8000/v1"
     assert "secret" not in str(stored)
+
+
+def test_questions_are_written_in_portions_that_lose_none(store, monkeypatch):
+    for portion in (1, 4, 6):
+        monkeypatch.setattr(journals, "PORTION", portion)
+        journal = store.create(RunRequest(SETTINGS, MODEL, 4, 4096, len(ASKED)), ASKED)
+        journal.close()
+        assert journal.path.read_bytes().endswith(b"".join(map(entries.question_line, ASKED)))
+
+
+def test_members_of_a_record_are_the_json_that_asdict_would_give():
+    kinds = {"chain": KindReport(2, 12, 0.5)}
+    told = Result("q1", 0, "é?", "7", 0.9, {"7": 2.0}, 3, Tokens(1, 2, 3), "settled", 0, 1, "m", 0.5, kinds=kinds)
+    for record in (told, SAMPLE, Question(3, "q3", "Which?", ("a", "b")), Dropped(1, 2, "chain", Tokens(1, 2, 3))):
+        assert json.dumps(members(record), default=members) == json.dumps(asdict(record))

@@ -12,13 +12,13 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any, Final, TypeAlias
 
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.questions import Question
 
-from .events import KindReport, Result, Sample
+from .events import KindReport, Result, Sample, members
 from .sink import Dropped, Ended, Sampled, Spoke, Start
 
 Entry: TypeAlias = Start | Spoke | Sampled | Dropped
@@ -28,7 +28,7 @@ TAIL_LENGTH: Final = len(b',"crc":"00000000"}')
 
 def line(kind: str, values: Mapping[str, Any]) -> bytes:
     """One line, its end included. A lone surrogate is written as the escape that JSON has for it."""
-    text = json.dumps({"type": kind, **values}, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps({"type": kind, **values}, ensure_ascii=False, separators=(",", ":"), default=members)
     body = text.encode("utf-8", "backslashreplace")[:-1]
     return body + b',"crc":"%08x"}\n' % zlib.crc32(body)
 
@@ -42,7 +42,7 @@ def kind_of(raw: bytes) -> str | None:
 
 
 def question_line(question: Question) -> bytes:
-    return line("question", asdict(question))
+    return line("question", members(question))
 
 
 def question(values: Mapping[str, Any]) -> Question:
@@ -50,25 +50,25 @@ def question(values: Mapping[str, Any]) -> Question:
 
 
 def start_line(start: Start, time: float) -> bytes:
-    return line("start", {**asdict(start), "time": round(time, 3)})
+    return line("start", {**members(start), "time": round(time, 3)})
 
 
 def spoke_line(spoke: Spoke) -> bytes:
-    return line("spoke", asdict(spoke))
+    return line("spoke", members(spoke))
 
 
 def sample_line(sampled: Sampled, time: float) -> bytes:
     own = {"q": sampled.q, "step": sampled.step, "cost": sampled.cost, "committed": sampled.committed}
-    return line("sample", {**own, **asdict(sampled.sample), "time": round(time, 3)})
+    return line("sample", {**own, **members(sampled.sample), "time": round(time, 3)})
 
 
 def drop_line(dropped: Dropped, time: float) -> bytes:
-    return line("drop", {**asdict(dropped), "time": round(time, 3)})
+    return line("drop", {**members(dropped), "time": round(time, 3)})
 
 
 def answer_line(result: Result, final: bool) -> bytes:
     """The question's text is in its own line."""
-    values = asdict(result)
+    values = members(result)
     del values["question"]
     return line("answer", {**values, "final": final})
 
@@ -81,7 +81,7 @@ def answer(values: Mapping[str, Any], question: Question) -> Result:
 
 
 def end_line(ended: Ended, at: str) -> bytes:
-    return line("end", {**asdict(ended), "at": at})
+    return line("end", {**members(ended), "at": at})
 
 
 def end(values: Mapping[str, Any]) -> Ended:

@@ -1,13 +1,13 @@
 """What happens in a run, as typed events: the only way out of `runs.solve`.
 
-`display` and `--json` consume them; their `asdict` is the schema of `--json`, which only grows.
+`display` and `--json` consume them; their fields are the schema of `--json`, which only grows.
 Knows nothing of terminals, files or llama.cpp.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from dynscale_cli.engine.protocol import Tokens
 
@@ -153,3 +153,11 @@ class RunFinished:
 
 
 Event: TypeAlias = RunStarted | SampleStarted | SampleText | SampleFinished | Stepped | Answered | Notice | RunFinished
+
+
+def members(record: Any) -> dict[str, Any]:
+    """The fields of one of these records as they are, for `json.dumps`, which takes this function for those within.
+
+    It writes what `asdict` would give it, in a fraction of the time: there can be a line for each of 100,000 questions.
+    """
+    return {name: getattr(record, name) for name in record.__slots__}

@@ -31,6 +31,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,7 @@ from .sink import Dropped, Ended, Sampled, Spoke, Start
 SYNC_SECONDS: Final = 1.0
 CANNOT_FLUSH: Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)  # file systems without it
 STRIDE: Final = 256  # tokens that one line announces, at most
+PORTION: Final = 1000  # questions that are written at once
 SHARE: Final = 64  # and at most this part of the budget: what a kill can cost beyond what was in flight
 
 
@@ -68,7 +70,9 @@ class Journal:
     def begin(self, request: RunRequest, questions: Iterable[Question]) -> None:
         """What is asked, before anything is drawn."""
         self._write(entries.line("run", {"id": self.id, **as_json(request)}))
-        self._write(b"".join(map(entries.question_line, questions)))
+        lines = map(entries.question_line, questions)
+        while portion := b"".join(islice(lines, PORTION)):
+            self._write(portion)
 
     def resume(self, budget: int) -> None:
         """Another part of the run begins, with this budget over all parts."""
