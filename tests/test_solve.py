@@ -4,9 +4,11 @@ import random
 
 import pytest
 
+from dynscale_cli import shelf
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import BudgetError, EngineError
 from dynscale_cli.questions import Question
+from dynscale_cli.runs import tracks
 from dynscale_cli.runs.events import (
     Answered,
     Notice,
@@ -260,7 +262,7 @@ def test_what_the_budget_cannot_reach_is_not_laid_out():
         results = [event.result for event in events if isinstance(event, Answered)]
         assert len(results) == 1000
         assert sum(result.stopped == "budget" and not result.samples for result in results) >= 900
-        assert run.books.tracks == {}
+        assert not run.books.tracks
 
 
 def test_a_cheap_question_is_found_behind_dear_ones():
@@ -287,3 +289,19 @@ def test_samples_that_cost_nothing_come_to_an_end(script, answer):
     assert result.tokens.billed < 100
     assert result.stopped == ("no answer" if answer is None else "limit")
     assert (result.answer is None) == (answer is None)
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "chain", "sequential"])
+def test_a_run_does_not_depend_on_which_questions_are_at_hand(mode, monkeypatch):
+    """Chains quote what was said long ago, of questions that have been in a file since."""
+
+    def script(prompt, seed):
+        return f" so {len(prompt)} and {seed % 1000}\nAnswer: {seed % 3}"
+
+    asked = [Question(n, f"q{n}", f"What of {n}?", ("a", "b", "c") if n % 3 else (), "1") for n in range(30)]
+    _, usual = ask(script, asked, mode=mode, budget=20_000, exhaust=True)
+    monkeypatch.setattr(shelf, "IN_MEMORY", 0)
+    monkeypatch.setattr(tracks, "AT_HAND", 1)
+    _, sparse = ask(script, asked, mode=mode, budget=20_000, exhaust=True)
+    assert sparse == usual
+    assert any(sample.kind == "chain" for sample in samples(sparse))

@@ -7,7 +7,7 @@ files, and is told the time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from dynscale_cli.allocation.allocator import Allocator
@@ -25,10 +25,10 @@ from .pulls import Forecast
 from .results import result, standing
 from .settings import Settings
 from .track import Track
+from .tracks import Tracks
 
 FAILURES = 3  # pulls of a question that may come to nothing in a row before it is given up
 FREE = 256  # samples of a question beyond the tokens that were billed for it: no budget ends what costs nothing
-NOBODY: Mapping[int, str | None] = {}  # whose votes are not looked up again
 
 
 class Books:
@@ -49,7 +49,7 @@ class Books:
         self.tokens = Tokens()
         self.lost = 0  # spent on samples of which nothing is left
         self.time = 0.0
-        self.tracks: dict[int, Track] = {}
+        self.tracks = Tracks(questions)
         self.answered = bytearray(len(questions))
         self.settled = self.unanswered = 0
         self._kind = AnswerType.parse(settings.answer_type)
@@ -61,10 +61,9 @@ class Books:
 
     def track(self, q: int) -> Track:
         """The question's own record, from its first pull to its answer."""
-        track = self.tracks.get(q)
-        if track is None:
-            track = self.tracks[q] = Track(self.questions[q], self.kind(q), None, self.time)
-        return track
+        if q not in self.tracks:
+            self.tracks[q] = Track(self.questions[q], self.kind(q), None, self.time)
+        return self.tracks[q]
 
     def begin(self, q: int, number: int) -> None:
         """A pull of `q` is in flight."""
@@ -116,8 +115,7 @@ class Books:
         track.add(sample, ballot, whole=self.settings.mode == "sequential")
         self.share.paid(sample.kind, cost)
         self.share.observe(q, track.samples)
-        counted = tally(track.ballots, track.kind, self.settings.vote, self.equivalence)
-        track.tally = replace(counted, key_of=NOBODY)
+        track.tally = tally(track.ballots, track.kind, self.settings.vote, self.equivalence)
         self.allocator.record(q, track.votes, len(track.samples), cost)
         if len(track.samples) >= FREE + track.tokens.billed:
             track.free = True
@@ -131,12 +129,13 @@ class Books:
     def close(self, q: int) -> None:
         """`q` gets no more pulls. One that never had any leaves no trace until it is reported."""
         self.allocator.close(q)
-        if (track := self.tracks.get(q)) is not None and not track.started:
-            del self.tracks[q]
+        if q in self.tracks and not self.tracks[q].started:
+            self.tracks.pop(q)
 
     def finish(self, q: int, stopped: Stopped, known: Result | None = None) -> Result:
         """Close `q`. `known` is its result where that was told before."""
-        track = self.tracks.pop(q, None) or Track(self.questions[q], AnswerType.parse("auto"), None, self.time)
+        asked = q in self.tracks
+        track = self.tracks.pop(q) if asked else Track(self.questions[q], AnswerType.parse("auto"), None, self.time)
         self.allocator.close(q)
         self.share.forget(q, track.samples)
         self.answered[q] = True
@@ -144,14 +143,16 @@ class Books:
             total = self._kinds.get(kind, KindReport())
             self._kinds[kind] = KindReport(total.samples + report.samples, total.tokens + report.tokens)
         outcome = known or self._result(q, track, stopped)
+        self.allocator.forget(q)
         self.settled += outcome.stopped == "settled"
         self.unanswered += outcome.answer is None
         return outcome
 
-    def left(self, rest: Stopped) -> list[tuple[int, Stopped]]:
+    def left(self, rest: Stopped) -> Iterator[tuple[int, Stopped]]:
         """The questions that are not answered yet, and how each stands when the run ends for the reason `rest`."""
-        open_questions = (q for q in range(len(self.questions)) if not self.answered[q])
-        return [(q, self._ending(q) if rest == "budget" else rest) for q in open_questions]
+        for q in range(len(self.questions)):
+            if not self.answered[q]:
+                yield q, self._ending(q) if rest == "budget" else rest
 
     def account(self, *, interrupted: bool) -> RunFinished:
         """What the run has come to, once every question is reported."""

@@ -230,7 +230,7 @@ class Run:
 
     def _is_idle(self, q: int) -> bool:
         """A sample that revises the one before it waits for that one."""
-        return q not in self.books.tracks or not self.books.tracks[q].pending
+        return not self.books.allocator.pending(q)
 
     def _refuse(self, q: int, needed: int) -> None:
         """Nothing is in flight and this pull is too dear: the question gets no more samples."""

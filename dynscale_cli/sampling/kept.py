@@ -1,12 +1,11 @@
 """A finished sample as its question remembers it: what votes are counted from, and what a chain may quote.
 
-Owns how little that is. Ten thousand questions can be under way at once, and each holds its samples until it is
-answered: what was said is packed, hidden thoughts are gone, and what no chain would quote is not there at all.
+Owns how little that is: what was said is packed, hidden thoughts are gone, and what no chain would quote is not there
+at all.
 """
 
 from __future__ import annotations
 
-import sys
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from dynscale_cli.answers.vote import Ballot
 from dynscale_cli.runs.events import Kind, Sample
 
 ATTEMPTS = 3  # what a chain quotes at most
-SHORT = 64  # characters up to which equal answers are one string
 
 _WINDOW = 12  # bits: 4 kB, more than most samples are long, and quick to set up
 
@@ -55,8 +53,8 @@ def keep(sample: Sample, *, committed: bool, earlier: Iterable[Kept], whole: boo
     return Kept(
         number=sample.number,
         kind=sample.kind,
-        key=_shared(sample.key),
-        answer=_shared(sample.answer),
+        key=sample.key,
+        answer=sample.answer,
         committed=committed,
         generated=sample.tokens.generated,
         weight=sample.weight,
@@ -79,7 +77,3 @@ def _packed(sample: Sample) -> bytes | None:
         return None
     packer = zlib.compressobj(wbits=-_WINDOW, memLevel=5)
     return packer.compress(said.encode(errors="surrogatepass")) + packer.flush()
-
-
-def _shared(text: str | None) -> str | None:
-    return sys.intern(text) if text is not None and len(text) <= SHORT else text
