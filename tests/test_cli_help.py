@@ -119,6 +119,9 @@ def test_the_version_is_the_package_s(tmp_path):
         (("ask", "-fa", "atuo", "x"), "try: --flash-attn auto\n"),
         (("ask", "--profile", "carefull", "x"), "try: --profile careful\n"),
         (("completions", "zhs"), "try: dynscale completions zsh\n"),
+        (("ask", "-5 + 3 = ?"), "try: dynscale ask -- QUESTION"),
+        (("config", "set", "profile", "quick"), "try: export DYNSCALE_PROFILE="),
+        (("runs", "show", ""), "the id of the run is empty\n"),
         (("models", "pull"), "OWNER/REPO[:QUANT] is missing\n"),
     ],
 )

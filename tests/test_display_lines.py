@@ -41,6 +41,8 @@ def test_questions_without_an_answer_and_with_an_error() -> None:
     assert answer_line(result(0, None, stopped="no answer"), 1, 1) == "1/1 q1  no answer  612 tokens  no answer"
     line = answer_line(result(0, None, stopped="error", error="the prompt needs 9000 tokens"), 1, 1)
     assert line.endswith("the prompt needs 9000 tokens")
+    told = "the prompt of 1,250,052 tokens does not fit a context of 1,024 tokens"
+    assert answer_line(result(0, None, stopped="error", error=told), 1, 1).endswith(told)
 
 
 def test_a_run_of_three_questions() -> None:

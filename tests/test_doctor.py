@@ -209,6 +209,11 @@ def test_all_that_is_not_fine_ends_in_a_command(tmp_path, machine):
         assert "pip install" in finding.fix or program[0] in ("dynscale", "unset", "export"), finding
 
 
+def test_the_folder_of_runs_is_the_one_that_runs_path_prints(tmp_path):
+    found = list(home.folders({"DYNSCALE_HOME": str(tmp_path)}))
+    assert any(f"runs: {tmp_path / 'runs'}" in each.text for each in found)
+
+
 def test_the_report_as_a_user_sees_it(tmp_path):
     done = dynscale("doctor", "-t", "1", cwd=tmp_path)
     told = lines(done.stdout)

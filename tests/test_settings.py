@@ -362,7 +362,7 @@ class TestConfig:
             (("policy", "rase"), "policy rase: unknown", "policy race"),
             (("temp", "0.5", "0.6"), "one value, not 2", "temp 0.5"),
             (("profile.mine.tmep", "1"), "there is no setting profile.mine.tmep", "temp"),
-            (("api-key", "secret"), "there is no setting api-key", "config show"),
+            (("api-key", "secret"), "there is no setting api-key", "export DYNSCALE_API_KEY="),
         ],
     )
     def test_what_is_not_valid_is_not_written(self, file, run, words, said, hint):

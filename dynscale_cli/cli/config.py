@@ -13,7 +13,7 @@ from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.settings import Key, canonical
 
 from .complete import profile_names
-from .parser import PREFIX, Command, Group, keys
+from .parser import NEVER, PREFIX, Command, Group, keys
 
 if TYPE_CHECKING:
     from dynscale_cli.settings.origin import Found
@@ -180,6 +180,9 @@ def _known(name: str, known: dict[str, Key]) -> Key:
         plain, known = canonical(profile[1]), {key: found for key, found in known.items() if "." not in key}
     if plain in known:
         return known[plain]
+    if plain in NEVER:
+        variable = f"{PREFIX}{plain.upper().replace('-', '_')}"
+        raise UsageError(f"there is no setting {plain}", f"export {variable}=...")
     meant = closest(plain, known)
     hint = f"{meant}, or see them all: " if meant else ""
     raise UsageError(f"there is no setting {name}", f"{hint}dynscale config show")

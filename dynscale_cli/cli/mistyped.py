@@ -36,6 +36,8 @@ def mistyped(error: Any) -> UsageError:
 
 
 def _option(option: str, ctx: Any, path: str) -> str:
+    if option[1:2].isdecimal() and any(param.name == "questions" for param in ctx.command.params):
+        return f"{path} -- QUESTION, for one that begins with a dash"
     known = [name for param in ctx.command.get_params(ctx) for name in (*param.opts, *param.secondary_opts)]
     meant = nearest(option, [name for name in known if name.startswith("-")])
     pages = f"{path} --help-all" if "--help-all" in known else f"{path} --help"

@@ -9,6 +9,7 @@ from dynscale_cli.display.safe import plain
 from dynscale_cli.runs.events import Result
 
 LONGEST: Final = 60  # characters of an answer in a line
+REASON: Final = 160  # of an error, whose end often says what to do
 
 
 def short(text: str, limit: int = LONGEST) -> str:
@@ -64,4 +65,4 @@ def roughly(seconds: float) -> str:
 
 def stopped(result: Result) -> str:
     """Why a question got no more samples, in a word or two; for an error, what it was."""
-    return short(result.error) if result.stopped == "error" and result.error else result.stopped
+    return short(result.error, REASON) if result.stopped == "error" and result.error else result.stopped

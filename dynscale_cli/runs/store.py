@@ -95,6 +95,8 @@ class Store:
                 raise UsageError("there are no runs yet", "dynscale ask -f questions.txt begins one")
             return paths[0]
         matching = [path for path in paths if path.stem.startswith(name.strip().lower())]
+        if not name.strip():
+            raise UsageError("the id of the run is empty", HINT)
         if len(matching) == 1:
             return matching[0]
         if not matching:

@@ -98,8 +98,8 @@ class Sampler:
         if not len(asked.prompt):
             raise DynscaleError("nothing of its prompt is in the model's vocabulary")
         if not self.fits(asked):
-            context = self.engine.info.context
-            raise DynscaleError(f"the prompt of {len(asked.prompt)} tokens does not fit a context of {context} tokens")
+            need, room = len(asked.prompt), self.engine.info.context
+            raise DynscaleError(f"the prompt of {need:,} tokens does not fit a context of {room:,} tokens")
         return asked
 
     def fits(self, asked: Asked) -> bool:
