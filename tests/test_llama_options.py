@@ -52,6 +52,13 @@ def test_a_split_over_more_devices_than_llama_cpp_knows_is_a_usage_error(path):
         LlamaModel(path, LoadOptions(tensor_split=(1.0,) * 1000))
 
 
+@pytest.mark.parametrize("share", [-1.0, float("nan"), float("inf"), 1e38])
+def test_shares_that_are_no_proportions_are_a_usage_error(share):
+    with pytest.raises(UsageError, match=r"--tensor-split 1,.*: not proportions"):
+        LoadOptions(tensor_split=(1.0, share))
+    assert LoadOptions(tensor_split=(0.0, 0.0)).tensor_split == (0.0, 0.0)  # llama.cpp's way to say: as there is room
+
+
 def test_a_build_without_rpc_names_the_command_that_builds_one(path, monkeypatch):
     monkeypatch.setattr(llama.binding(), "llama_supports_rpc", lambda: False)
     with pytest.raises(ModelError, match="no RPC") as caught:

@@ -19,6 +19,7 @@ CACHE_BYTES = {  # of one element; the quantised types hold 32 values in a block
     "q4_0": 18 / 32,
 }  # fmt: skip
 CPU_WIDTH, GPU_WIDTH = 16, 32
+LARGEST_SHARE = 1e30  # whose sums llama.cpp can still hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class LoadOptions:
             raise UsageError(f"--flash-attn {self.flash_attn}: unknown", "use on, off or auto")
         if self.flash_attn == "off" and self.cache_type_v not in ("f32", "f16", "bf16"):
             raise UsageError("a quantised V cache needs flash attention", "leave --flash-attn at auto")
+        if not all(0 <= share < LARGEST_SHARE for share in self.tensor_split):  # nan is neither
+            shares = ",".join(f"{share:g}" for share in self.tensor_split)
+            raise UsageError(f"--tensor-split {shares}: not proportions", "use numbers from 0 on, such as 3,1")
         if self.threads < 0 or self.main_gpu < 0:
             raise UsageError("--threads and --main-gpu cannot be negative", "leave them out for the defaults")
         for address in self.rpc:
