@@ -1,5 +1,6 @@
 """Options of the command line reach llama.cpp as llama.cpp means them."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,16 @@ def test_a_build_without_rpc_names_the_command_that_builds_one(path, monkeypatch
     with pytest.raises(ModelError, match="no RPC") as caught:
         LlamaModel(path, LoadOptions(rpc=("127.0.0.1:50052",)))
     assert "CMAKE_ARGS=-DGGML_RPC=on pip install" in caught.value.hint
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "a..b", "x" * 70])
+def test_no_server_or_no_host_of_that_name_is_an_error_of_one_line(monkeypatch, host):
+    monkeypatch.setattr(llama.binding(), "llama_supports_rpc", lambda: True)
+    with socket.socket() as held:  # bound, and not listening
+        held.bind(("127.0.0.1", 0))
+        address = f"{host}:{held.getsockname()[1]}"
+        with pytest.raises(ModelError, match=f"no RPC server at {address}: [A-Zn]"):
+            devices.add_rpc_servers([address])
 
 
 def test_a_server_that_would_end_the_process_is_found_out_by_a_child(monkeypatch):

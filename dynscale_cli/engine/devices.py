@@ -54,8 +54,9 @@ def _connect(address: str) -> None:
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-    except OSError as error:
-        raise ModelError(f"no RPC server at {address}: {error.strerror or error}", f"rpc-server -p {port}") from error
+    except (OSError, UnicodeError) as error:  # a name of the latter kind cannot even be looked up
+        problem = "no host has such a name" if isinstance(error, UnicodeError) else error.strerror or str(error)
+        raise ModelError(f"no RPC server at {address}: {problem}", f"rpc-server -p {port}") from error
 
 
 def _probe(address: str) -> None:
