@@ -342,6 +342,9 @@ NUMBER: list[tuple[str, str | None]] = [
     ("Answer: 8:6", "4:3"),
     ("Answer: the ratio of cats to dogs is 5 to 4", "5:4"),
     ("\\boxed{\\frac{\\boxed{5}}{8}}", "5/8"),
+    ("Therefore 12 is 40% of 30.", "40"),
+    ("20% of 30 is 6, and 6 is 20% of 30, so there are 6.", "6"),
+    ("86 / 20 = 4.3, so 5 vans are needed for the 86 guests.", "5"),
 ]
 
 CHOICE: list[tuple[str, str | None]] = [
@@ -608,6 +611,8 @@ BOOLEAN: list[tuple[str, str | None]] = [
     ("I cannot say whether the claim is true or false.", None),
     ("It depends on whether the axiom is true.", None),
     ("The claim is true. If it is false anywhere, no proof is known.", "yes"),
+    ("Yes, 57 looks prime. Hmm, 57 = 3 * 19. So no, it is not.", "no"),
+    ("No remainder is left, so yes.", "yes"),
 ]
 
 MATH: list[tuple[str, str | None]] = [
@@ -696,6 +701,7 @@ MATH: list[tuple[str, str | None]] = [
     ("Answer: 2,75", "\\{2, 75\\}"),
     ("Answer: 1,5 \\text{ cm}", "1.5"),
     ("\\boxed{" + "{" * 1900 + "5" + "}" * 1900 + "}", "5"),
+    ("3x² = 27, x² = 9, so x = 3 or x = -3.", "3, -3"),
 ]
 
 AUTO: list[tuple[str, str | None]] = [

@@ -187,6 +187,9 @@ SAME: list[tuple[str, str, str]] = [
     ("auto", "1 PM", "13:00"),
     ("auto", "thirty-one", "31"),
     ("auto", "9,90 €", "€9.90"),
+    ("number", "±3.5", "{-3.5,3.5}"),
+    ("number", "π", "\\pi"),
+    ("math", "12 and 120", "{12,120}"),
 ]
 
 DIFFERENT: list[tuple[str, str, str]] = [

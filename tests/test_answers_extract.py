@@ -48,6 +48,7 @@ WRITTEN = [
     "<think>", "</think>", "####", '{"answer":', "=", "x^2", "\\sqrt", "\n", " ", "**", "½", "٣", "\\text{", "±", "-",
     "/", "\\begin{pmatrix}", "&", "\\\\", "\\end{pmatrix}", "e", "999999999", "!", "|", "_", "^", "%", "€", "İ", "[",
     ")", "\\cup", "<", "\\le ", "and", ":", "π", "apples", "\\infty",
+    "July ", "4 pm", "1969-07-20", "2:3", "th", "seven", " a dozen", "U.S.", "€", " cm",
 ]  # fmt: skip
 PIECES = st.lists(st.sampled_from(WRITTEN), max_size=14).map("".join)
 TEXTS = st.one_of(st.text(max_size=200), PIECES)

@@ -16,6 +16,8 @@ REPEATED = [
     "\t", '"answer": ', '{"answer":', "=", "x^", "^", "-", "٣", "½", "²", "答案是", "İ", "actually ", "<answer>",
     "\nQ: ", "The statement is ", "\\begin{pmatrix}", "\\\\", "twenty-", "and ", "`", '"', "answer to ", "..", ". ",
     ":", "Step 1: ", "not 1", "{,}", "<|channel|>", "\\sqrt", "\\pm", "|", "!", "~", "option A is ",
+    "not A but ", "Option A: x. Incorrect.\n", "so five ", "\nCheck: 1 ", "4 pm ", "2:3 ", "= 1, so ", "while a, ",
+    "whether ", "```\n", "\\boxed{1}", "1% of ", "are 1 ", "July 4 ",
 ]  # fmt: skip
 SIZE = 60_000
 

@@ -51,7 +51,8 @@ _HEDGE = re.compile(
 )
 _WONDERED = re.compile(r"\b(?:whether|if)\b[^.!?;\n]{0,60}$", re.IGNORECASE)
 _REVISED = re.compile(
-    r"\b(?:actually|correction|no wait|wait)[,:]?\s+(yes|no|true|false)\b(?=\s*(?:[.,!;*]|$))", re.IGNORECASE
+    r"\b(?:actually|correction|no wait|wait|so|thus|therefore|hence)[,:]?\s+(yes|no|true|false)\b(?=\s*(?:[.,!;*]|$))",
+    re.IGNORECASE,
 )
 
 

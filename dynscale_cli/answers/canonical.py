@@ -19,9 +19,9 @@ from dynscale_cli.answers.shapes import math_key
 _WORKED = re.compile(r"(?:\A|\s)####[ \t]+([^\s#][^\n]*)\s*\Z")
 
 
-def _unboxed(text: str) -> str:
-    r"""What stands in a \boxed{…} that is all there is."""
-    bare = text.strip().strip("$").strip() if "boxed" in text else ""
+def _unboxed(text: str, kind: AnswerType) -> str:
+    r"""What stands in a \boxed{…} that is all there is; numbers and formulas are read in their box."""
+    bare = text.strip().strip("$").strip() if kind.name in ("choice", "boolean", "math") else ""
     box = box_at(bare, 0) if bare else None
     return box[0] if box is not None and box[1] == len(bare) else text
 
@@ -33,7 +33,7 @@ def canonical(text: str, kind: AnswerType, choices: Sequence[str] = ()) -> str |
     is its letter.
     """
     worked = _WORKED.search(text[-400:])
-    said = plain(worked[1] if worked is not None else _unboxed(text))
+    said = plain(worked[1] if worked is not None else _unboxed(text, kind))
     if kind.name == "regex":
         return " ".join(said.split()) or None
     if kind.name == "text":

@@ -136,6 +136,14 @@ def _closing(text: str, kind: AnswerType) -> Reading | None:
     return _full_value(equals[1], kind) if equals is not None else None
 
 
+_SO = re.compile(r"[,;.]?\s+(?:so|thus|therefore|hence)\s+(?=[^=]*\d)", re.IGNORECASE)
+
+
+def _concluded(right: str) -> str:
+    """ "= 2.6, so 3 buses": what is concluded from a result goes before the result."""
+    return _SO.split(right)[-1]
+
+
 def _last_line(text: str) -> str:
     """The last line with more than markup on it."""
     lines = (line for line in reversed(text[-600:].split("\n")) if any(char.isalnum() for char in line))
@@ -189,12 +197,25 @@ def _last_number_within(window: str, whole: bool) -> Reading | None:
     last = last_number(spelt)
     if last is None or not (whole or last.start > 0):
         return None  # a window may begin inside a number
+    last = _without_whole(spelt, last)
     line = spelt.rfind("\n", 0, last.start) + 1
     sentence = max(line, spelt.rfind(". ", 0, last.start) + 1)
     equals = spelt.rfind("=", sentence, last.start)
-    computed = read_number(spelt[equals + 1 :].partition("\n")[0]) if equals >= 0 else None
+    computed = read_number(_concluded(spelt[equals + 1 :].partition("\n")[0])) if equals >= 0 else None
     computed = computed or _restated(spelt, sentence, last)
     return computed or read_constant(last_sentence(stated)) or (last.key, spelt[last.start : last.end].strip())
+
+
+_SHARE = re.compile(r"(?:%|\bpercent)\s+of\s+(?:the\s+)?[$€£]?$", re.IGNORECASE)
+
+
+def _without_whole(spelt: str, last: Found) -> Found:
+    """The 75% of "… is 75% of 60"."""
+    if _SHARE.search(spelt[max(0, last.start - 30) : last.start]) is None:
+        return last
+    shares = list(numbers(spelt[max(0, last.start - 60) : last.start]))
+    offset = max(0, last.start - 60)
+    return Found(shares[-1].key, shares[-1].start + offset, shares[-1].end + offset) if shares else last
 
 
 _RESULT = re.compile(r"=[ \t]*[*_$]{0,4}(?=[-+]?\s?(?:[$€£]\s?)?[\d.])")

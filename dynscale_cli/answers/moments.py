@@ -23,6 +23,10 @@ _DATES = (
 )
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIME = re.compile(r"(?:at\s+)?(?P<hour>\d{1,2})(?::(?P<minute>[0-5]\d))?(?:\s?(?P<half>[ap])\.?\s?m\.?)?")
+_MONTH_NAME = re.compile(
+    r"\b(?:jan|febr?|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)(?:[a-z]{2,6})?\b\.?", re.IGNORECASE
+)
+_IN_DIGITS = re.compile(r"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\s*")
 _LONGEST = 48
 
 
@@ -53,3 +57,8 @@ def clock(hour: int, minute: str, half: str | None) -> str:
     if half is not None and 1 <= hour <= 12:
         hour = hour % 12 + (12 if half.lower() == "p" else 0)
     return f"{hour}:{minute}"
+
+
+def holds_date(text: str) -> bool:
+    """Whether a text names a month or is a date in digits: its numbers are no amounts."""
+    return _MONTH_NAME.search(text) is not None or _IN_DIGITS.fullmatch(text) is not None

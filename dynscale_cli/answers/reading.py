@@ -14,7 +14,7 @@ from dynscale_cli.answers.choices import LETTERS, read_choice
 from dynscale_cli.answers.exact import rational_key
 from dynscale_cli.answers.kinds import AnswerType
 from dynscale_cli.answers.latex import prose
-from dynscale_cli.answers.moments import moment
+from dynscale_cli.answers.moments import holds_date, moment
 from dynscale_cli.answers.number_words import read_words, spelt_out
 from dynscale_cli.answers.numbers import Found, numbers
 from dynscale_cli.answers.plain import strip_markup, words
@@ -122,12 +122,12 @@ def read_number(content: str) -> Reading | None:
     lead = start.end() if start is not None else 0
     found = list(numbers(spelt[:400]))
     if not found:
-        return _computed(content) or _in_words(spelt)
+        return _several(content) or _computed(content) or _in_words(spelt)
     first = found[0]
     if (first.start <= lead and _ALTERNATIVE.match(spelt, first.end)) or "\\pm" in spelt or "{" in spelt[:3]:
-        several = exact_math_key(strip_markup(first_sentence(content)))
-        if several is not None and _SEVERAL.fullmatch(several):
-            return several, strip_markup(first_sentence(content))  # "5 or 6" is not 5
+        several = _several(content)
+        if several is not None:
+            return several
     if first.start <= lead and _SUBJECT.match(spelt, first.end) and len(found) > 1:
         return _shown(spelt, _most_stated(spelt, found))
     if first.start <= lead and not _OPERATOR.match(spelt, first.end) and "=" not in spelt[first.end : first.end + 3]:
@@ -139,6 +139,13 @@ def read_number(content: str) -> Reading | None:
     if computed is not None:
         return computed
     return _emphasised(spelt) or _in_words(spelt) or _shown(spelt, _most_stated(spelt, found))
+
+
+def _several(content: str) -> Reading | None:
+    """ "5 or 6" is not 5."""
+    said = strip_markup(first_sentence(content))
+    key = exact_math_key(said)
+    return (key, said) if key is not None and _SEVERAL.fullmatch(key) else None
 
 
 def _shown(text: str, number: Found) -> Reading:
@@ -176,7 +183,7 @@ _CONSTANT = re.compile(r"(?:[-+*/(){}^\d.]|\\pi|\\sqrt)+")
 def _computed(content: str, wanted: re.Pattern[str] = _VALUE) -> Reading | None:
     """A formula with a value: 2^10, 3·4, √16; with `_CONSTANT` also 12π and 2√3."""
     content = strip_markup(_without_reason(content))
-    if len(content) > 200 or not any(char.isdigit() for char in content):
+    if len(content) > 200 or not (any(char.isdigit() for char in content) or _IRRATIONAL.search(content)):
         return None
     key = exact_math_key(content)
     return (key, _without_dollars(content)) if key is not None and wanted.fullmatch(key) else None
@@ -237,8 +244,12 @@ def _inline(content: str) -> Reading | None:
     return None
 
 
+_HENCE = re.compile(r",\s+(?:and\s+)?(?:so|thus|therefore|hence)\s+(?=[^,]*\S)")
+
+
 def read_conclusion(sentence: str) -> Reading | None:
     """The formulas that a closing sentence consists of, but for "therefore", "the solutions are" and the like."""
+    sentence = _HENCE.split(sentence)[-1]
     lead = _LEAD.match(sentence)
     said = strip_markup(sentence[lead.end() if lead is not None else 0 :])
     key = exact_math_key(said)
@@ -308,7 +319,8 @@ def _without_dollars(text: str) -> str:
 
 def text_key(text: str) -> str:
     """Words in lower case without punctuation or articles; of long texts the beginning and a digest."""
-    said = moment(text) or " ".join(words(text))
+    said = " ".join(words(text))
+    said = moment(text) or moment(said) or said
     if len(said) <= _LONGEST_KEY:
         return said or "".join(text.split())[:_LONGEST_KEY]
     begin = said[:80].rpartition(" ")[0] or said[:80].rstrip(".,'")
@@ -377,12 +389,8 @@ def _is_one_word(text: str) -> bool:
     return text.isalpha() and len(text) > 1
 
 
-_MONTH = re.compile(r"\b(?:jan|febr?|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)(?:[a-z]{2,6})?\b\.?", re.IGNORECASE)
-_DATE = re.compile(r"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\s*")
-
-
 def _names_something(text: str) -> bool:
     """12 Angry Men, 5 May, 2020-05-01: with capitalised words or as a date, a number is a name."""
-    if _MONTH.search(text) or _DATE.fullmatch(text):
+    if holds_date(text):
         return True
     return sum(token[:1].isupper() and token.isalpha() and len(token) > 1 for token in text.split()) >= 2

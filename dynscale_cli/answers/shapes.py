@@ -181,7 +181,7 @@ def _shape(text: str, depth: int) -> str:
         return r"\emptyset"
     if r"\begin" in text:
         return _matrix(text, depth)
-    if not set(text) & set("([\x01"):
+    if not set(text) & set("([\x01") and text[0] != "{":  # {12,120} is a set
         text = _THOUSANDS.sub(lambda digits: digits.group().replace(",", ""), text)
     union = _UNION.split(text)
     if len(union) > 1:
