@@ -47,7 +47,7 @@ class ScriptedBackend:
         forced: Script = lambda prompt, seed: "0",
         fail_at: int | None = None,
     ) -> None:
-        self.info = EngineInfo("scripted", width, context, True)
+        self.info = EngineInfo("scripted", width, context)
         self.script, self.forced, self.fail_at = script, forced, fail_at
         self.slots: list[list[int]] = [[] for _ in range(width)]
         self.evaluated = 0  # tokens

@@ -116,7 +116,7 @@ def test_slots_spread_over_questions_of_which_nothing_is_known(policy: str) -> N
         q = allocator.choose()
         assert q is not None
         allocator.start(q)
-    pulls = [allocator.pulls(q) for q in range(4)]
+    pulls = [allocator.pending(q) for q in range(4)]
     assert sum(pulls) == 16
     assert max(pulls) - min(pulls) <= 2
 

@@ -22,7 +22,6 @@ def test_most_votes_lead_and_no_answer_never_votes() -> None:
     count = tally(ballots(("4", 9), (None, 1), ("5", 9), ("5", 9), (None, 1), (None, 1)), NUMBER)
     assert count.leader is not None
     assert count.leader.key == "5"
-    assert count.n == 6
     assert (count.v1, count.v2) == (2, 1)
     assert count.weights == {"5": 2, "4": 1}
     assert count.key_of == {0: "4", 1: None, 2: "5", 3: "5", 4: None, 5: None}
@@ -30,7 +29,7 @@ def test_most_votes_lead_and_no_answer_never_votes() -> None:
 
 def test_nobody_votes() -> None:
     count = tally(ballots((None, 3)), NUMBER)
-    assert (count.leader, count.votes, count.v1, count.v2, count.n) == (None, (), 0, 0, 1)
+    assert (count.leader, count.votes, count.v1, count.v2) == (None, (), 0, 0)
 
 
 def test_a_tie_goes_to_the_fewest_mean_tokens_then_to_the_first_seen() -> None:

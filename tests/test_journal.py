@@ -292,3 +292,13 @@ def test_members_of_a_record_are_the_json_that_asdict_would_give():
     told = Result("q1", 0, "é?", "7", 0.9, {"7": 2.0}, 3, Tokens(1, 2, 3), "settled", 0, 1, "m", 0.5, kinds=kinds)
     for record in (told, SAMPLE, Question(3, "q3", "Which?", ("a", "b")), Dropped(1, 2, "chain", Tokens(1, 2, 3))):
         assert json.dumps(members(record), default=members) == json.dumps(asdict(record))
+
+
+def test_a_run_that_goes_on_does_not_hold_the_results_that_it_has_told(store):
+    _, _, path = begin(store)
+    journal, stored = store.reopen(path.stem)
+    assert stored.results
+    run = Run(stored.questions, scripted_engine(script), stored.settings, journal=journal, past=Past(stored))
+    told = [event.result for event in run.events() if isinstance(event, Answered)]
+    journal.close()
+    assert (len(told), stored.results) == (len(ASKED), {})

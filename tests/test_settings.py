@@ -1,6 +1,5 @@
 """Settings: the order of their sources, what is refused and where, and that every flag that can be one is one."""
 
-import importlib
 import json
 import subprocess
 import sys
@@ -8,7 +7,7 @@ import sys
 import pytest
 import typer
 
-from dynscale_cli import cli
+from dynscale_cli import cli, toml
 from dynscale_cli.cli import flags, parser, session, values
 from dynscale_cli.cli.app import app
 from dynscale_cli.errors import UsageError
@@ -16,8 +15,6 @@ from dynscale_cli.settings import PLAIN, setting
 from dynscale_cli.settings.file import lines
 from dynscale_cli.settings.profiles import BUILT_IN
 from tests.cli_process import environment
-
-tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 ROOT = typer.main.get_command(app)
 KEYS = parser.keys(ROOT)
@@ -135,7 +132,7 @@ def test_the_built_in_profiles_are_valid():
 def test_the_values_of_flags_are_those_of_the_rooms():
     from dynscale_cli.allocation import POLICIES
     from dynscale_cli.answers import kinds, vote
-    from dynscale_cli.runs.settings import DEFAULT_BUDGET
+    from dynscale_cli.runs.settings import DEFAULT_MAX_TOKENS
     from dynscale_cli.sampling import prompts, sampler
 
     assert values.POLICIES == POLICIES
@@ -143,7 +140,7 @@ def test_the_values_of_flags_are_those_of_the_rooms():
     assert values.LAYOUTS == prompts.LAYOUTS
     assert values.VOTES == vote.METHODS
     assert (*kinds._NAMES, "regex:") == values.ANSWER_TYPES
-    assert KEYS["budget"].default == f"{DEFAULT_BUDGET}/q"
+    assert KEYS["budget"].default == f"{2 * DEFAULT_MAX_TOKENS}/q"  # two samples of full length
     assert flags.Budget
 
 
@@ -277,7 +274,7 @@ def test_settings_without_a_flag(file, monkeypatch):
 
 def test_a_flag_that_may_be_repeated_is_a_list(file, run, monkeypatch):
     assert run("config", "set", "endpoint", "http://a:1", "http://b:2")[0] == 0
-    assert tomllib.loads(file.read_text()) == {"endpoint": ["http://a:1", "http://b:2"]}
+    assert toml.loads(file.read_text()) == {"endpoint": ["http://a:1", "http://b:2"]}
     assert run("config", "get", "endpoint")[1] == '["http://a:1", "http://b:2"]\n'
     monkeypatch.setenv("DYNSCALE_ENDPOINT", "http://c:3 http://d:4")
     assert run("config", "get", "endpoint")[1] == '["http://c:3", "http://d:4"]\n'
@@ -334,7 +331,7 @@ class TestConfig:
     )
     def test_however_a_file_is_written_nothing_else_in_it_changes(self, file, run, before):
         file.write_text(before, newline="")
-        wanted = tomllib.loads(before)
+        wanted = toml.loads(before)
         for name, value in (("journal.max-size", "3M"), ("profile.b.top-k", 3), ("temp", 0.5), ("profile.a.seed", 4)):
             old, code = file.read_text(), run("config", "set", name, str(value))[0]
             *tables, last = name.split(".")
@@ -345,7 +342,7 @@ class TestConfig:
                 table[last] = value
             else:
                 assert file.read_text() == old
-            assert tomllib.loads(file.read_text()) == wanted
+            assert toml.loads(file.read_text()) == wanted
         assert "temp" in wanted
 
     def test_set_makes_the_folder(self, tmp_path, run):

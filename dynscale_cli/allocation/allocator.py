@@ -20,8 +20,7 @@ class Allocator:
 
     `confidence` is what a leader must reach for its question to be settled; with `exhaust` (and under policies that
     never settle: uniform, ucb) nothing ever is, and every pull goes where the policy sees most in it. Ties go to the
-    question that comes first, so a run is the same every time. No policy of today draws at random: `seed` is for one
-    that would.
+    question that comes first, so a run is the same every time: no policy draws at random.
     """
 
     def __init__(
@@ -31,12 +30,10 @@ class Allocator:
         *,
         confidence: float = 0.95,
         exhaust: bool = False,
-        seed: int = 0,
     ) -> None:
         self.policy = parse_policy(policy) if isinstance(policy, str) else policy
         self.target = confidence
         self.exhaust = exhaust or not self.policy.settles
-        self.seed = seed
         self.settled = 0
         self._arms: dict[int, Arm] = {}  # of questions that were pulled
         self._untouched = range(questions)  # neither in a heap nor pulled yet
@@ -102,10 +99,6 @@ class Allocator:
     def forget(self, q: int) -> None:
         """`q` was closed, and nothing of it is in flight: nobody will ask about its votes again."""
         self._arms.pop(q, None)
-
-    def pulls(self, q: int) -> int:
-        """Samples of `q`, finished and in flight."""
-        return self._arms[q].pulls if q in self._arms else 0
 
     def pending(self, q: int) -> int:
         """Pulls of `q` in flight."""

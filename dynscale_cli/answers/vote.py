@@ -43,10 +43,9 @@ class Ballot:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How a question stands. `votes`: (key, text, weight), the leader first; `n`: samples, with or without an answer;
-    `key_of`: sample number -> the key it voted for (after merging), None where it did not vote."""
+    """How a question stands. `votes`: (key, text, weight), the leader first; `key_of`: sample number -> the key it
+    voted for (after merging), None where it did not vote."""
 
-    n: int
     votes: tuple[tuple[str, str, float], ...] = ()
     leader: Answer | None = None
     key_of: Mapping[int, str | None] = field(default_factory=dict)
@@ -100,7 +99,7 @@ def tally(
     key_of: dict[int, str | None] = {ballot.number: None for ballot in ballots}
     key_of.update((ballot.number, found.key) for found in classes for ballot in found.ballots)
     votes = tuple((found.key, found.shown.text, found.weight) for found in classes)
-    return Tally(len(ballots), votes, classes[0].shown if classes else None, key_of)
+    return Tally(votes, classes[0].shown if classes else None, key_of)
 
 
 def _weights(voters: list[Ballot], method: Method) -> dict[int, float]:

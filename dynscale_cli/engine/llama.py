@@ -179,7 +179,7 @@ class LlamaBackend:
             self.close()
             raise ModelError(f"{model.name} has no memory of a text: it cannot generate", "choose a decoder model")
         capacity = min(context, int(self.lib.llama_n_ctx_seq(self.context)))  # llama.cpp rounds it up
-        self.info = EngineInfo(model.name, width, capacity, model.has_template)
+        self.info = EngineInfo(model.name, width, capacity)
         self._batch = Batch(self.lib, width + self.chunk)
         self._candidates: Any = None
 

@@ -153,7 +153,6 @@ class EngineInfo:
     model: str  # as shown to people
     width: int  # sequences decoded side by side
     context: int  # tokens one sequence can hold
-    template: bool  # the model has a chat template
     upfront: bool = False  # a request's `quote` and `max_tokens` have to be certain before `submit`
 
 

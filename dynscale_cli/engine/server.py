@@ -56,7 +56,7 @@ class ServerEngine:
         together: bool = True,
         logprobs: bool = False,
     ) -> None:
-        self.info = EngineInfo(_shown(courier.model), width, context, True, upfront=True)
+        self.info = EngineInfo(_shown(courier.model), width, context, upfront=True)
         self._courier, self._together = courier, together
         self._gauge = Gauge()
         self._flights: dict[int, Flight] = {}

@@ -56,7 +56,7 @@ def draw_orders(log: Log, seed: int) -> list[list[int]]:
 def replay(log: Log, policy: str, setting: Setting, seed: int) -> Curve:
     """Follow one run to the end and score it."""
     orders = draw_orders(log, seed)
-    allocator = Allocator(len(log.pools), policy, confidence=setting.confidence, exhaust=setting.exhaust, seed=seed)
+    allocator = Allocator(len(log.pools), policy, confidence=setting.confidence, exhaust=setting.exhaust)
     pulls = _run(log, orders, allocator, setting.in_flight, LARGEST * log.round_cost)
     return _score(log, orders, pulls)
 

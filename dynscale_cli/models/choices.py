@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,12 +42,10 @@ def load(environ: Mapping[str, str] = os.environ) -> Choices:
         return Choices()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}", f"mend or remove it: rm {path}") from None
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+    from dynscale_cli import toml
+
     try:
-        return _checked(tomllib.loads(raw.decode("utf-8-sig")))
+        return _checked(toml.loads(raw.decode("utf-8-sig")))
     except (ValueError, TypeError, RecursionError) as error:  # no TOML, no UTF-8; digits or brackets by the thousand
         raise UsageError(f"{path}: {error}", f"mend or remove it: rm {path}") from None
 

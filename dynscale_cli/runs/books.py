@@ -42,7 +42,6 @@ class Books:
             settings.policy,
             confidence=settings.confidence,
             exhaust=settings.exhaust,
-            seed=settings.seed,
         )
         self.equivalence = Equivalence(Prover())
         self.forecast = Forecast(settings.max_tokens)

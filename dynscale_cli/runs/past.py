@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 
 class Past:
-    """What a journal knows of its run. `replay` it once; then `catch_up` tells what is to be drawn again.
+    """What a journal knows of its run. `replay` it once, which takes the results out of `stored`: they are told and not
+    needed again. Then `catch_up` tells what is to be drawn again.
 
     `told`: all of it is in the books.
     """
@@ -70,6 +71,7 @@ class Past:
         books.lost = spent - books.tokens.billed
         books.ledger = Ledger(books.settings.budget, min(spent, books.settings.budget))
         books.ledger.overdrawn = spent - books.ledger.spent  # by a server that did not keep to what it was asked for
+        self._stored.results.clear()
         self.told = True
         yield Notice(self._summary(books))
 

@@ -10,7 +10,6 @@ from dynscale_cli.sampling.prompts import Layout, Prompts
 from dynscale_cli.sampling.sampler import Mode
 
 DEFAULT_MAX_TOKENS = 1024
-DEFAULT_BUDGET = 2048  # tokens for each question
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class Track:
     @property
     def votes(self) -> dict[str, float]:
         """Answer key -> weight, most votes first."""
-        return {key: weight for key, _, weight in self.tally.votes} if self.tally else {}
+        return self.tally.weights if self.tally else {}
 
     @property
     def shown(self) -> tuple[tuple[str, float], ...]:

@@ -89,18 +89,14 @@ def load_prompts(path: Path | None, system: str | None) -> Prompts:
 
 
 def _read(path: Path) -> dict[str, str]:
-    import sys
+    from dynscale_cli import toml
 
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
     hint = "keys: " + ", ".join(f.name for f in fields(Prompts))
     try:
-        data = tomllib.loads(path.read_text("utf-8-sig"))
+        data = toml.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"cannot read the prompt file {path}: {error.strerror}", "check --prompt-file") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, toml.TOMLDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}", hint) from error
     known = {f.name for f in fields(Prompts)}
     for key, value in data.items():

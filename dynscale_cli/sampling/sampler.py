@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import random
-from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from dynscale_cli.engine.protocol import Engine, Prompt, Request, Sampling
@@ -39,24 +38,15 @@ class Draft:
     seen: tuple[int, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Asked:
-    """A question in the model's own tokens, which take four bytes each here: thousands may be under way at once."""
+    """A question in the model's own tokens."""
 
     question: Question
-    compared: bool
+    prompt: Prompt
     core: int  # tokens of the prompt that its chains begin with, too
     frame: int  # tokens of a chain's prompt without its attempts
-    _tokens: array[int]
-    _rest: Prompt  # of the prompt
-
-    @classmethod
-    def of(cls, question: Question, prompt: Prompt, core: int, frame: int, *, compared: bool) -> Asked:
-        return cls(question, compared, core, frame, array("i", prompt.tokens), replace(prompt, tokens=()))
-
-    @property
-    def prompt(self) -> Prompt:
-        return replace(self._rest, tokens=tuple(self._tokens))
+    compared: bool
 
 
 class Sampler:
@@ -90,7 +80,7 @@ class Sampler:
             attempts = ["1"] * ATTEMPTS
             chain = self.engine.prompt(self.prompts.chain(question, attempts, self.layout, compared=compared))
             core, frame = shared_prefix(prompt, chain), len(chain)
-        return Asked.of(question, prompt, core, frame, compared=compared)
+        return Asked(question, prompt, core, frame, compared)
 
     def lay_out(self, question: Question, *, compared: bool) -> Asked:
         """`ask`, but raises DynscaleError for a question that does not fit."""

@@ -58,7 +58,8 @@ def read(path: Path) -> File:
 
 def parse(text: str, path: Path) -> dict[str, Any]:
     """TOML as a dictionary. Raises UsageError with the line."""
-    toml = _toml()
+    from dynscale_cli import toml
+
     try:
         found: dict[str, Any] = toml.loads(text)
     except toml.TOMLDecodeError as error:
@@ -154,7 +155,8 @@ def lines(text: str) -> dict[tuple[str, ...], int]:
     The first line up to which the text parses and has the value is its last one; so the line behind the end of what
     parsed before is its first. Exact for every way to write TOML, and quick enough for a file that people write.
     """
-    toml = _toml()
+    from dynscale_cli import toml
+
     found: dict[tuple[str, ...], int] = {}
     rows, begin = text.split("\n"), 1  # `splitlines` ends them at signs, too, that TOML has in its texts
     for number in range(1, len(rows) + 1):
@@ -166,10 +168,3 @@ def lines(text: str) -> dict[tuple[str, ...], int]:
             found.setdefault(name, begin)
         begin = number + 1
     return found
-
-
-def _toml() -> Any:
-    import importlib
-    import sys
-
-    return importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
