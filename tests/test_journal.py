@@ -245,10 +245,14 @@ def test_beyond_the_bound_the_oldest_finished_runs_go_first(store):
 
 
 def test_ids_are_completed_from_their_beginning(store):
-    first, second = (begin(store, questions=ASKED[:1])[2] for _ in range(2))
-    length = next(n for n in range(7) if first.stem[:n] != second.stem[:n])
-    assert store.path(first.stem[:length]) == first
+    first = begin(store, questions=ASKED[:1])[2]
+    assert store.path(first.stem[:4]) == first
+    other = first.with_stem(first.stem[:4] + ("aa" if first.stem[4:] != "aa" else "bb"))
+    other.write_bytes(first.read_bytes())
+    assert store.path(first.stem) == first
     with pytest.raises(UsageError, match="2 runs"):
+        store.path(first.stem[:4])
+    with pytest.raises(UsageError, match="empty"):
         store.path("")
     with pytest.raises(UsageError, match="no run"):
         store.path("nothing")

@@ -127,7 +127,8 @@ class BatchedEngine:
             self._ended.remove(sequence)
             self._events = [e for e in self._events if e.id != id or not isinstance(e, Finished)]
         sequence.extend(tokens, min(max_tokens, room))
-        self._write(id, self._completions[id].decoder.decode(b"", final=True) + text)
+        self._completions[id].decoder.reset()  # half a character was not told, and does not run into the text
+        self._write(id, text)
         self._completions[id].stop = stop
         self._plan = None
 
