@@ -101,7 +101,7 @@ def test_a_library_that_crashes_or_hangs_is_a_finding(tmp_path, monkeypatch, cod
     assert said in str(raised.value)
     real = child.ask
     monkeypatch.setattr(child, "ask", lambda module, arguments, seconds: real("broken", [], 1))
-    loads, findings = build.library(Path("/"))
+    loads, findings = build.installed(Path("/"))
     assert not loads
     assert findings[0].state == "wrong"
     assert said in findings[0].text

@@ -25,7 +25,7 @@ CPU: Final = {
 }  # fmt: skip
 
 
-def library(root: Path) -> tuple[bool, list[Finding]]:
+def installed(root: Path) -> tuple[bool, list[Finding]]:
     """Whether the library loads, and everything about how it was built."""
     try:
         built = child.ask("dynscale_cli.engine.build", [], SECONDS)

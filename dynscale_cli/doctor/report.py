@@ -29,7 +29,7 @@ class Patient:
 def examine(patient: Patient) -> Iterator[Finding]:
     """Every finding, as soon as it is known."""
     yield from versions.versions()
-    built, findings = build.library(patient.root)
+    built, findings = build.installed(patient.root)
     yield from findings
     settings, findings = home.settings(patient.keys, patient.environ)
     yield from findings

@@ -69,9 +69,7 @@ def from_json(stored: Mapping[str, Any]) -> RunRequest:
     try:
         return _request(stored)
     except (KeyError, TypeError, ValueError):
-        if _numbers(stored["dynscale"]) > _numbers(
-            __version__
-        ):  # of this format, with settings that are not known here
+        if _numbers(stored["dynscale"]) > _numbers(__version__):  # its settings are not all known here
             raise Newer(stored["dynscale"]) from None
         raise
 

@@ -368,6 +368,8 @@ class Run:
         self._pulls.pop(id)
         self.books.drop(q, tokens)
 
+    # Ends
+
     def _end(self) -> Iterator[Event]:
         """Report every question that is not answered yet, as it stands."""
         for pull in list(self._pulls.values()):
