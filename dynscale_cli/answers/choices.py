@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.plain import plain, words
-from dynscale_cli.answers.shapes import exact_math_key
+from dynscale_cli.answers.structures import exact_math_key
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _UNKNOWN = 8  # letters to expect where the choices are not known: A to H

@@ -1,6 +1,7 @@
 """Numbers as people and models write them: signs, currency, separators, fractions, powers of ten, words.
 
-Owns finding number literals in plain text and their exact values. Percent signs, currency and units are
+Owns decimal text -> `Fraction` (or `Huge`, where writing the value out would cost memory), the key of a rational,
+and finding number literals in plain text. Nothing here is ever a float. Percent signs, currency and units are
 labels, not factors: "25%", "25 percent" and "25" are one vote, and 0.25 is another (a model asked
 "what percent" writes the first three). Words of scale are factors: "2 million" is 2000000.
 Must not know which number of a text is the answer.
@@ -14,8 +15,74 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd
 
-from dynscale_cli.answers.exact import Huge, literal, value_key
-from dynscale_cli.answers.moments import clock as time_of_day
+from dynscale_cli.answers.dates import clock as time_of_day
+
+# Digits that a value may need when written out. Python's own limit on int <-> str is 4300.
+DIGITS = 1000
+_EXPONENT_DIGITS = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Huge:
+    """±digits · 10^exponent, `digits` without a zero at either end: too long to write out."""
+
+    negative: bool
+    digits: str
+    exponent: int
+
+    @property
+    def key(self) -> str:
+        return f"{'-' if self.negative else ''}{self.digits}e{self.exponent}"
+
+    def __neg__(self) -> Huge:
+        return Huge(not self.negative, self.digits, self.exponent)
+
+
+def literal(whole: str, fraction: str = "", exponent: str = "0") -> Fraction | Huge | None:
+    """The value of `whole.fraction · 10^exponent` (ASCII digits); None where even the exponent is absurd."""
+    negative_power = exponent.startswith("-")
+    power_digits = exponent.lstrip("+-").lstrip("0")
+    if len(power_digits) > _EXPONENT_DIGITS:
+        return None
+    power = int(power_digits or "0")
+    power = (-power if negative_power else power) - len(fraction)
+    digits = (whole + fraction).lstrip("0")
+    if not digits:
+        return Fraction(0)
+    shortened = digits.rstrip("0")
+    power += len(digits) - len(shortened)
+    if len(shortened) + abs(power) > DIGITS:
+        return Huge(False, shortened, power)
+    return Fraction(int(shortened) * 10**power) if power >= 0 else Fraction(int(shortened), 10**-power)
+
+
+def rational_key(value: Fraction) -> str:
+    """`12`, `0.25`, `1/3`: a decimal where it ends soon, else numerator/denominator in lowest terms."""
+    numerator, denominator = value.numerator, value.denominator
+    if denominator == 1:
+        return str(numerator)
+    places = _decimal_places(denominator)
+    if places is None:
+        return f"{numerator}/{denominator}"
+    digits = str(abs(numerator) * 10**places // denominator).rjust(places + 1, "0")
+    return f"{'-' if numerator < 0 else ''}{digits[:-places]}.{digits[-places:]}"
+
+
+def _decimal_places(denominator: int, most: int = 12) -> int | None:
+    """Decimal places of 1/denominator; None if it does not end within `most`."""
+    if 10**most % denominator:
+        return None
+    places = 1
+    while 10**places % denominator:
+        places += 1
+    return places
+
+
+def value_key(value: Fraction | Huge) -> str:
+    return value.key if isinstance(value, Huge) else rational_key(value)
+
+
+# --- numbers in a text -----------------------------------------------------------------------------------------
 
 # A run of digits with single separators; with spaces only as thousands. No part can match in two ways.
 _BODY = r"(?:\d{1,3}(?: \d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,'_]\d+)*|\.\d+)"

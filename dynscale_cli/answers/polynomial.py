@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import gcd, isqrt
 from typing import TypeAlias
 
-from dynscale_cli.answers.exact import rational_key
+from dynscale_cli.answers.numbers import rational_key
 
 Monomial: TypeAlias = tuple[tuple[str, Fraction], ...]
 Polynomial: TypeAlias = dict[Monomial, Fraction]

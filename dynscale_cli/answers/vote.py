@@ -22,7 +22,7 @@ from math import exp, fsum, sqrt
 from typing import Literal
 
 from dynscale_cli.answers.cluster import cluster
-from dynscale_cli.answers.compare import Equivalence
+from dynscale_cli.answers.equivalence import Equivalence
 from dynscale_cli.answers.extract import Answer
 from dynscale_cli.answers.kinds import AnswerType
 

@@ -122,7 +122,7 @@ def _settings(told: Benching, plan: Plan) -> Settings:
 
 
 def _check_questions(plan: Plan, settings: Settings) -> None:
-    from dynscale_cli.answers.compare import Equivalence
+    from dynscale_cli.answers.equivalence import Equivalence
     from dynscale_cli.evaluation.bench import check_gold
     from dynscale_cli.evaluation.course import Judge
 

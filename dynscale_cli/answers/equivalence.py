@@ -1,8 +1,8 @@
 """Which keys are the same answer: equal keys first, then formulas that a prover finds equal.
 
-Owns the merging of keys into classes and the comparison with a gold answer. Classes are transitive whatever the
+Owns the merging of keys into classes, the key of a text that stands alone, and the comparison with a gold answer. Classes are transitive whatever the
 prover says: a key joins the first class whose representative it equals, and is compared with nothing else.
-Must not know how keys are made or how votes are weighed.
+Keys are canonical: the key of a key is itself. Must not know how votes are weighed.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from dynscale_cli.answers.canonical import canonical
 from dynscale_cli.answers.choices import LETTERS
 from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.latex import box_at
+from dynscale_cli.answers.plain import plain
+from dynscale_cli.answers.reading import read, text_key
+from dynscale_cli.answers.structures import math_key
 
 
 class Decider(Protocol):
@@ -85,6 +88,37 @@ def _brackets(key: str) -> str:
     if "\\cup" in key:
         return "cup"
     return "=" if "=" in key else ""
+
+
+# --- gold answers ----------------------------------------------------------------------------------------------
+
+# GSM8K's gold answers are worked solutions that end so.
+_WORKED = re.compile(r"(?:\A|\s)####[ \t]+([^\s#][^\n]*)\s*\Z")
+
+
+def _unboxed(text: str, kind: AnswerType) -> str:
+    r"""What stands in a \boxed{…} that is all there is; numbers and formulas are read in their box."""
+    bare = text.strip().strip("$").strip() if kind.name in ("choice", "boolean", "math") else ""
+    box = box_at(bare, 0) if bare else None
+    return box[0] if box is not None and box[1] == len(bare) else text
+
+
+def canonical(text: str, kind: AnswerType, choices: Sequence[str] = ()) -> str | None:
+    """The key of `text` read as an answer of `kind`; None if it is none. Never raises, never a float.
+
+    `18`, `$18.00` and `… #### 18` are "18"; `\\frac{1}{2}` is "0.5"; with `choices`, a letter or a choice's text
+    is its letter.
+    """
+    worked = _WORKED.search(text[-400:])
+    said = plain(worked[1] if worked is not None else _unboxed(text, kind))
+    if kind.name == "regex":
+        return " ".join(said.split()) or None
+    if kind.name == "text":
+        return text_key(said) or None
+    if kind.name == "math":
+        return math_key(said)
+    reading = read(said, kind, choices)
+    return reading[0] if reading is not None else None
 
 
 def same_as_gold(

@@ -14,7 +14,7 @@ from functools import lru_cache
 from math import gcd
 
 from dynscale_cli.answers import polynomial as poly
-from dynscale_cli.answers.expression import LONGEST, NotMath, normal_form
+from dynscale_cli.answers.formulas import LONGEST, NotMath, normal_form
 from dynscale_cli.answers.latex import tidy
 from dynscale_cli.answers.plain import plain, words
 from dynscale_cli.answers.units import without_units
