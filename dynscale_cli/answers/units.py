@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from dynscale_cli.answers.plain import word_set
+from dynscale_cli.answers.normalize import word_set
 
 _SYMBOLS = word_set(
     "m s g h l L N J W V A K C F b B cm mm km nm dm kg mg lb lbs oz ft yd mi hr hrs min mins sec secs ms mL ml cl "
