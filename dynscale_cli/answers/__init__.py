@@ -7,9 +7,9 @@ The way through: `AnswerType` -> `extract` -> `Ballot` -> `tally`.
 from dynscale_cli.answers.cluster import Cluster, cluster
 from dynscale_cli.answers.equivalence import Equivalence, canonical, same_as_gold
 from dynscale_cli.answers.extract import Answer, extract
-from dynscale_cli.answers.kinds import AnswerType, decide, inline_choices
 from dynscale_cli.answers.prover import Prover
 from dynscale_cli.answers.thoughts import ThoughtTracker, split_thought
+from dynscale_cli.answers.types import AnswerType, decide, inline_choices
 from dynscale_cli.answers.vote import METHODS, Ballot, Method, Tally, tally
 
 __all__ = [

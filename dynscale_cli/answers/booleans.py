@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from dynscale_cli.answers.latex import prose
-from dynscale_cli.answers.plain import word_set
+from dynscale_cli.answers.normalize import word_set
 
 _YES = word_set(
     "yes yeah yep yup true correct right affirmative indeed definitely certainly absolutely "

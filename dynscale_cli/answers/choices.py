@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from dynscale_cli.answers.latex import prose
-from dynscale_cli.answers.plain import plain, words
+from dynscale_cli.answers.normalize import plain, words
 from dynscale_cli.answers.structures import exact_math_key
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from dynscale_cli.answers.plain import plain
+from dynscale_cli.answers.normalize import plain
 
 _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from dynscale_cli.answers.choices import LETTERS
-from dynscale_cli.answers.kinds import AnswerType
 from dynscale_cli.answers.latex import box_at
-from dynscale_cli.answers.plain import plain
+from dynscale_cli.answers.normalize import plain
 from dynscale_cli.answers.reading import read, text_key
 from dynscale_cli.answers.structures import math_key
+from dynscale_cli.answers.types import AnswerType
 
 
 class Decider(Protocol):

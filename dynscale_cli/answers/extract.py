@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dynscale_cli.answers.endings import ending
-from dynscale_cli.answers.kinds import AnswerType
-from dynscale_cli.answers.plain import lower, plain, strip_markup
+from dynscale_cli.answers.cues import Statement, statements
+from dynscale_cli.answers.fallback import ending
+from dynscale_cli.answers.normalize import lower, plain, strip_markup
 from dynscale_cli.answers.reading import Reading, read, read_math, states_none, text_key
-from dynscale_cli.answers.statements import Statement, statements
 from dynscale_cli.answers.thoughts import split_thought
+from dynscale_cli.answers.types import AnswerType
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from fractions import Fraction
 from math import comb, factorial
 
 from dynscale_cli.answers import polynomial as poly
+from dynscale_cli.answers.normalize import word_set
 from dynscale_cli.answers.numbers import Huge, literal
-from dynscale_cli.answers.plain import word_set
 from dynscale_cli.answers.polynomial import Polynomial, TooLarge
 
 LONGEST = 600

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from dynscale_cli.answers.plain import word_set
+from dynscale_cli.answers.normalize import word_set
 
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _LONGEST_GROUP = 4000

@@ -12,12 +12,12 @@ from hashlib import blake2b
 from dynscale_cli.answers.booleans import read_boolean
 from dynscale_cli.answers.choices import LETTERS, read_choice
 from dynscale_cli.answers.dates import holds_date, moment
-from dynscale_cli.answers.kinds import AnswerType
 from dynscale_cli.answers.latex import prose
+from dynscale_cli.answers.normalize import strip_markup, words
 from dynscale_cli.answers.number_words import read_words, spelt_out
 from dynscale_cli.answers.numbers import Quantity, numbers, rational_key
-from dynscale_cli.answers.plain import strip_markup, words
 from dynscale_cli.answers.structures import exact_math_key, math_key
+from dynscale_cli.answers.types import AnswerType
 
 Reading = tuple[str, str]  # (key, text as shown)
 

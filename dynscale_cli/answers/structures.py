@@ -16,7 +16,7 @@ from math import gcd
 from dynscale_cli.answers import polynomial as poly
 from dynscale_cli.answers.formulas import LONGEST, NotMath, normal_form
 from dynscale_cli.answers.latex import tidy
-from dynscale_cli.answers.plain import plain, words
+from dynscale_cli.answers.normalize import plain, words
 from dynscale_cli.answers.units import without_units
 
 _OPEN, _CLOSE = "\x01", "\x02"  # \{ and \}, apart from the braces of grouping

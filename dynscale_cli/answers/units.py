@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from dynscale_cli.answers.plain import word_set
+from dynscale_cli.answers.normalize import word_set
 
 Dimension = tuple[tuple[str, int], ...]  # (("length", 1), ("time", -1)): metres per second
 
@@ -361,7 +361,7 @@ _TEXT_TAIL = re.compile(
     r"(?<=[^\s=+\-*/^_(\[{,<>])\s*(?P<tail>(?:\\text\s*\{[^{}]{0,80}\}(?:\s*\^\s*\{?\s*-?\d\s*\}?)?\s*[/*]?\s*)+)$"
 )
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
-_VECTORS = frozenset("i j k v u w x y z a b c n d e".split())
+_VECTORS = frozenset(["i", "j", "k", "v", "u", "w", "x", "y", "z", "a", "b", "c", "n", "d", "e"])
 _CURRENCY = str.maketrans("", "", "€£¥₹₽₩₺₫₱฿%¢°")
 _COUNTED = re.compile(r"[a-z]{3,}(?:[-'][a-z]+)*")
 _SMALL_WORDS = word_set("per of the a an each in to more left on at sq")

@@ -24,7 +24,7 @@ from typing import Literal
 from dynscale_cli.answers.cluster import cluster
 from dynscale_cli.answers.equivalence import Equivalence
 from dynscale_cli.answers.extract import Answer
-from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.types import AnswerType
 
 Method = Literal["majority", "length", "confidence"]
 METHODS: tuple[Method, ...] = ("majority", "length", "confidence")

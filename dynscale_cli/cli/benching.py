@@ -101,7 +101,7 @@ def _questions(file: Path, limit: int | None) -> list[Question]:
 
 
 def _settings(told: Benching, plan: Plan) -> Settings:
-    from dynscale_cli.answers.kinds import AnswerType
+    from dynscale_cli.answers.types import AnswerType
     from dynscale_cli.engine.protocol import Sampling
     from dynscale_cli.evaluation import arithmetic
     from dynscale_cli.runs.settings import DEFAULT_MAX_TOKENS, Settings

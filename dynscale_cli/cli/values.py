@@ -65,7 +65,7 @@ def policy(value: Any) -> str:
 @words(ANSWER_TYPES)
 def answer_type(value: Any) -> str:
     if value != "auto":
-        from dynscale_cli.answers.kinds import AnswerType
+        from dynscale_cli.answers.types import AnswerType
 
         AnswerType.parse(str(value))
     return str(value)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from dynscale_cli.answers.plain import lower, plain
+from dynscale_cli.answers.normalize import lower, plain
 from dynscale_cli.errors import UsageError
 
 KindName = Literal["auto", "number", "choice", "boolean", "math", "text", "regex"]

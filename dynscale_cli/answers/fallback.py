@@ -11,11 +11,10 @@ from collections.abc import Sequence
 
 from dynscale_cli.answers.booleans import find_boolean
 from dynscale_cli.answers.choices import find_choice, last_sentence
-from dynscale_cli.answers.kinds import AnswerType
 from dynscale_cli.answers.latex import prose
+from dynscale_cli.answers.normalize import strip_markup
 from dynscale_cli.answers.number_words import last_words
 from dynscale_cli.answers.numbers import Quantity, last_number, numbers, rational_key
-from dynscale_cli.answers.plain import strip_markup
 from dynscale_cli.answers.reading import (
     Reading,
     read,
@@ -26,6 +25,7 @@ from dynscale_cli.answers.reading import (
     read_number,
     text_key,
 )
+from dynscale_cli.answers.types import AnswerType
 
 Ending = tuple[Reading, bool]  # (key and text, whether it counts as committed: bold, or a closing "= …")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dynscale_cli.answers.latex import box_at
-from dynscale_cli.answers.plain import word_set
+from dynscale_cli.answers.normalize import word_set
 
 Form = Literal["label", "sentence", "box", "json", "tag", "hash", "reverse", "revision"]
 
