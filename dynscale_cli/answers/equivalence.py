@@ -1,8 +1,8 @@
 """Which keys are the same answer: equal keys first, then formulas that a prover finds equal.
 
-Owns the merging of keys into classes, the key of a text that stands alone, and the comparison with a gold answer. Classes are transitive whatever the
-prover says: a key joins the first class whose representative it equals, and is compared with nothing else.
-Keys are canonical: the key of a key is itself. Must not know how votes are weighed.
+Owns the merging of keys into classes, the key of a text that stands alone, and the comparison with a gold answer.
+Keys are canonical: the key of a key is itself. Classes are transitive whatever the prover says: a key joins the
+first class whose representative it equals, and is compared with nothing else. Must not know how votes are weighed.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from dynscale_cli.answers.choices import find_choice, last_sentence
 from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.normalize import strip_markup
 from dynscale_cli.answers.number_words import last_words
-from dynscale_cli.answers.numbers import Found, last_number, numbers, rational_key
+from dynscale_cli.answers.numbers import Quantity, last_number, numbers, rational_key
 from dynscale_cli.answers.reading import (
     Reading,
     read,
@@ -208,19 +208,19 @@ def _last_number_within(window: str, whole: bool) -> Reading | None:
 _SHARE = re.compile(r"(?:%|\bpercent)\s+of\s+(?:the\s+)?[$€£]?$", re.IGNORECASE)
 
 
-def _without_whole(spelt: str, last: Found) -> Found:
+def _without_whole(spelt: str, last: Quantity) -> Quantity:
     """The 75% of "… is 75% of 60"."""
     if _SHARE.search(spelt[max(0, last.start - 30) : last.start]) is None:
         return last
     shares = list(numbers(spelt[max(0, last.start - 60) : last.start]))
     offset = max(0, last.start - 60)
-    return Found(shares[-1].key, shares[-1].start + offset, shares[-1].end + offset) if shares else last
+    return Quantity(shares[-1].key, shares[-1].start + offset, shares[-1].end + offset) if shares else last
 
 
 _RESULT = re.compile(r"=[ \t]*[*_$]{0,4}(?=[-+]?\s?(?:[$€£]\s?)?[\d.])")
 
 
-def _restated(spelt: str, sentence: int, last: Found) -> Reading | None:
+def _restated(spelt: str, sentence: int, last: Quantity) -> Reading | None:
     """ "12 / 4 = 3 … It takes 3 hours to fill 12 tanks": the last result, where a given number closes the sentence."""
     results = list(_RESULT.finditer(spelt, 0, sentence))
     result = next(numbers(spelt[results[-1].end() : results[-1].end() + 60]), None) if results else None

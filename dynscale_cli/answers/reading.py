@@ -15,7 +15,7 @@ from dynscale_cli.answers.dates import holds_date, moment
 from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.normalize import strip_markup, words
 from dynscale_cli.answers.number_words import read_words, spelt_out
-from dynscale_cli.answers.numbers import Found, numbers, rational_key
+from dynscale_cli.answers.numbers import Quantity, numbers, rational_key
 from dynscale_cli.answers.structures import exact_math_key, math_key
 from dynscale_cli.answers.types import AnswerType
 
@@ -147,11 +147,11 @@ def _several(content: str) -> Reading | None:
     return (key, said) if key is not None and _SEVERAL.fullmatch(key) else None
 
 
-def _shown(text: str, number: Found) -> Reading:
+def _shown(text: str, number: Quantity) -> Reading:
     return number.key, text[number.start : number.end].strip()
 
 
-def _most_stated(text: str, found: list[Found]) -> Found:
+def _most_stated(text: str, found: list[Quantity]) -> Quantity:
     """In the first sentence that has a number: the last one behind a verb, else the last."""
     boundary = next((end.start() for end in _SENTENCE_END.finditer(text) if end.start() >= found[0].end), len(text))
     inside = [number for number in found if number.start < boundary]
