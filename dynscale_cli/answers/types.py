@@ -19,11 +19,15 @@ _NAMES = ("auto", "number", "choice", "boolean", "math", "text")
 
 @dataclass(frozen=True, slots=True)
 class AnswerType:
-    """A kind of answer. `pattern` belongs to `regex`; `long` texts are whole responses, not last lines."""
+    """A kind of answer. `pattern` belongs to `regex`; `long` texts are whole responses, not last lines.
+
+    `ordered`: whether the order of a list tells.
+    """
 
     name: KindName = "auto"
     pattern: str = ""
     long: bool = False
+    ordered: bool = True
 
     @classmethod
     def parse(cls, text: str) -> AnswerType:
