@@ -57,6 +57,7 @@ _MONTH_NAME = re.compile(
 )
 _ANY_DIGITS = re.compile(r"\s*\d{1,4}([-/.])\d{1,2}\1\d{1,4}\s*")
 _EITHER = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?P<time> \d.*)?")
+_HOURS = {"noon": "12:00", "at noon": "12:00", "midnight": "0:00", "at midnight": "0:00"}
 _LONGEST = 64
 
 
@@ -65,9 +66,13 @@ def moment(text: str) -> str | None:
 
     A day with its time is `1969-07-20 20:17`; `2/4/2000` may be either day.
     """
-    if len(text) > _LONGEST or not any(char.isdigit() for char in text):
+    if len(text) > _LONGEST:
         return None
     said = " ".join(plain(text).lower().split()).strip(" *_`'\"").rstrip(".,;")
+    if said in _HOURS:
+        return _HOURS[said]
+    if not any(char.isdigit() for char in said):
+        return None
     return _day(said) or _in_digits(said) or _month(said) or _time(said)
 
 
@@ -80,7 +85,7 @@ def _day(said: str) -> str | None:
                 return None
             if date["year"] is None:
                 return f"{_ENGLISH[month - 1]} {int(date['day'])}{_hours(date)}"
-            era = " BC" if (date["era"] or "").startswith("b") else ""
+            era = " BC" if (date.groupdict().get("era") or "").startswith("b") else ""
             return f"{int(date['year']):04}-{month:02}-{int(date['day']):02}{era}{_hours(date)}"
     return None
 

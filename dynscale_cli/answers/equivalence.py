@@ -71,12 +71,10 @@ class Equivalence:
                 classes.append(found)
             known[meaning] = found
             found.append(key)
+        certain = list(classes)
         for key in vague:
-            _join(
-                classes,
-                [key],
-                lambda group, key=key: not _meanings(key, ordered).isdisjoint(_meanings(group[0], ordered)),
-            )
+            may_be = _meanings(key, ordered)
+            _join(classes, [key], [group for group in certain if not may_be.isdisjoint(_meanings(group[0], ordered))])
         for group in [group for group in classes if len(group) == 1 and _is_bare(group[0])]:
             classes.remove(group)
             _join(classes, group, [other for other in classes if any(_states(member, group[0]) for member in other)])

@@ -131,6 +131,7 @@ _TEXT_GROUP = re.compile(r"\\text\s*\{([^{}]*)\}")
 
 
 _INLINE = re.compile(r"(?<![\\$])\$(?![\s$])([^$\n]{1,300})(?<![\s\\])\$(?![\d$])")
+_SPACES = re.compile(r" {2,}")
 _WORDED_FRACTION = re.compile(r"\\frac\s?\{\s*([A-Za-z]+(?:\^\{?\d\}?)?)\s*\}\s?\{\s*([A-Za-z]+(?:\^\{?\d\}?)?)\s*\}")
 
 
@@ -142,8 +143,8 @@ def prose(text: str) -> str:
     dollars = text.replace(r"\$", "\x00").replace("$", "").replace("\x00", "$")
     degrees = _DEGREES.sub(lambda found: f"°{found[1] or ''}", _THOUSANDS.sub("", dollars))
     spelt = _COMMAND.sub(_respell, degrees).replace("~", " ")
-    spelt = _WORDED_FRACTION.sub(r" \1/\2", _TEXT_GROUP.sub(r" \1", spelt))
-    return _FRACTION.sub(_spell_fraction, spelt)
+    spelt = _WORDED_FRACTION.sub(r" \1/\2", _TEXT_GROUP.sub(r" \1", spelt).replace("/ ", "/"))
+    return _SPACES.sub(" ", _FRACTION.sub(_spell_fraction, spelt))
 
 
 def _spell_fraction(match: re.Match[str]) -> str:

@@ -364,7 +364,8 @@ def _equation(text: str, depth: int) -> str:
     constant = value and all(name.isdigit() or name == r"\pi" for monomial in value for name, _ in monomial)
     if poly.as_rational(difference) is not None or (constant and not variables & {"x", "y", "z"}):
         return poly.spell(value)  # 2+3 = 5; m+n = 73
-    return poly.spell(poly.primitive(poly.add(difference, poly.scale(value, Fraction(-1))))) + "=0"
+    zero = poly.primitive(poly.add(difference, poly.scale(value, Fraction(-1))))
+    return f"{poly.spell(zero)}=0" if zero else f"{poly.spell(difference)}={poly.spell(value)}"  # an identity
 
 
 _FLIPPED = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}
