@@ -99,7 +99,7 @@ def test_huge_exponents_are_compared_without_being_written_out() -> None:
 
 def test_a_long_text_is_the_whole_response() -> None:
     essay = "Rain falls when clouds cool.\n\nIt then runs to the sea. Answer: see above."
-    answer = extract(f"<think>Plan.</think>\n{essay}", AnswerType("text", long=True))
+    answer = extract(f"<think>Plan.</think>\n{essay}", AnswerType("long"))
     assert answer is not None
     assert answer.text == essay
 

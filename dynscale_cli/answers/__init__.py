@@ -9,7 +9,7 @@ from dynscale_cli.answers.equivalence import Equivalence, canonical, same_as_gol
 from dynscale_cli.answers.extract import Answer, extract
 from dynscale_cli.answers.prover import Prover
 from dynscale_cli.answers.thoughts import ThoughtTracker, split_thought
-from dynscale_cli.answers.types import AnswerType, decide, inline_choices
+from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.answers.vote import METHODS, Ballot, Method, Tally, tally
 
 __all__ = [
@@ -25,9 +25,7 @@ __all__ = [
     "ThoughtTracker",
     "canonical",
     "cluster",
-    "decide",
     "extract",
-    "inline_choices",
     "same_as_gold",
     "split_thought",
     "tally",

@@ -51,7 +51,7 @@ def extract(completion: str, kind: AnswerType, *, choices: Sequence[str] = ()) -
         return None
     if kind.name == "regex":
         return _by_pattern(rest, kind.pattern)
-    if kind.name == "text" and kind.long:
+    if kind.long:
         key = text_key(rest)
         return Answer(key, rest) if key else None
     return _extract(plain(rest), rest, kind, choices)
