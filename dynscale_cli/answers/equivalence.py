@@ -8,14 +8,17 @@ first class whose representative it equals, and is compared with nothing else. M
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from dynscale_cli.answers.choices import LETTERS
+from dynscale_cli.answers.dates import possible_days
 from dynscale_cli.answers.latex import box_at
 from dynscale_cli.answers.normalize import plain
+from dynscale_cli.answers.numbers import as_quantity, bare
 from dynscale_cli.answers.reading import read, text_key
-from dynscale_cli.answers.structures import math_key
+from dynscale_cli.answers.structures import list_members, math_key
 from dynscale_cli.answers.types import AnswerType
 
 
@@ -26,6 +29,7 @@ class Decider(Protocol):
 
 
 _RATIONAL = re.compile(r"-?\d+(?:\.\d+|/\d+)?(?:e-?\d+)?")
+_VALUE = re.compile(r"(?:[-+*/(){}^\d.]|\\pi|\\sqrt)+")
 _FORMULA = re.compile(r"[\\^*/+=()]|\d")
 _LONG_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}|[^\x00-\x7f]")
 # What a prover takes for something else: digits without their base, a time as a quotient, a date as a difference.
@@ -36,31 +40,87 @@ _LONGEST = 240
 
 
 class Equivalence:
-    """Merges keys that exact arithmetic left apart. Without a prover only equal keys are the same."""
+    """Merges keys that exact arithmetic left apart. Without a prover only keys of one value are the same."""
 
     def __init__(self, prover: Decider | None = None) -> None:
         self._prover = prover
 
-    def same(self, first: str, second: str) -> bool:
-        """Whether two keys are one answer. Reflexive and symmetric; use `classes` for what is transitive."""
-        if first == second:
-            return True
+    def same(self, first: str, second: str, *, ordered: bool = True) -> bool:
+        """Whether two keys are one answer, where there is no other. Reflexive and symmetric; see `classes`."""
+        return first == second or len(set(self.classes((first, second), ordered=ordered).values())) == 1
+
+    def classes(self, keys: Iterable[str], *, ordered: bool = True) -> dict[str, str]:
+        """key -> representative, the first of its class in the order given. `ordered`: whether lists keep theirs.
+
+        What may mean several things ("5 pounds", "2/4/2000", a bare 5 beside "5 km") joins the one class that it
+        fits; where there are two, it stays alone.
+        """
+        place = {key: index for index, key in enumerate(dict.fromkeys(keys))}
+        classes: list[list[str]] = []
+        known: dict[Hashable, list[str]] = {}
+        vague = []
+        for key in place:
+            meanings = _meanings(key, ordered)
+            if len(meanings) > 1:
+                vague.append(key)
+                continue
+            (meaning,) = meanings
+            found = known.get(meaning) or next((group for group in classes if self._proven(group[0], key)), None)
+            if found is None:
+                found = []
+                classes.append(found)
+            known[meaning] = found
+            found.append(key)
+        certain = list(classes)
+        for key in vague:
+            may_be = _meanings(key, ordered)
+            _join(classes, [key], [group for group in certain if not may_be.isdisjoint(_meanings(group[0], ordered))])
+        for group in [group for group in classes if len(group) == 1 and _is_bare(group[0])]:
+            classes.remove(group)
+            _join(classes, group, [other for other in classes if any(_states(member, group[0]) for member in other)])
+        found_in = {key: min(group, key=place.__getitem__) for group in classes for key in group}
+        return {key: found_in[key] for key in place}
+
+    def _proven(self, first: str, second: str) -> bool:
         if self._prover is None or not may_be_equal(first, second):
             return False
         return self._prover.same(*sorted((first, second)))
 
-    def classes(self, keys: Iterable[str]) -> dict[str, str]:
-        """key -> representative, the first of its class in the order given."""
-        representatives: list[str] = []
-        found: dict[str, str] = {}
-        for key in keys:
-            if key in found:
-                continue
-            match = next((leader for leader in representatives if self.same(leader, key)), None)
-            if match is None:
-                representatives.append(key)
-            found[key] = key if match is None else match
-        return found
+
+def _join(classes: list[list[str]], keys: list[str], fitting: list[list[str]]) -> None:
+    """Add keys to the one class that they fit; else they are a class."""
+    if len(fitting) == 1:
+        fitting[0].extend(keys)
+    else:
+        classes.append(keys)
+
+
+@lru_cache(maxsize=4096)
+def _meanings(key: str, ordered: bool) -> frozenset[Hashable]:
+    """What a key may stand for: amounts in base units, days, lists by their members; itself where it is plain."""
+    if any(char.isdigit() for char in key):
+        quantity = as_quantity(key)
+        amounts = quantity.amounts() if quantity is not None else frozenset()
+        if amounts:
+            return frozenset(amounts)
+        days = possible_days(key)
+        if days:
+            return frozenset(days)
+    members = list_members(key)
+    if members is None:
+        return frozenset((key,))
+    inside = tuple(_meanings(member, ordered) for member in members)
+    return frozenset((("list", inside) if ordered and key[0] != "{" else ("set", frozenset(inside)),))
+
+
+def _is_bare(key: str) -> bool:
+    """A value without a unit, which may be short for one with a unit."""
+    return bool(_VALUE.fullmatch(key))
+
+
+def _states(key: str, value: str) -> bool:
+    """Whether a key is this value with a unit. A bare year is none before our era."""
+    return key != value and bare(key) == value and not key.endswith(" BC")
 
 
 def may_be_equal(first: str, second: str) -> bool:
@@ -138,12 +198,12 @@ def same_as_gold(
     given = canonical(answer, kind, choices)
     if wanted is None or given is None:
         return False
-    if (equivalence or Equivalence()).same(given, wanted):
+    if (equivalence or Equivalence()).same(given, wanted, ordered=kind.ordered):
         return True
     return any(
-        canonical(f"({side})/100" if kind.name == "math" else f"{key}/100", AnswerType("math")) == other
-        for side, key, other in ((answer.rstrip("\\% "), given, wanted), (gold.rstrip("\\% "), wanted, given))
-        if side is not None and _is_percentage(answer if other is wanted else gold)
+        canonical(f"({bare(key)})/100", AnswerType("math")) == other
+        for key, other in ((given, wanted), (wanted, given))
+        if key.endswith("%") or _is_percentage(answer if other is wanted else gold)
     )
 
 

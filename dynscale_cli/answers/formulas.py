@@ -19,6 +19,7 @@ from dynscale_cli.answers.polynomial import Polynomial, TooLarge
 LONGEST = 600
 _DEEPEST = 30
 _TOKEN = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+(?![\w.]))?|\.\d+|\\[a-zA-Z]+|[A-Za-z]+|\*\*|\s+|.", re.DOTALL)
+_ORDINAL = re.compile(r"\d(?:st|nd|rd|th)(?![a-z])")
 _REPEATING = re.compile(r"(?<!\d)(\d{0,9})\.(\d{0,9})\\overline\s?\{(\d{1,9})\}")
 _FUNCTIONS = word_set(
     "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp sqrt cbrt det gcd lcm max min"
@@ -43,7 +44,7 @@ class NotMath(ValueError):
 
 def normal_form(text: str) -> Polynomial:
     """The exact normal form of one expression (tidied LaTeX or plain). Raises NotMath."""
-    if len(text) > LONGEST:
+    if len(text) > LONGEST or _ORDINAL.search(text):
         raise NotMath
     parser = _Parser(_REPEATING.sub(_repeating, text))
     try:
@@ -141,7 +142,10 @@ class _Parser:
         return poly.multiply(value, factor)
 
     def factor(self) -> Polynomial:
-        value = self.primary()
+        return self._raised(self.primary())
+
+    def _raised(self, value: Polynomial) -> Polynomial:
+        """What stands behind a value belongs to it: powers and factorials."""
         while self.peek() in ("^", "!", "'"):
             if self.take() == "^":
                 value = _raise_to(value, self._exponent())
@@ -242,7 +246,7 @@ class _Parser:
         for letter in token[:-1]:
             value = poly.multiply(value, poly.atom(letter))
         last = token[-1] + (self._subscript() if self.peek() == "_" else "")
-        return poly.multiply(value, poly.power(poly.atom(last), Fraction(1)))
+        return poly.multiply(value, self._raised(poly.atom(last)))  # of xy^2 only y is squared
 
     def _command(self) -> Polynomial:
         name = self.take()[1:]
@@ -282,7 +286,7 @@ class _Parser:
         elif exponent is not None and poly.as_rational(exponent) == -1:
             return poly.atom(f"\\arc{name}({poly.spell(argument)})")
         else:
-            value = poly.atom(f"\\{name}{subscript}({poly.spell(argument)})")
+            value = _logarithm(name, subscript, argument) or poly.atom(f"\\{name}{subscript}({poly.spell(argument)})")
         return value if exponent is None else _raise_to(value, exponent)
 
     def _loose_argument(self) -> Polynomial:
@@ -308,12 +312,26 @@ class _Parser:
 def _raise_to(base: Polynomial, exponent: Polynomial) -> Polynomial:
     rational = poly.as_rational(exponent)
     if rational is not None:
-        if rational.denominator > 12 or abs(rational) > 10**6:
+        if rational.denominator > 12 or abs(rational) > 10**18:
             raise NotMath
         return poly.power(base, rational)
     name = poly.spell(base)
     simple = len(base) == 1 and (poly.as_rational(base) is None or name.isdigit()) and not set(name) & set("*^(/")
     return poly.atom(f"{name if simple else f'({name})'}^{{{poly.spell(exponent)}}}")
+
+
+def _logarithm(name: str, base: str, argument: Polynomial) -> Polynomial | None:
+    """Of a rational number, by its prime factors; in a base that is a number, as a quotient; None for anything else."""
+    number = poly.as_rational(argument)
+    if name not in ("ln", "log", "lg") or number is None or number <= 0:
+        return None
+    value = poly.logarithm(number, f"\\{'ln' if base else name}")
+    if not base:
+        return value
+    radix = base[2:-1]
+    if not radix.isdigit() or int(radix[:9]) < 2:
+        return None
+    return poly.multiply(value, poly.inverse(poly.logarithm(Fraction(int(radix)), "\\ln")))
 
 
 def _factorial(value: Polynomial) -> Polynomial:

@@ -169,6 +169,15 @@ def spell(value: str, unit: Unit) -> str:
     return f"{value}{'' if symbol in ('%', '°') else ' '}{unit}"
 
 
+_WITH_UNIT = re.compile(r"(?P<sign>-?)[$€£₹]?(?P<value>\S+?)(?:[%°]| \S+)?")
+
+
+def bare(key: str) -> str:
+    """The value of a key without its unit: `25%` is 25, `5 km` is 5; a key without a unit is itself."""
+    parts = _WITH_UNIT.fullmatch(key)
+    return parts["sign"] + parts["value"] if parts is not None else key
+
+
 def as_quantity(text: str) -> Quantity | None:
     """The one number or quantity that all of `text` is; None for anything else."""
     found = next(numbers(text), None) if text and len(text) <= _LONGEST_QUANTITY else None

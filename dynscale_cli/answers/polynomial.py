@@ -89,6 +89,8 @@ def _product(first: Monomial, second: Monomial) -> tuple[Monomial, Fraction]:
     for name, exponent in list(exponents.items()):
         if name.isdigit() and not 0 <= exponent < 1:
             whole = exponent.numerator // exponent.denominator
+            if abs(whole) * int(name).bit_length() > _MOST_BITS:
+                continue  # too long to be written out: 2^2025 stays a power
             factor *= Fraction(int(name)) ** whole
             exponents[name] = exponent - whole
         elif name == "i" and exponent.denominator == 1 and not 0 <= exponent < 2:
@@ -120,7 +122,8 @@ def _whole_power(base: Polynomial, exponent: int) -> Polynomial:
         ((monomial, coefficient),) = base.items()
         size = coefficient.numerator.bit_length() + coefficient.denominator.bit_length()
         if abs(coefficient) != 1 and size * exponent > _MOST_BITS:
-            raise TooLarge
+            rest: Polynomial = {tuple((name, power * exponent) for name, power in monomial): Fraction(1)}
+            return multiply(rest, _root_of_rational(coefficient, Fraction(exponent)))
         scaled: Monomial = tuple((name, power * exponent) for name, power in monomial)
         merged, factor = _product(scaled, ())
         return _bounded({merged: coefficient**exponent * factor})
@@ -192,7 +195,7 @@ def _root_of_rational(value: Fraction, exponent: Fraction) -> Polynomial:
 def _prime_power(prime: int, exponent: Fraction) -> Polynomial:
     whole = exponent.numerator // exponent.denominator
     if abs(whole) * prime.bit_length() > _MOST_BITS:
-        raise TooLarge
+        return atom(str(prime), exponent)
     rest = exponent - whole
     factor = constant(Fraction(prime) ** whole)
     return multiply(factor, atom(str(prime), rest)) if rest else factor
@@ -239,7 +242,31 @@ def spell(poly: Polynomial) -> str:
     return text
 
 
+def logarithm(number: Fraction, name: str) -> Polynomial:
+    """The logarithm of a positive rational as a sum over its prime factors; `name` is that of the function."""
+    total: Polynomial = {}
+    for part, sign in ((number.numerator, 1), (number.denominator, -1)):
+        for prime, times in _factors(part):
+            total = add(total, scale(atom(f"{name}({prime})"), Fraction(times * sign)))
+    return total
+
+
+def _gathered(value: Fraction, monomial: Monomial) -> tuple[Fraction, Monomial]:
+    """2·2^2024 as 2^2025: a prime that stays a power takes its like from the coefficient."""
+    powers = []
+    for name, exponent in monomial:
+        if name.isdigit() and abs(exponent) >= 1:
+            prime = int(name)
+            while value.numerator % prime == 0:
+                value, exponent = value / prime, exponent + 1
+            while value.denominator % prime == 0:
+                value, exponent = value * prime, exponent - 1
+        powers.append((name, exponent))
+    return value, tuple(powers)
+
+
 def _spell_term(value: Fraction, monomial: Monomial) -> str:
+    value, monomial = _gathered(value, monomial)
     factors = [_spell_power(name, exponent) for name, exponent in monomial]
     if not factors:
         return str(value)

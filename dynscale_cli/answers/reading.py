@@ -14,7 +14,7 @@ from dynscale_cli.answers.dates import holds_date, moment
 from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.normalize import sign_of, strip_markup
 from dynscale_cli.answers.number_words import read_words, spelt_out
-from dynscale_cli.answers.numbers import Quantity, numbers, rational_key
+from dynscale_cli.answers.numbers import Quantity, bare, numbers, rational_key
 from dynscale_cli.answers.structures import exact_math_key, math_key
 from dynscale_cli.answers.text import FILLER, SENTENCE_END, Reading, first_sentence, read_json, read_text, states_none, text_key, without_subject
 from dynscale_cli.answers.types import AnswerType
@@ -160,7 +160,7 @@ def _in_words(text: str) -> Reading | None:
 
 
 _VALUE = re.compile(r"-?\d+(?:\.\d+)?(?:/\d+)?")
-_SEVERAL = re.compile(r"\{-?\d[\d./]*(?:,-?\d[\d./]*)*\}")
+_SEVERAL = re.compile(r"\{-?\d[\d./]*(?:,-?\d[\d./]*)*\}|-?\d[\d./]*(?:, -?\d[\d./]*)+")
 _IRRATIONAL = re.compile(r"[√π]|\\pi\b|\\sqrt|\bsqrt\b|\bpi\b|\d\s?pi\b")
 # A value without variables: digits, roots, π.
 _CONSTANT = re.compile(r"(?:[-+*/(){}^\d.]|\\pi|\\sqrt)+")
@@ -172,7 +172,7 @@ def _computed(content: str, wanted: re.Pattern[str] = _VALUE) -> Reading | None:
     if len(content) > 200 or not (any(char.isdigit() for char in content) or _IRRATIONAL.search(content)):
         return None
     key = exact_math_key(content)
-    return (key, _without_dollars(content)) if key is not None and wanted.fullmatch(key) else None
+    return (key, _without_dollars(content)) if key is not None and wanted.fullmatch(bare(key)) else None
 
 
 # --- formulas --------------------------------------------------------------------------------------------------

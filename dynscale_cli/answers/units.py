@@ -244,7 +244,8 @@ def _read_table() -> tuple[dict[str, list[_Meaning]], dict[str, str]]:
                 product = _product(product, meanings.get(base, [(((base, 1),), Fraction(1))]), int(exponent or 1))
             meanings[symbol] += product
         symbols[symbol] = symbol
-        symbols.update((name.replace("_", " "), symbol) for name in names.split())
+        for name in names.split():
+            symbols[name.replace("_", " ")] = symbols[name.replace("_", " ").rstrip(".")] = symbol
     return meanings, symbols
 
 
@@ -265,7 +266,7 @@ def _readings(unit: Unit) -> tuple[_Meaning, ...]:
 _LETTER = r"[^\W\d_⁰¹²³⁴-⁹]|[°℃℉%$€£¥₹₽₩₺₪₫₱฿¢]"
 _NAME = re.compile(rf"° ?[CF](?![a-z])|(?:{_LETTER})+(?:\.[A-Za-z]+)*\.?")
 _MORE = re.compile(r"[ -]([A-Za-z]+)(?:[ -]([A-Za-z]+))?")
-_BEFORE = re.compile(r"(?:(?P<square>square|sq\.?)|(?P<cubic>cubic|cu\.?))[ -]?(?=[A-Za-z])", re.IGNORECASE)
+_BEFORE = re.compile(r"(?:(?P<square>square|sq\.?)|(?P<cubic>cubic|cu\.?))(?:[ -]|(?<=\.))(?=[A-Za-z])", re.IGNORECASE)
 _POWER = re.compile(r"\s?(?:\^|\*\*)\s?\{?\(?\s?(-?\d)\s?\)?\}?|([⁻-]?[²³¹])|([23])(?![\d.,])|\s(squared|cubed)\b")
 _RAISED = {"²": 2, "³": 3, "¹": 1, "⁻¹": -1, "⁻²": -2, "⁻³": -3, "squared": 2, "cubed": 3}
 _PER = re.compile(r"\s?/\s?|\s(?:per|an?)\s|\sp/")
