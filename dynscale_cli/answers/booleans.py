@@ -31,7 +31,8 @@ _NEGATED = re.compile(
     re.IGNORECASE,
 )
 _VERDICT = re.compile(
-    r"\b(?:(?:is|are|was|were|be|it's|that's|as)\s+(?P<not>not\s+)?|(?P<isnt>isn't|aren't|wasn't|not)\s+)(?:\w+ly\s+)?[*_\"'`]{0,3}"
+    r"\b(?:(?:is|are|was|were|be|it's|that's|as)\s+(?P<not>not\s+)?|(?P<isnt>isn't|aren't|wasn't|"
+    r"not)\s+)(?:\w+ly\s+)?[*_\"'`]{0,3}"
     r"(?P<word>true|false|correct|incorrect|right|wrong|untrue|yes|no)\b(?![\w-])(?!\s+[a-z]+\s+(?:of|for)\b)"
     r"(?!\s*(?:or|/)\s*(?:not|true|false|correct|incorrect|right|wrong|yes|no)\b)",
     re.IGNORECASE,
@@ -44,6 +45,8 @@ _HEDGE = re.compile(
     re.IGNORECASE,
 )
 _WONDERED = re.compile(r"\b(?:whether|if)\b[^.!?;\n]{0,60}$", re.IGNORECASE)
+
+
 def _without_hedge(content: str) -> str:
     hedge = _HEDGE.match(content)
     return content if hedge is None else content[hedge.end() :]

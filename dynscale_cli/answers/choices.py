@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.booleans import read_boolean
+from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.normalize import plain, sign_of, words
 from dynscale_cli.answers.structures import exact_math_key
 from dynscale_cli.answers.text import Reading

@@ -24,7 +24,8 @@ _BOX_COMMAND = re.compile(r"\\boxed\s*(?=\{)")
 _STEMS = (
     "answer", "boxed", "boxe", "fbox", "####", "ans:", "ans.", "ans =", "result:", "correction", "should be",
     "actually", "correct option", "correct choice", "best option", "best choice", "right option", "right choice",
-    "begin_of_box|>", "pick", "choose", "go with", "select", "opt for", "option is", "choice is", '"choice"', '"option"', '"result"', "antwort", "ergebnis", "lösung", "respuesta",
+    "begin_of_box|>", "pick", "choose", "go with", "select", "opt for", "option is", "choice is",
+    '"choice"', '"option"', '"result"', "antwort", "ergebnis", "lösung", "respuesta",
     "resultado", "réponse", "resposta", "risposta", "risultato", "antwoord", "svar", "odpowiedź", "ответ",
     "відповідь", "cevap", "jawaban", "đáp án", "vastaus", "válasz", "απάντηση", "תשובה", "الجواب", "الإجابة",
     "جواب", "پاسخ", "उत्तर", "जवाब", "答案", "答え", "正解", "回答", "답", "คำตอบ",
@@ -109,7 +110,8 @@ _FOREIGN = re.compile(
     r"(?:(?:est\s+donc|es\s+por\s+tanto|lautet(?:\s+also)?|ist(?:\s+also)?|est|es|é|è|is|är|er|to|jest|adalah|là|"
     r"είναι|на|это)(?![^\W\d_])|[-:=→]|选项是|选项为|应?选择?|應?選擇?|为|為|是|应为|应该是|は|이다|은|는|है|هو|هي)"
     r"\s{0,3}[:=]?\s{0,3}[*_]{0,4}"
-    r"(?:选项|選項)?(?:(?:la|el|le|die|der|das|a|o)\s+)?(?:(?:opción|opcion|option|lettre|letra|opção|alternativa|variante)\s+)?",
+    r"(?:选项|選項)?(?:(?:la|el|le|die|der|das|a|o)\s+)?(?:(?:opción|opcion|option|lettre|letra|opção|alternativa|"
+    r"variante)\s+)?",
     re.IGNORECASE,
 )
 _GROUPED_ON = re.compile(r",\d{3}(?!\d)")  # 1,234 is no JSON, but it is a number
@@ -143,7 +145,7 @@ def places(text: str, lowered: str, asked: Sequence[str] = ()) -> list[tuple[int
                 found.setdefault(at, stem)
     if _OTHER_INITIAL.search(text, max(0, len(text) - _INITIALS)) is None:
         for initial in _INITIAL.finditer(text, max(0, len(text) - _INITIALS)):
-            found.setdefault(initial.end(), "a:")
+            found.setdefault(initial.end(), "initial")
     return sorted(found.items(), reverse=True)[: _MOST_PLACES * 2]
 
 
@@ -179,7 +181,7 @@ def _statement(text: str, at: int, stem: str) -> Statement | None:
         return _json(text, at, value.end()) if value is not None else None
     if stem == "####":
         return _hash(text, at)
-    if stem == "a:":
+    if stem == "initial":
         return _until(text, "initial", at - 2, at)
     if stem == "begin_of_box|>":
         return _tag(text, at, at + len(stem))
@@ -200,7 +202,8 @@ def _statement(text: str, at: int, stem: str) -> Statement | None:
 
 # "I would pick B", "I'll go with Paris".
 _CHOOSER = re.compile(
-    r"\b(?:i|we)(?:'d|'ll|\s+would|\s+will|\s+must|\s+should|\s+have\s+to|\s+am\s+going\s+to)?(?:\s+(?:therefore|thus|probably|"
+    r"\b(?:i|we)(?:'d|'ll|\s+would|\s+will|\s+must|\s+should|\s+have\s+to|\s+am\s+going\s+to)?(?:\s+(?:therefore|"
+    r"thus|probably|"
     r"most\s+likely|rather|also|finally|then|definitely|still))?\s+$",
     re.IGNORECASE,
 )
@@ -312,7 +315,8 @@ def _until(text: str, form: Form, at: int, start: int) -> Statement:
     first, _, rest = window.partition("\n")
     said = first.lstrip(" \t*_") if first.strip(_SKIPPED) else ""
     if not said.strip("`"):
-        said = rest.lstrip(_SKIPPED + ">\n\r-•") if not first.strip().startswith("```") else first.lstrip() + "\n" + rest
+        fenced = first.strip().startswith("```")
+        said = first.lstrip() + "\n" + rest if fenced else rest.lstrip(_SKIPPED + ">\n\r-•")
         mark = _LIST_MARK.match(said)
         said = said[mark.end() :] if mark is not None else said
         if rest[: len(rest) - len(said)].rstrip(" \t").endswith("```"):

@@ -15,8 +15,8 @@ from dynscale_cli.answers.cues import Statement, statements
 from dynscale_cli.answers.fallback import ending
 from dynscale_cli.answers.normalize import lower, plain, strip_markup
 from dynscale_cli.answers.patterns import last_match
-from dynscale_cli.answers.reading import Reading, read, read_math, states_none, text_key
-from dynscale_cli.answers.text import read_json
+from dynscale_cli.answers.reading import read, read_math
+from dynscale_cli.answers.text import Reading, read_json, states_none, text_key
 from dynscale_cli.answers.thoughts import split_thought
 from dynscale_cli.answers.types import AnswerType
 

@@ -12,19 +12,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dynscale_cli.answers.latex import prose
-from dynscale_cli.answers.normalize import strip_markup, words
+from dynscale_cli.answers.normalize import strip_markup, word_set, words
 from dynscale_cli.answers.numbers import last_number
-from dynscale_cli.answers.reading import Reading, read, text_key
-from dynscale_cli.answers.text import last_sentence
+from dynscale_cli.answers.reading import read
+from dynscale_cli.answers.text import Reading, last_sentence, text_key
 from dynscale_cli.answers.types import AnswerType
 
 Ending = tuple[Reading, bool]  # (key and text, whether it counts as committed)
 
 _SHORT = 200
 _TAIL = 2400
-_WEAK_LABELS = frozenset("conclusion verdict solution output decision choice selection response prediction final".split())
+_WEAK_LABELS = word_set("conclusion verdict solution output decision choice selection response prediction final")
 _LABELLED = re.compile(r"[\s*_#>-]*(?P<label>[^\W\d_][\w' ]{1,40}?)[*_]{0,2}\s?:[*_]{0,2}\s*(?P<said>\S[^\n]*)")
-_FIRST = re.compile(r"[\s*_#>\"'`]*(?:yes|no|true|false|correct|incorrect)[*_\"'`]{0,3}(?:[.,;:!\n]|\s+-|\s*$)", re.IGNORECASE)
+_FIRST = re.compile(
+    r"[\s*_#>\"'`]*(?:yes|no|true|false|correct|incorrect)[*_\"'`]{0,3}(?:[.,;:!\n]|\s+-|\s*$)", re.IGNORECASE
+)
 _OPTION_FIRST = re.compile(r"[\s*_#>\"'`(\[]*(?:option\s+|choice\s+)?[A-J1-9][)\].:*_]", re.IGNORECASE)
 _BOLD = re.compile(r"\*\*([^*\n]{1,160})\*\*|__([^_\n]{1,160})__")
 _EQUALS_LAST = re.compile(r"(?:=|≈|\\approx)[ \t]*([^=\n≈]{1,120})$")

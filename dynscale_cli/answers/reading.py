@@ -16,9 +16,17 @@ from dynscale_cli.answers.normalize import sign_of, strip_markup
 from dynscale_cli.answers.number_words import read_words, spelt_out
 from dynscale_cli.answers.numbers import Quantity, bare, numbers, rational_key
 from dynscale_cli.answers.structures import exact_math_key, math_key
-from dynscale_cli.answers.text import FILLER, SENTENCE_END, Reading, first_sentence, read_json, read_text, states_none, text_key, without_subject
+from dynscale_cli.answers.text import (
+    FILLER,
+    SENTENCE_END,
+    Reading,
+    first_sentence,
+    read_json,
+    read_text,
+    states_none,
+    without_subject,
+)
 from dynscale_cli.answers.types import AnswerType
-
 
 
 def read(content: str, kind: AnswerType, choices: Sequence[str] = ()) -> Reading | None:
