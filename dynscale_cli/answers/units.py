@@ -196,6 +196,11 @@ class Unit:
     def is_money(self) -> bool:
         return self.symbol in _MONEY
 
+    def is_rate_of(self, other: Unit) -> bool:
+        """Whether it is `other` per something: `$/h` of `$`."""
+        above = tuple(factor for factor in self.factors if factor[1] > 0)
+        return above == other.factors != self.factors
+
     def readings(self) -> tuple[tuple[Dimension, Fraction], ...]:
         """(dimension, factor to its base unit) of each meaning."""
         return _readings(self)
