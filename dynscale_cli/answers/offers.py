@@ -32,12 +32,14 @@ _MARK = re.compile(
 )
 _SEQUENCES = (tuple("ABCDEFGHIJ"), tuple("abcdefghij"), ("i", "ii", "iii", "iv", "v"), tuple("123456789"))
 _ASKS_TO_CHOOSE = re.compile(
-    r"\b(?:options?|choices?|following|which|choose|pick|select|correct one|one of|welche|wähle|quelle?|choisis|cuál|elige)\b"
+    r"\b(?:options?|choices?|following|which|choose|pick|select|correct one|one of|welche|wähle|quelle?|choisis|cuál|"
+    r"elige)\b"
     r"|[哪选選]",
     re.IGNORECASE,
 )
 _SEVERAL = re.compile(
-    r"\b(?:all that apply|all of the (?:correct|true)|(?:which|choose|select|pick|name)\s+(?:the\s+)?(?:two|three|four|2|3|4)|"
+    r"\b(?:all that apply|all of the (?:correct|true)|(?:which|choose|select|pick|name)\s+(?:the\s+)?(?:two|three|"
+    r"four|2|3|4)|"
     r"which (?:ones|of (?:these|the following|them) are)|one or more)\b",
     re.IGNORECASE,
 )
@@ -109,7 +111,8 @@ _ALTERNATIVES = (
     # one of: red, green, blue; options: red, green, blue
     re.compile(
         rf"\b(?:one of(?: the following)?|(?:from|among)(?: the following)?|options|choices|labels|categories|classes|"
-        rf"(?:possible|allowed|valid) (?:answers|values|labels|options))\b(?:\s+are)?\s*(?::\s*|(?=\s[\"'`]))\s?[(\[{{]?"
+        rf"(?:possible|allowed|valid) (?:answers|values|labels|options))\b(?:\s+are)?\s*(?::\s*|"
+        rf"(?=\s[\"'`]))\s?[(\[{{]?"
         rf"{_PLAIN_LIST}{_LIST_END}"
     ),
     # What is the sentiment: positive, negative or neutral? Which is older, Rome or Paris? (yes/no/maybe)
@@ -124,7 +127,8 @@ _ALTERNATIVES = (
 )
 _SPLIT = re.compile(r"\s*(?:[,;]?\s+(?:or|oder|ou|o|and)\s+(?:else\s+)?|[,;/|])\s*")
 _NO_ITEM = word_set(
-    "not otherwise else a an the it this that in by with if so more less fewer most at least than nothing something both "
+    "not otherwise else a an the it this that in by with if so more less fewer most at least than nothing something "
+    "both "
     "your my answer explain think step letter number option choice"
 )
 _YES_NO = ({"yes", "no"}, {"true", "false"}, {"correct", "incorrect"}, {"right", "wrong"})
@@ -167,7 +171,7 @@ _SAY = (
     r"(?:answer|say|write|reply|respond|return|output|put|state|print|use|give|type|enter|antworte|schreibe|réponds|"
     r"écris|responde|escribe)"
 )
-_LEAD = r"(?:with\s+|only\s+|just\s+|exactly\s+|simply\s+|as\s+|mit\s+|par\s+|con\s+|the\s+(?:word|phrase|text|answer)s?\s+|:\s*)*"
+_LEAD = r"(?:(?:with|only|just|exactly|simply|as|mit|par|con|the\s+(?:word|phrase|text|answer)s?)\s+|:\s*)*"
 _SPECIAL = (
     r"(?:[\"'`](?P<quoted>[^\"'`\n]{1,60})[\"'`]|(?P<bare>[^\W\d_][\w/-]*(?: (?!if\b|when\b|unless\b)[\w/-]+){0,3}))"
 )
@@ -182,7 +186,8 @@ _CASES = (
     re.compile(rf"\botherwise,?\s+{_SAY}\s+{_LEAD}{_SPECIAL}(?=\s*(?:[.!;)\n]|$))", re.IGNORECASE),
 )  # fmt: skip
 _NO_CASE = word_set(
-    "the a an one this these my it me how what why in by all your its only each any them their as with using to at no_more "
+    "the a an one this these my it me how what why in by all your its only each any them their as with using to at "
+    "no_more "
     "yes_or_no true_or_false"
 )
 

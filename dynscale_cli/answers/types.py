@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from dynscale_cli.answers.wording import Wording, read_wording
+from dynscale_cli.answers.wording import PLAIN, Wording, read_wording
 from dynscale_cli.errors import UsageError
 
 KindName = Literal["auto", "number", "choice", "boolean", "math", "text", "long", "json", "regex"]
@@ -25,7 +25,7 @@ class AnswerType:
     name: KindName = "auto"
     pattern: str = ""
     guessed: bool = False
-    wording: Wording = Wording()
+    wording: Wording = PLAIN
 
     @property
     def long(self) -> bool:

@@ -35,6 +35,9 @@ class Wording:
     topic: frozenset[str] = frozenset()
 
 
+PLAIN = Wording()  # says nothing
+
+
 def read_wording(question: str, choices: Sequence[str] = ()) -> Wording:
     """The wording of a question; `choices` are options that stand beside its text."""
     shortened = question if len(question) <= 2 * _LOOK else question[:_LOOK] + "\n" + question[-_LOOK:]
@@ -124,9 +127,12 @@ _MATH = re.compile(
     r"\\(?:frac|sqrt|int|sum|begin|cdot|left|le|ge|pi|infty|log|sin|cos|tan|boxed|in|cup|theta)|"
     r"\$[^$\n]{0,200}?[\\^_=][^$\n]{0,200}\$|\$[a-z0-9]{1,3}\$|"
     r"\b(?:simplify (?!this|the (?:text|sentence|paragraph|language|code|following (?:text|sentence|paragraph|code)))|"
-    r"factor(?:ize|ise)? (?:the |this )?(?:poly|expr|quad|[\d(a-z]{1,3}[\^²+*-])|solve (?:for|the (?:eq|sys|ineq))|derivative of|"
-    r"integral of|differentiate|integrate|antiderivative|expand (?:the (?:prod|expr)|\()|in terms of [a-z]\b|polynomial|"
-    r"interval notation|(?:domain|range) of (?:the function|[fgh]\b)|inverse function|roots? of (?:the|x|\d*x)|simplest form|"
+    r"factor(?:ize|ise)? (?:the |this )?(?:poly|expr|quad|[\d(a-z]{1,3}[\^²+*-])|solve (?:for|the (?:eq|sys|ineq))|"
+    r"derivative of|"
+    r"integral of|differentiate|integrate|antiderivative|expand (?:the (?:prod|expr)|\()|in terms of [a-z]\b|"
+    r"polynomial|"
+    r"interval notation|(?:domain|range) of (?:the function|[fgh]\b)|inverse function|roots? of (?:the|x|\d*x)|"
+    r"simplest form|"
     r"closed form|slope-intercept|in radians|ordered pair|eigenvalues?)\b|√|∫|²|³|\[\["
 )
 _CALCULATE = re.compile(r"\b(?:calculate|compute|evaluate|subtract|multiply|divide)\b[^.?!]{0,80}\d")
@@ -176,15 +182,19 @@ _EITHER = re.compile(r"\b(?:or|oder|ou)\b")
 _ORDERED = re.compile(
     r"\b(?:sort(?:ed)?|order(?:ed)?|rank(?:ed)?|arrange|sequence|ascending|descending|alphabetical(?:ly)?|"
     r"chronological(?:ly)?|first (?:\w+ ){1,3}?(?:digits|terms|numbers|primes|letters|multiples|decimals)|next|"
-    r"consecutive|from (?:the )?(?:small|large|old|young|high|low|short|long|big|least|most|early|late|left|right|near|far)\w*|"
+    r"consecutive|from (?:the )?(?:small|large|old|young|high|low|short|long|big|least|most|early|late|left|right|"
+    r"near|far)\w*|"
     r"coordinates|digits|steps|reverse)\b"
 )
 _UNORDERED = re.compile(
     r"\b(?:who|whom|whose|solve|solutions?|roots?|zeros|satisf(?:y|ies)|factors|divisors|"
-    r"which (?:two|three|four|five|\d|of (?:these|the following|them) are|people|ones|(?!is\b|was\b|does\b|has\b)\w+s\b)|"
+    r"which (?:two|three|four|five|\d|of (?:these|the following|them) are|people|ones|(?!is\b|was\b|does\b|"
+    r"has\b)\w+s\b)|"
     r"what (?:two|three|four|are the (?:names|members|colou?rs|ingredients|siblings|capitals|languages|primary))|"
-    r"name (?:\w+ )?(?:two|three|four|five|\d|all|both|the)|(?:find|list|give|name) (?:all|both|the two|the three|every)|"
-    r"(?:for|at) (?:which|what) (?:values?|numbers?|\$?[a-z]\b)|all (?:real |integer |possible |positive )*(?:values|integers|numbers)|"
+    r"name (?:\w+ )?(?:two|three|four|five|\d|all|both|the)|(?:find|list|give|name) (?:all|both|the two|the three|"
+    r"every)|"
+    r"(?:for|at) (?:which|what) (?:values?|numbers?|\$?[a-z]\b)|all (?:real |integer |possible |positive )*(?:values|"
+    r"integers|numbers)|"
     r"all that apply)\b"
 )
 
@@ -195,69 +205,97 @@ _JSON = re.compile(
     r"convert|provide|print|format|only)\b[^.?!\n]{0,40}?\bjson\b"
 )
 _ABOUT_JSON = re.compile(
-    r"\b(?:what (?:is|does)|explain|difference|stand for|how (?:do|does|can|to)|why|write (?:a|an|me) (?!json|valid|single)\w+|"
+    r"\b(?:what (?:is|does)|explain|difference|stand for|how (?:do|does|can|to)|why|write (?:a|an|me) (?!json|valid|"
+    r"single)\w+|"
     r"compare|function|script|program|parser?|code|describe)\b[^.?!\n]{0,80}\bjson\b"
 )
 _POLITE = (
-    r"[¿¡\s]*(?:please,?\s+|can you\s+|could you\s+|would you\s+|will you\s+|kindly\s+|i (?:want|need|would like)\s+(?:you\s+)?(?:to\s+)?|"
-    r"i'd like\s+(?:you\s+)?(?:to\s+)?|help me\s+(?:to\s+)?|let's\s+|now\s+|hi[,!.]?\s+|hello[,!.]?\s+|hey[,!.]?\s+|bitte\s+|"
-    r"kannst du\s+|(?:mir\s+)|por favor,?\s+|puedes\s+|s'il (?:te|vous) plaît,?\s+|peux-tu\s+|pouvez-vous\s+|请|請|帮我|给我|为我)*"
+    r"[¿¡\s]*(?:please,?\s+|can you\s+|could you\s+|would you\s+|will you\s+|kindly\s+|i (?:want|need|would "
+    r"like)\s+(?:you\s+)?(?:to\s+)?|"
+    r"i'd like\s+(?:you\s+)?(?:to\s+)?|help me\s+(?:to\s+)?|let's\s+|now\s+|hi[,!.]?\s+|hello[,!.]?\s+|hey[,!.]?\s+|"
+    r"bitte\s+|"
+    r"kannst du\s+|(?:mir\s+)|por favor,?\s+|puedes\s+|s'il (?:te|vous) plaît,?\s+|peux-tu\s+|pouvez-vous\s+|"
+    r"请|請|帮我|给我|为我)*"
 )
 _VERBS = (
-    r"explain|describe|write(?! (?:down )?(?:only|just)\b)|summari[sz]e|compose|draft|discuss|outline|elaborate|translate|rewrite|"
+    r"explain|describe|write(?! (?:down )?(?:only|just)\b)|summari[sz]e|compose|draft|discuss|outline|elaborate|"
+    r"translate|rewrite|"
     r"rephrase|reword|paraphrase|implement|create|generate|brainstorm|suggest|recommend|list|compare|contrast|"
     r"analy[sz]e|critique|argue|essay|poem|story|teach|refactor|fix|proofread|improve|optimi[sz]e|debug|invent|imagine|"
     r"propose|develop|sketch|expand on|comment on|introduce|shorten|reformat|pretend|act as|role-?play|"
-    r"correct (?:the|this|these|my|any|all|following)|edit (?:the|this|my)|review (?:the|this|my)|design (?:an?|the|some)|"
+    r"correct (?:the|this|these|my|any|all|following)|edit (?:the|this|my)|review (?:the|this|my)|design (?:an?|the|"
+    r"some)|"
     r"plan (?:an?|my|the|out)|define\b|build (?:an?|me)|make (?:an?|me an?|up|this|it|a list)|code\s|program\s|"
     r"show (?:me )?(?:how|an?)|tell (?:me |us )?(?:an?|about|some|how|why|more|everything|what you)\b|"
     r"(?:convert|turn|change|transform|put|simplify) (?:this|the|these|following|my) (?:following )?"
-    r"(?:\w+ )?(?:code|function|sentences?|text|paragraph|passage|snippet|class|script|loop|query|list|table|poem|story|"
+    r"(?:\w+ )?(?:code|function|sentences?|text|paragraph|passage|snippet|class|script|loop|query|list|table|poem|"
+    r"story|"
     r"language|notes|email|json|xml|yaml|csv|markdown|recipe|dialogue)|"
     r"give (?:me |us )?(?:an?|some|several|a few|two|three|four|five|six|seven|ten|\d+) (?:\w+ ){0,3}?"
-    r"(?:examples?|overview|summary|explanation|reasons?|ideas?|tips?|description|list|recipe|names?|advice|suggestions?|"
+    r"(?:examples?|overview|summary|explanation|reasons?|ideas?|tips?|description|list|recipe|names?|advice|"
+    r"suggestions?|"
     r"ways|jokes?|facts|titles|outline|introduction|review|plan|story|poem|quotes?|arguments?|detailed|brief|short|"
     r"steps|instructions|synonyms|words|sentences)\b|"
     r"give (?:me |us )?(?:advice|tips|feedback|instructions|ideas|examples)\b|"
     r"(?:name|think of|come up with) (?:some|several|a few|two|three|four|five|six|seven|eight|nine|ten|\d+)"
 )
 _ASKED_PROSE = (
-    r"why\b|how (?:do|does|did|can|could|should|would|to|is|are|come)\b(?! (?:you|i|we|they|people) (?:say|spell|write|pronounce) )|"
-    r"what(?:'s| is| are| were) (?:the )?(?:\w+ ){0,2}?(?:differences?|similarit(?:y|ies)|distinction) (?:between|among|of)\b(?!\s*\$?\d)"
+    r"why\b|how (?:do|does|did|can|could|should|would|to|is|are|come)\b(?! (?:you|i|we|they|people) (?:say|spell|"
+    r"write|pronounce) )|"
+    r"what(?:'s| is| are| were) (?:the )?(?:\w+ ){0,2}?(?:differences?|similarit(?:y|ies)|distinction) (?:between|"
+    r"among|of)\b(?!\s*\$?\d)"
     r"(?! the (?:numbers|ages|prices))|"
-    r"what(?:'s| is| are| were) (?:the |some )?(?:\w+ ){0,2}?(?:pros|cons|advantages?|disadvantages?|benefits?|drawbacks?|causes|effects|"
-    r"consequences|reasons|symptoms|steps|features|characteristics|uses|implications|tips|ways|best practices|challenges|"
+    r"what(?:'s| is| are| were) (?:the |some )?(?:\w+ ){0,2}?(?:pros|cons|advantages?|disadvantages?|benefits?|"
+    r"drawbacks?|causes|effects|"
+    r"consequences|reasons|symptoms|steps|features|characteristics|uses|implications|tips|ways|best practices|"
+    r"challenges|"
     r"risks|stages|principles|arguments|good ideas)\b|"
-    r"what (?:do you (?:think|know|suggest|recommend)|would happen|happens (?:if|when)|makes|should i)\b|any (?:ideas|tips|advice|suggestions)\b"
+    r"what (?:do you (?:think|know|suggest|recommend)|would happen|happens (?:if|when)|makes|should i)\b|any "
+    r"(?:ideas|tips|advice|suggestions)\b"
 )
 _WORKS = (
     r"(?:poem|haiku|limerick|sonnet|song|story|tale|essay|letter|email|e-mail|speech|joke|recipe|dialogue|script|"
     r"blog post|review|summary|overview|slogan|tweet|cover letter|paragraph|outline|guide|tutorial|rap|lyrics|toast|"
     r"description|introduction|biography|explanation|lesson plan|itinerary|meal plan|workout plan)s?"
 )
-_COUNTS = r"(?:\d{1,3}|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|some|several|a few|a list of|a couple of|a dozen)"
+_COUNTS = (
+    r"(?:\d{1,3}|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|some|several|a few|a list of|"
+    r"a couple of|a dozen)"
+)
 _NOUNS = (
-    rf"(?:an?|the|my|one|{_COUNTS})\s+(?:[\w'-]+\s+){{0,4}}?{_WORKS}\b(?![^.!\n]*\?)|{_WORKS}\s+(?:about|for|on|of|in)\b(?![^.!\n]*\?)|"
-    rf"(?:ideas|tips|names|titles|suggestions|advice|reasons|ways|facts|instructions|jokes|examples)\s+(?:for|about|on|to|of|why)\b|"
-    rf"{_COUNTS}\s+(?:[a-z'-]+\s+){{0,4}}?[a-z'-]+s\s+(?:for|about|to|on|that|which|why|in|of (?!which|the \d))\b(?![^.!\n]*\?)"
+    rf"(?:an?|the|my|one|{_COUNTS})\s+(?:[\w'-]+\s+){{0,4}}?{_WORKS}\b(?![^.!\n]*\?)|{_WORKS}\s+(?:about|for|on|of|"
+    rf"in)\b(?![^.!\n]*\?)|"
+    rf"(?:ideas|tips|names|titles|suggestions|advice|reasons|ways|facts|instructions|jokes|examples)\s+(?:for|about|"
+    rf"on|to|of|why)\b|"
+    rf"{_COUNTS}\s+(?:[a-z'-]+\s+){{0,4}}?[a-z'-]+s\s+(?:for|about|to|on|that|which|why|in|of (?!which|the "
+    rf"\d))\b(?![^.!\n]*\?)"
     r"(?![^\n]*(?:\d|\bhow many))"
 )
 _ELSEWHERE = (
-    r"explica\w*|describe|describa|escrib[ea]|redact[ae]|resum[ea]|traduc[ei]\w*|compar[ae]|cuéntame|cuenta\b|enumera|list[ae]\b|corrige|"
-    r"dame (?:una?|unos|unas|algun[oa]s|cinco|tres|diez|\d+)|propón|sugiere|analiza|convierte|mejora|crea\b|haz (?:una?|me)|reescribe|"
+    r"explica\w*|describe|describa|escrib[ea]|redact[ae]|resum[ea]|traduc[ei]\w*|compar[ae]|cuéntame|cuenta\b|"
+    r"enumera|list[ae]\b|corrige|"
+    r"dame (?:una?|unos|unas|algun[oa]s|cinco|tres|diez|\d+)|propón|sugiere|analiza|convierte|mejora|crea\b|haz "
+    r"(?:una?|me)|reescribe|"
     r"(?:por|para) qué\b|cómo\b(?! se (?:llama|dice|escribe))|cuál(?:es)? (?:es|son) (?:la|las) diferencias?|"
     r"(?:una? )?(?:receta|poema|cuento|historia|carta|ensayo|resumen)\b|"
-    r"expliqu\w+|décri\w+|écri[stv]\w*|rédige\w*|résum\w+|tradui\w+|compare\w*|raconte\w*|énumère\w*|corrige\w*|réécri\w+|"
-    r"donne(?:z)?[- ]?moi (?:une?|des|cinq|trois|dix|quelques|\d+)|propose\w*|analyse\w*|améliore\w*|imagine\w*|convertis\w*|"
-    r"pourquoi\b|comment\b(?! (?:s'appelle|se nomme|dit-on|s'écrit))|quelles? (?:est la|sont les) différences?|(?:une? )?(?:recette|poème|lettre|histoire|rédaction)\b|"
-    r"erklär\w*|beschreib\w*|schreib\w*|fasse?\b|übersetz\w*|vergleich\w*|verfass\w*|formulier\w*|korrigier\w*|verbesser\w*|erzähl\w*|"
+    r"expliqu\w+|décri\w+|écri[stv]\w*|rédige\w*|résum\w+|tradui\w+|compare\w*|raconte\w*|énumère\w*|corrige\w*|"
+    r"réécri\w+|"
+    r"donne(?:z)?[- ]?moi (?:une?|des|cinq|trois|dix|quelques|\d+)|propose\w*|analyse\w*|améliore\w*|imagine\w*|"
+    r"convertis\w*|"
+    r"pourquoi\b|comment\b(?! (?:s'appelle|se nomme|dit-on|s'écrit))|quelles? (?:est la|sont les) différences?|"
+    r"(?:une? )?(?:recette|poème|lettre|histoire|rédaction)\b|"
+    r"erklär\w*|beschreib\w*|schreib\w*|fasse?\b|übersetz\w*|vergleich\w*|verfass\w*|formulier\w*|korrigier\w*|"
+    r"verbesser\w*|erzähl\w*|"
     r"analysier\w*|diskutier\w*|entwirf|erstell\w*|begründe\w*|liste\b|schlag\w*|überarbeite\w*|refaktorier\w*|"
-    r"nenne?\s+(?:mir\s+)?(?:einige|ein paar|zwei|drei|vier|fünf|zehn|\d+)|gib (?:mir )?(?:eine?n?|einige|fünf|drei|\d+)\s+(?:\w+ )?(?:beispiele?|überblick|rezept|tipps|ideen|zusammenfassung|liste|gründe)|"
+    r"nenne?\s+(?:mir\s+)?(?:einige|ein paar|zwei|drei|vier|fünf|zehn|\d+)|gib (?:mir )?(?:eine?n?|einige|fünf|drei|"
+    r"\d+)\s+(?:\w+ )?(?:beispiele?|überblick|rezept|tipps|ideen|zusammenfassung|liste|gründe)|"
     r"warum\b|wieso\b|weshalb\b|wie (?:funktionier|kann|mach|komm|entsteh|geht|lässt|schreib|soll|koch|back|bau)\w*|"
-    r"(?:was ist|worin (?:besteht|liegt)|was sind) (?:der|die) unterschiede?|(?:ein )?(?:rezept|gedicht|brief|aufsatz|märchen)\b|"
+    r"(?:was ist|worin (?:besteht|liegt)|was sind) (?:der|die) unterschiede?|(?:ein )?(?:rezept|gedicht|brief|"
+    r"aufsatz|märchen)\b|"
     r"spiega\w*|descriv\w*|scriv\w*|riassum\w*|confront\w*|perché\b|come (?:funziona|si fa|posso)|"
     r"escrev\w*|resum\w*|traduz\w*|por que\b|como (?:funciona|fazer|posso|se faz)\b|"
-    r"объясни|опиши|напиши|переведи|сравни|почему|перечисли|расскажи|составь|исправь|придумай|как (?:работает|сделать|приготовить)|"
+    r"объясни|опиши|напиши|переведи|сравни|почему|перечисли|расскажи|составь|исправь|придумай|как (?:работает|"
+    r"сделать|приготовить)|"
     r"解释|解釋|描述|写|寫|说明|說明|説明|翻译|翻譯|翻訳|总结|總結|概括|比较|比較|对比|列出|列举|介绍|介紹|分析|讨论|改写|润色|修改|纠正|更正|重构|"
     r"设计|创作|编写|推荐|谈谈|讲述|讲一|生成|起草|把.{1,80}(?:翻译|改写|改成|转换)|将.{1,80}(?:翻译|改写|改成|转换)|用.{1,12}(?:解释|写|描述|翻译)|"
     r"为什么|為什麼|为何|如何|怎么(?:样|做|才|办|写|用|会)?(?!算)|怎样|なぜ|どうやって"

@@ -18,7 +18,7 @@ POLICIES = ("race", "ucb", "adaptive", "early-stop", "uniform")
 MODES = ("hybrid", "parallel", "chain", "sequential")
 LAYOUTS = ("turns", "quoted")
 VOTES = ("majority", "length", "confidence")
-ANSWER_TYPES = ("auto", "number", "choice", "boolean", "math", "text", "regex:")
+ANSWER_TYPES = ("auto", "number", "choice", "boolean", "math", "text", "long", "json", "regex:")
 SWITCHES = tuple(FLASH_ATTENTION)
 CACHES = tuple(CACHE_TYPES)
 
