@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from functools import lru_cache
 from typing import Protocol
 
+from dynscale_cli.answers import identities
 from dynscale_cli.answers.choices import LETTERS
 from dynscale_cli.answers.dates import possible_days
 from dynscale_cli.answers.latex import box_at
@@ -84,9 +85,11 @@ class Equivalence:
         return {key: found_in[key] for key in place}
 
     def _proven(self, first: str, second: str) -> bool:
-        if self._prover is None or not may_be_equal(first, second):
+        if not may_be_equal(first, second):
             return False
-        return self._prover.same(*sorted((first, second)))
+        if identities.equal(*sorted((first, second))):
+            return True
+        return self._prover is not None and self._prover.same(*sorted((first, second)))
 
 
 def _join(classes: list[list[str]], keys: list[str], fitting: list[list[str]]) -> None:
