@@ -12,11 +12,12 @@ from collections.abc import Hashable, Iterable, Sequence
 from functools import lru_cache
 from typing import Protocol
 
+from dynscale_cli.answers import identities
 from dynscale_cli.answers.choices import LETTERS
 from dynscale_cli.answers.dates import possible_days
 from dynscale_cli.answers.latex import box_at
 from dynscale_cli.answers.normalize import plain
-from dynscale_cli.answers.numbers import as_quantity, bare
+from dynscale_cli.answers.numbers import Quantity, as_quantity, bare
 from dynscale_cli.answers.reading import read
 from dynscale_cli.answers.structures import list_members, math_key
 from dynscale_cli.answers.text import text_key
@@ -76,16 +77,19 @@ class Equivalence:
         for key in vague:
             may_be = _meanings(key, ordered)
             _join(classes, [key], [group for group in certain if not may_be.isdisjoint(_meanings(group[0], ordered))])
-        for group in [group for group in classes if len(group) == 1 and _is_bare(group[0])]:
+        short = [group for group in classes if len(group) == 1 and _is_bare(group[0])]
+        for group in sorted(short, key=lambda group: _money(group[0]) is None):  # $18 an hour, $18, then 18
             classes.remove(group)
             _join(classes, group, [other for other in classes if any(_states(member, group[0]) for member in other)])
         found_in = {key: min(group, key=place.__getitem__) for group in classes for key in group}
         return {key: found_in[key] for key in place}
 
     def _proven(self, first: str, second: str) -> bool:
-        if self._prover is None or not may_be_equal(first, second):
+        if not may_be_equal(first, second):
             return False
-        return self._prover.same(*sorted((first, second)))
+        if identities.equal(*sorted((first, second))):
+            return True
+        return self._prover is not None and self._prover.same(*sorted((first, second)))
 
 
 def _join(classes: list[list[str]], keys: list[str], fitting: list[list[str]]) -> None:
@@ -115,13 +119,21 @@ def _meanings(key: str, ordered: bool) -> frozenset[Hashable]:
 
 
 def _is_bare(key: str) -> bool:
-    """A value without a unit, which may be short for one with a unit."""
-    return bool(_VALUE.fullmatch(key))
+    """A value without a unit, or money without its rate: it may be short for one that has them."""
+    return bool(_VALUE.fullmatch(key)) or _money(key) is not None
+
+
+def _money(key: str) -> Quantity | None:
+    quantity = as_quantity(key)
+    return quantity if quantity is not None and len(quantity.parts) == 1 and quantity.parts[0][1].is_money else None
 
 
 def _states(key: str, value: str) -> bool:
-    """Whether a key is this value with a unit. A bare year is none before our era."""
-    return key != value and bare(key) == value and not key.endswith(" BC")
+    """Whether a key is this value with a unit, or this sum of money at a rate. A bare year is none before our era."""
+    if key == value or bare(key) != bare(value) or key.endswith(" BC"):
+        return False
+    money, rate = _money(value), as_quantity(key)
+    return money is None or (rate is not None and bool(rate.parts) and rate.parts[0][1].is_rate_of(money.parts[0][1]))
 
 
 def may_be_equal(first: str, second: str) -> bool:

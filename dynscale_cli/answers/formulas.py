@@ -38,6 +38,10 @@ _NAMES = {
 _SHORT_WORDS = word_set("no is of to in it or an as at be by if so we he me us do go am on my up")
 
 
+# A small word that stands alone; in 16by it is two letters.
+_SHORT_WORD = re.compile(rf"(?<![\d)}}*a-zA-Z\\])(?:{'|'.join(sorted(_SHORT_WORDS))})(?![\^_a-zA-Z])", re.IGNORECASE)
+
+
 class NotMath(ValueError):
     """The text is not a formula that can be read exactly."""
 
@@ -70,6 +74,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         raw = _TOKEN.findall(text)
         self.tokens = ["^" if token == "**" else token for token in raw if not token.isspace()]
+        self.spaced = bool(_SHORT_WORD.search(text))
         self.at = 0
         self.depth = 0
 
@@ -157,7 +162,12 @@ class _Parser:
 
     def _exponent(self) -> Polynomial:
         sign = self._sign()
-        exponent = self._group() if self.peek() in ("{", "(") else self.factor()
+        token = self.peek()
+        if token.isascii() and token.isalpha() and len(token) == 2 and token.lower() not in _NAMES:
+            self.tokens[self.at : self.at + 1] = list(token)  # 2^nx is 2^n times x
+            exponent = poly.atom(self.take())
+        else:
+            exponent = self._group() if token in ("{", "(") else self.factor()
         return exponent if sign > 0 else poly.scale(exponent, Fraction(-1))
 
     def _first_digit(self) -> Polynomial:
@@ -240,7 +250,7 @@ class _Parser:
         name = _NAMES.get(token) or _NAMES.get(lowered if lowered in ("inf", "infinity", "pi") else "")
         if name is not None:
             return poly.atom(name)
-        if len(token) > 2 or lowered in _SHORT_WORDS or self.peek()[:1].isdigit():
+        if len(token) > 2 or (lowered in _SHORT_WORDS and self.spaced) or self.peek()[:1].isdigit():
             raise NotMath  # words, and names such as H2O
         value = poly.constant(1)
         for letter in token[:-1]:
@@ -315,9 +325,32 @@ def _raise_to(base: Polynomial, exponent: Polynomial) -> Polynomial:
         if rational.denominator > 12 or abs(rational) > 10**18:
             raise NotMath
         return poly.power(base, rational)
-    name = poly.spell(base)
-    simple = len(base) == 1 and (poly.as_rational(base) is None or name.isdigit()) and not set(name) & set("*^(/")
-    return poly.atom(f"{name if simple else f'({name})'}^{{{poly.spell(exponent)}}}")
+    number = poly.as_rational(base)
+    if number is not None and number > 0:
+        factors = poly.prime_factors(number)
+    elif len(base) == 1 and next(iter(base.values())) == 1 and len(next(iter(base))) == 1:
+        factors = [(poly.spell(base), 1)]
+    else:
+        return poly.atom(f"({poly.spell(base)})^{{{poly.spell(exponent)}}}")
+    value = poly.constant(1)
+    for name, times in factors:
+        value = poly.multiply(value, _power_of(name, poly.scale(exponent, Fraction(times))))
+    return value
+
+
+def _power_of(name: str, exponent: Polynomial) -> Polynomial:
+    """`name` to a sum, term by term: 2^{n+1} is 2·2^n, e^{2x} is the square of e^x."""
+    value = poly.constant(1)
+    for monomial, coefficient in exponent.items():
+        if not monomial:
+            base = poly.constant(int(name)) if name.isdigit() else poly.atom(name)
+            factor = poly.power(base, coefficient)
+        else:
+            whole = coefficient if name.isdigit() or name == "e" else Fraction(coefficient.numerator)
+            rest = poly.spell({monomial: coefficient / whole})
+            factor = poly.atom(f"{name if not set(name) & set('*^(/') else f'({name})'}^{{{rest}}}", whole)
+        value = poly.multiply(value, factor)
+    return value
 
 
 def _logarithm(name: str, base: str, argument: Polynomial) -> Polynomial | None:

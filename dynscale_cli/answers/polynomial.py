@@ -109,8 +109,8 @@ def power(base: Polynomial, exponent: Fraction) -> Polynomial:
     content, primitive = _content(base)
     outer = _root_of_rational(content, exponent)
     if len(primitive) == 1:
-        ((monomial, _),) = primitive.items()
-        if len(monomial) == 1 and monomial[0][1] == 1:
+        ((monomial, sign),) = primitive.items()
+        if len(monomial) == 1 and monomial[0][1] == 1 and sign == 1:
             return multiply(outer, {((monomial[0][0], exponent),): Fraction(1)})
     return multiply(outer, atom(f"({spell(primitive)})", exponent))
 
@@ -242,12 +242,17 @@ def spell(poly: Polynomial) -> str:
     return text
 
 
+def prime_factors(number: Fraction) -> list[tuple[str, int]]:
+    """(prime, exponent) of a positive rational."""
+    above = [(str(prime), times) for prime, times in _factors(number.numerator)]
+    return above + [(str(prime), -times) for prime, times in _factors(number.denominator)]
+
+
 def logarithm(number: Fraction, name: str) -> Polynomial:
     """The logarithm of a positive rational as a sum over its prime factors; `name` is that of the function."""
     total: Polynomial = {}
-    for part, sign in ((number.numerator, 1), (number.denominator, -1)):
-        for prime, times in _factors(part):
-            total = add(total, scale(atom(f"{name}({prime})"), Fraction(times * sign)))
+    for prime, times in prime_factors(number):
+        total = add(total, scale(atom(f"{name}({prime})"), Fraction(times)))
     return total
 
 
@@ -281,6 +286,9 @@ def _spell_power(name: str, exponent: Fraction) -> str:
         return name
     if exponent == Fraction(1, 2):
         return f"\\sqrt{{{name}}}"
+    if name.endswith("}") and "^{" in name and exponent.denominator == 1 and not name.startswith(("(", "\\")):
+        base, _, inner = name.partition("^{")
+        return f"{base}^{{{'-' if exponent == -1 else f'{exponent}*'}{inner}"  # e^{3*x}
     if not name.startswith("(") and ("^" in name or "(" in name):
         name = f"({name})"  # an exponential or a function: (e^{x})^{3}, (\\sin(x))^{2}
     return f"{name}^{{{exponent}}}"

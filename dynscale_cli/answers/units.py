@@ -196,6 +196,11 @@ class Unit:
     def is_money(self) -> bool:
         return self.symbol in _MONEY
 
+    def is_rate_of(self, other: Unit) -> bool:
+        """Whether it is `other` per something: `$/h` of `$`."""
+        above = tuple(factor for factor in self.factors if factor[1] > 0)
+        return above == other.factors != self.factors
+
     def readings(self) -> tuple[tuple[Dimension, Fraction], ...]:
         """(dimension, factor to its base unit) of each meaning."""
         return _readings(self)
@@ -413,8 +418,10 @@ def _split_words(text: str) -> tuple[str, str]:
         rest, words = " ".join(tokens[:kept]), tokens[kept:]
         if not any(char.isdigit() for char in rest):
             break
-        counted = all(_COUNTED.fullmatch(word.strip(".,")) or word in _SMALL_WORDS for word in words)
-        measured = _CONSTANT.fullmatch(rest) and (len(words[0]) > 1 or _PLAIN_NUMBER.fullmatch(rest))
+        named = [_COUNTED.fullmatch(word.strip(".,")) is not None for word in words]
+        counted = any(named) and all(name or word in _SMALL_WORDS for name, word in zip(named, words, strict=True))
+        letter = len(words[0].partition("^")[0]) == 1
+        measured = _PLAIN_NUMBER.fullmatch(rest) if letter else _CONSTANT.fullmatch(rest)
         if counted or (measured and _whole(" ".join(words)) is not None):
             return rest, " ".join(words)
         kept += 1
