@@ -21,10 +21,10 @@ from dynscale_cli.evaluation.course import Judge, in_order
 from dynscale_cli.evaluation.draws import Ask, Draws, Stopped
 from dynscale_cli.evaluation.methods import BASELINE, NAMED, parse_methods
 from dynscale_cli.questions import Question
-from dynscale_cli.runs.events import Sample
-from dynscale_cli.runs.settings import Settings
-from dynscale_cli.runs.sink import Sampled, Start
-from dynscale_cli.runs.store import Store
+from dynscale_cli.run.events import Sample
+from dynscale_cli.run.settings import Settings
+from dynscale_cli.run.sink import Sampled, Start
+from dynscale_cli.run.store import Store
 from tests.scripted import scripted_engine
 
 COUNT = 24
@@ -141,7 +141,7 @@ def test_a_bench_that_is_stopped_again_and_again_comes_to_the_same_figures(whole
 
 def test_the_pool_is_a_stored_run_that_can_be_exported_and_replayed(whole, tmp_path):
     from dynscale_cli.evaluation.logs import read_log
-    from dynscale_cli.runs.export import export_run
+    from dynscale_cli.run.export import export_run
 
     folder, _, report = whole
     stored = Store(folder / "runs").read(report.pools[0])

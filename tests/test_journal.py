@@ -9,16 +9,16 @@ from dynscale_cli.display.runs import print_list
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.questions import Question
-from dynscale_cli.runs import entries, identity
-from dynscale_cli.runs import journal as journals
-from dynscale_cli.runs.events import Answered, KindReport, Notice, Result, RunFinished, Sample, SampleFinished, members
-from dynscale_cli.runs.past import Past
-from dynscale_cli.runs.request import RunRequest
-from dynscale_cli.runs.settings import Settings
-from dynscale_cli.runs.sink import Dropped, Sampled, Spoke, Start
-from dynscale_cli.runs.solve import Run
-from dynscale_cli.runs.store import Store
-from dynscale_cli.runs.summary import summaries
+from dynscale_cli.run import entries, identity
+from dynscale_cli.run import journal as journals
+from dynscale_cli.run.events import Answered, KindReport, Notice, Result, RunFinished, Sample, SampleFinished, members
+from dynscale_cli.run.past import Past
+from dynscale_cli.run.request import RunRequest
+from dynscale_cli.run.settings import Settings
+from dynscale_cli.run.sink import Dropped, Sampled, Spoke, Start
+from dynscale_cli.run.run import Run
+from dynscale_cli.run.store import Store
+from dynscale_cli.run.summary import summaries
 from tests.kills import script
 from tests.scripted import scripted_engine
 

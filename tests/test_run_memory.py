@@ -9,10 +9,10 @@ import pytest
 
 from dynscale_cli import shelf
 from dynscale_cli.questions import Question
-from dynscale_cli.runs import tracks
-from dynscale_cli.runs.events import Answered, SampleFinished, Stepped
-from dynscale_cli.runs.settings import Settings
-from dynscale_cli.runs.solve import Run
+from dynscale_cli.run import tracks
+from dynscale_cli.run.events import Answered, SampleFinished, Stepped
+from dynscale_cli.run.settings import Settings
+from dynscale_cli.run.run import Run
 from tests.scripted import scripted_engine
 
 DICE = random.Random(1)

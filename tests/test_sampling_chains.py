@@ -5,7 +5,7 @@ import random
 import pytest
 
 from dynscale_cli.engine.protocol import Tokens
-from dynscale_cli.runs.events import Sample
+from dynscale_cli.run.events import Sample
 from dynscale_cli.sampling.chains import attempts, cut, pick
 from dynscale_cli.sampling.kept import keep
 from dynscale_cli.sampling.share import DOUBT, ChainShare

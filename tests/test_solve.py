@@ -8,8 +8,8 @@ from dynscale_cli import shelf
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import BudgetError, EngineError
 from dynscale_cli.questions import Question
-from dynscale_cli.runs import tracks
-from dynscale_cli.runs.events import (
+from dynscale_cli.run import tracks
+from dynscale_cli.run.events import (
     Answered,
     Notice,
     RunFinished,
@@ -18,8 +18,8 @@ from dynscale_cli.runs.events import (
     SampleText,
     Stepped,
 )
-from dynscale_cli.runs.settings import Settings
-from dynscale_cli.runs.solve import Run
+from dynscale_cli.run.settings import Settings
+from dynscale_cli.run.run import Run
 from tests.scripted import scripted_engine
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from dynscale_cli.display.words import amount, count, percent, short
-from dynscale_cli.runs.events import Answered, Event, KindReport, Result, RunFinished
+from dynscale_cli.run.events import Answered, Event, KindReport, Result, RunFinished
 
 WHY: Final = {
     "settled": "more samples were not expected to change the leader",

@@ -13,7 +13,7 @@ from typing import TextIO
 from dynscale_cli.display.closing import closing_line
 from dynscale_cli.display.safe import plain, plain_lines, sayable
 from dynscale_cli.display.words import count, short, stopped, sure, votes
-from dynscale_cli.runs.events import (
+from dynscale_cli.run.events import (
     Answered,
     Event,
     Notice,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from dynscale_cli.display.safe import plain
-from dynscale_cli.runs.events import Result
+from dynscale_cli.run.events import Result
 
 LONGEST: Final = 60  # characters of an answer in a line
 REASON: Final = 160  # of an error, whose end often says what to do

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from dynscale_cli.answers.extract import Answer
 from dynscale_cli.answers.thoughts import split_thought
 from dynscale_cli.answers.vote import Ballot
-from dynscale_cli.runs.events import Kind, Sample
+from dynscale_cli.run.events import Kind, Sample
 
 ATTEMPTS = 3  # what a chain quotes at most
 

@@ -15,7 +15,7 @@ from typing import Literal
 from dynscale_cli.engine.protocol import Engine, Prompt, Request, Sampling
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
-from dynscale_cli.runs.events import Kind
+from dynscale_cli.run.events import Kind
 
 from . import chains
 from .kept import ATTEMPTS, Kept

@@ -1,4 +1,4 @@
-"""What happens in a run, as typed events: the only way out of `runs.solve`.
+"""What happens in a run, as typed events: the only way out of `run.run`.
 
 `display` and `--json` consume them; their fields are the schema of `--json`, which only grows.
 Knows nothing of terminals, files or llama.cpp.
