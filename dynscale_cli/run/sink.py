@@ -47,8 +47,8 @@ class Sampled:
     q: int
     sample: Sample
     committed: bool
-    step: int
-    cost: int
+    step: int = 0
+    cost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
