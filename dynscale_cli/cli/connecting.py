@@ -62,7 +62,7 @@ class Connecting:
     @property
     def identity(self) -> dict[str, Any]:
         """Which model this is, for a journal to tell it from another."""
-        from dynscale_cli.run.identity import server
+        from dynscale_cli.run.request import server
 
         return server(self.options.endpoints, self._server.wait().model)
 

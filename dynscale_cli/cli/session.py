@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from dynscale_cli.engine.remote import ServerOptions
     from dynscale_cli.models.header import GGUFHeader
     from dynscale_cli.run.events import Event
-    from dynscale_cli.run.journal import Journal
-    from dynscale_cli.run.past import Past
-    from dynscale_cli.run.settings import Settings
+    from dynscale_cli.run.resume import Past
     from dynscale_cli.run.run import Run
-    from dynscale_cli.run.stored import Stored
+    from dynscale_cli.run.settings import Settings
+    from dynscale_cli.run.store import Recorder
+    from dynscale_cli.run.stored import StoredRun
 
 DONE, UNANSWERED = 0, 3
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
@@ -80,7 +80,7 @@ class Loading:
     @property
     def identity(self) -> dict[str, Any]:
         """Which model this is, for a journal to tell it from another."""
-        from dynscale_cli.run.identity import gguf
+        from dynscale_cli.run.request import gguf
 
         return gguf(self.header)
 
@@ -105,14 +105,14 @@ def answer(asking: Asking) -> int:
         settings = _settings(asking, len(questions))
         engine = _prepare(asking, loading, questions, settings, interrupts)
         keeper = Keeper(asking.journal, _notice(asking), quiet=asking.quiet)
-        if asking.journal.want(len(questions)):
+        if asking.journal.journal:
             keeper.begin(questions, settings, engine.info, loading.identity, asking.options, asking.file)
         return _run(asking, questions, settings, engine, keeper, interrupts)
 
 
-def go_on(asking: Asking, journal: Journal, stored: Stored) -> int:
+def go_on(asking: Asking, journal: Recorder, stored: StoredRun) -> int:
     """Go on with a run where it stopped; the exit code. `asking` says with which model and how to show it."""
-    from dynscale_cli.run.past import Past
+    from dynscale_cli.run.resume import Past
 
     with watch() as interrupts:
         loading = _opening(asking)
@@ -121,10 +121,11 @@ def go_on(asking: Asking, journal: Journal, stored: Stored) -> int:
         engine = _prepare(asking, loading, stored.questions, settings, interrupts)
         keeper = Keeper(asking.journal, _notice(asking), quiet=asking.quiet)
         keeper.take(journal)
-        journal.resume(settings.budget)
-        if journal.failure is not None:  # what is spent from here on would be spent again
+        try:
+            journal.resume(settings.budget)
+        except DynscaleError as error:  # what is spent from here on would be spent again
             engine.close()
-            raise DynscaleError(f"{journal.path} cannot be written to: the run stays as it is", "make room on the disk")
+            raise DynscaleError(f"{error.message}: the run stays as it is", "make room on the disk") from error
         return _run(asking, stored.questions, settings, engine, keeper, interrupts, Past(stored))
 
 
@@ -149,8 +150,8 @@ def _run(
     return keeper.code(code, interrupted=bool(interrupts))
 
 
-def _same_model(stored: Stored, identity: dict[str, Any]) -> None:
-    from dynscale_cli.run.identity import difference
+def _same_model(stored: StoredRun, identity: dict[str, Any]) -> None:
+    from dynscale_cli.run.request import difference
 
     if changed := difference(stored.request.model, identity):
         was = stored.request.model
@@ -256,7 +257,7 @@ def _prepare(
 
 def _expected_samples(settings: Settings, questions: int) -> int:
     """How many samples the budget is expected to buy, as far as is known before the first one."""
-    from dynscale_cli.run.pulls import FIRST_GUESS
+    from dynscale_cli.run.admission import FIRST_GUESS
 
     bought = settings.budget // min(FIRST_GUESS, settings.max_tokens)
     return bought if settings.max_samples is None else min(bought, settings.max_samples * questions)
@@ -345,7 +346,7 @@ def _export(asking: Asking, questions: Sequence[Question], run: Run) -> Iterator
     from dynscale_cli.answers.kinds import AnswerType
     from dynscale_cli.run.export import Pool
 
-    pool = Pool(asking.export, questions, AnswerType.parse(run.settings.answer_type), run.books.equivalence)
+    pool = Pool(asking.export, questions, AnswerType.parse(run.settings.answer_type), run.state.equivalence)
     if all(question.gold is None for question in questions):
         _notice(asking)("the questions state no right answers, so replay cannot score the exported pool")
     try:

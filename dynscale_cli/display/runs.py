@@ -18,8 +18,8 @@ from dynscale_cli.display.safe import harmless, plain, plain_lines
 from dynscale_cli.display.words import count, percent, short
 
 if TYPE_CHECKING:
-    from dynscale_cli.run.events import Sample
     from dynscale_cli.run.stored import StoredRun, Summary
+    from dynscale_cli.sampling.samples import Sample
 
 LIST = ("run", "state", "begun", "answered", "tokens", "budget", "model", "questions")
 RESULTS = ("question", "answer", "votes", "sure", "samples", "tokens", "stopped")
@@ -40,7 +40,7 @@ def print_list(found: Sequence[Summary], *, as_json: bool = False) -> None:
 
 
 def _row(run: Summary) -> tuple[str, ...]:
-    if run.state == "damaged":
+    if run.state in ("damaged", "newer"):
         return (run.id, run.state, *["-"] * (len(LIST) - 2))
     return (
         run.id, run.state, _local(run.started), f"{run.answered:,}/{run.questions:,}", f"{run.spent:,}",

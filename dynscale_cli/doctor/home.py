@@ -11,7 +11,7 @@ from pathlib import Path
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.nearest import nearest
 from dynscale_cli.paths import config_dir, state_dir
-from dynscale_cli.run.ids import FOLDER
+from dynscale_cli.run.database import FILE
 from dynscale_cli.settings import Key, file
 from dynscale_cli.settings.origin import Found, settle
 
@@ -46,7 +46,7 @@ def _unknown(keys: Mapping[str, Key], environ: Mapping[str, str]) -> Iterator[Fi
 
 
 def folders(environ: Mapping[str, str]) -> Iterator[Finding]:
-    for what, folder in (("settings", config_dir(environ)), ("runs", state_dir(environ) / FOLDER)):
+    for what, folder in (("settings", config_dir(environ)), ("runs", state_dir(environ) / FILE)):
         there = next((each for each in (folder, *folder.parents) if each.exists()), Path("/"))
         if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
             yield Finding("paths", "fine", f"{what}: {folder}" + ("" if there == folder else " (not there yet)"))

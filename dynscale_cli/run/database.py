@@ -27,6 +27,7 @@ from typing import Final
 
 from dynscale_cli.errors import DynscaleError
 
+FILE: Final = "runs.db"  # in the state folder
 VERSION: Final = 1  # of the schema; a database of a higher one is left alone
 PATIENCE: Final = 30.0  # seconds for which a transaction waits for that of another process
 LOOKING: Final = 0.3  # seconds; who looks whether a run is going on holds its lock for as long as that takes

@@ -33,19 +33,17 @@ from dynscale_cli.paths import state_dir
 from dynscale_cli.questions import Question
 
 from . import database, stored
-from .database import Checkpoints, Lock, explained, reason, transaction
+from .database import FILE, Checkpoints, Lock, explained, reason, transaction
 from .events import Result, members
-from .request import RunRequest, as_text, now, seal
+from .request import RunRequest, as_text, from_json, now, seal
 from .sink import Dropped, Ended, Sampled, Start
 from .stored import HINT, StoredRun, Summary
 
-FILE: Final = "runs.db"
-LOCKS: Final = "locks"
 MAX_BYTES: Final = 1_000_000_000
 ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that can be read as something else
 ID_LENGTH: Final = 6
 STRIDE: Final = 256  # tokens that one bound announces, at most
-SHARE: Final = 64  # and at most this part of the budget: what a kill can cost beyond what was in flight
+SHARE: Final = 256  # and at most this part of the budget: what a kill can cost beyond what was in flight
 ROW_BYTES: Final = 250  # of a sample, beside what it said
 PORTION: Final = 1000  # rows that are written or deleted at once: others wait for no more than that
 
@@ -111,6 +109,14 @@ class Store:
             rows = connection.execute(stored.SUMMARY)
             return [stored.summary(row, self.path) for row in rows]
         return []
+
+    def asked(self, command: str) -> Iterator[tuple[str, RunRequest]]:
+        """(id, request) of the runs that a command began, the last active first; none that cannot be read."""
+        statement = "select id, request from runs where command = ? order by active desc, rowid desc"
+        with contextlib.suppress(NoRuns), self._opened() as connection:
+            for row in connection.execute(statement, (command,)):
+                with contextlib.suppress(DynscaleError, KeyError, TypeError, ValueError):
+                    yield row["id"], from_json(json.loads(row["request"]))
 
     def find(self, name: str | None = None) -> str:
         """The id of a run by its beginning, the newest without one. Raises UsageError for none or many."""
@@ -242,20 +248,26 @@ class Recorder:
     def resume(self, budget: int) -> None:
         """Another part of the run begins, with this budget over all parts. Raises DynscaleError where it cannot."""
         self._budget = budget
-        statement = "update runs set state = 'running', parts = parts + 1, budget = ?, spent = ?, active = ? where id = ?"
+        statement = (
+            "update runs set state = 'running', parts = parts + 1, budget = ?, spent = ?, active = ? where id = ?"
+        )
         with explained(self.path), transaction(self._connection):
             self._connection.execute(statement, (budget, self._announced, now(), self.id))
         self._checkpoints.written()
 
     def started(self, start: Start, time: float) -> None:
         seen = json.dumps(start.seen) if start.seen else None
-        self._waiting.append((_STARTED, (self.id, start.q, start.number, start.kind, seen, self.id, start.q, start.number)))
+        self._waiting.append(
+            (_STARTED, (self.id, start.q, start.number, start.kind, seen, self.id, start.q, start.number))
+        )
 
     def allow(self, spent: int) -> None:
         stride = min(STRIDE, self._budget // SHARE)
         if not spent <= self._announced <= spent + stride:
             self._announced = max(spent, min(self._budget, spent + stride))
-            self._waiting.append(("update runs set spent = ?, active = ? where id = ?", (self._announced, now(), self.id)))
+            self._waiting.append(
+                ("update runs set spent = ?, active = ? where id = ?", (self._announced, now(), self.id))
+            )
         self._write()
 
     def sampled(self, sampled: Sampled, time: float) -> None:

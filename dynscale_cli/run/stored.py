@@ -16,14 +16,16 @@ from typing import Any, Final, Literal
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
+from dynscale_cli.sampling.samples import Sample
 
 from . import database
 from .database import Lock, explained
-from .events import KindReport, Result, Sample
+from .events import KindReport, Result
 from .request import RunRequest, from_json, seal
 from .settings import Settings
 from .sink import Dropped, Ended, How, Sampled, Start
 
+BENCH: Final = "bench"  # the command that draws pools
 HINT: Final = "dynscale runs list shows what there is"
 ENDS: Final = ("finished", "interrupted", "failed")
 SUMMARY: Final = (
@@ -32,7 +34,7 @@ SUMMARY: Final = (
     " from runs order by active desc, rowid desc"
 )
 
-State = Literal["running", "finished", "interrupted", "failed", "killed", "damaged"]
+State = Literal["running", "finished", "interrupted", "failed", "killed", "damaged", "newer"]
 
 
 @dataclass(slots=True)
@@ -92,7 +94,8 @@ class StoredRun:
 @dataclass(frozen=True, slots=True)
 class Summary:
     """A run in a line. `answered`: questions with an answer, of `questions`; `spent` of `budget` in tokens; `size` in
-    bytes; `question`: the first."""
+    bytes; `question`: the first. Of a damaged run, and of one that only a `newer` dynscale can read, no more is known.
+    """
 
     id: str
     state: State
@@ -108,18 +111,25 @@ class Summary:
     dynscale: str = ""  # the version that wrote it
     question: str = ""
 
+    @property
+    def is_pool(self) -> bool:
+        """Whether it is one of those that `bench` draws from."""
+        return self.command.startswith(BENCH)
+
 
 def summary(row: sqlite3.Row, path: Path) -> Summary:
     """Of a row of SUMMARY. One that is not as it should be is a damaged run, and nothing else."""
     state = _state(row, path)
     try:
-        json.loads(row["request"])
+        from_json(json.loads(row["request"]))
         return Summary(
             str(row["id"]), state, str(row["begun"]), int(row["questions"]), int(row["answers"]), _spent(row, path),
             int(row["budget"]), str(row["model"]), Path(row["source"] or "").name, int(row["bytes"]),
             str(row["command"]), str(row["dynscale"]), str(row["first"] or ""),
         )  # fmt: skip
-    except (TypeError, ValueError):
+    except DynscaleError:
+        return Summary(str(row["id"]), "newer", dynscale=str(row["dynscale"]))
+    except (KeyError, TypeError, ValueError):
         return Summary(str(row["id"]), "damaged")
 
 
