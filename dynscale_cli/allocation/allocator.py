@@ -11,16 +11,17 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from dynscale_cli.allocation.arms import Arm
-from dynscale_cli.allocation.policy import Policy, Totals, parse_policy
+from dynscale_cli.allocation.policies import NO_LIMIT, Arm, Policy, Totals, parse_policy
 
 
 class Allocator:
     """The bandit over `questions` arms, numbered from 0.
 
     `confidence` is what a leader must reach for its question to be settled; with `exhaust` (and under policies that
-    never settle: uniform, ucb) nothing ever is, and every pull goes where the policy sees most in it. Ties go to the
-    question that comes first, so a run is the same every time: no policy draws at random.
+    never settle: uniform, ucb) nothing ever is, and every pull goes where the policy sees most in it. Otherwise no
+    question has more pulls in flight than could settle it if they all agreed with its leader. `most`: samples that a
+    question may have. Ties go to the question that comes first, so a run is the same every time: no policy draws at
+    random.
     """
 
     def __init__(
@@ -30,10 +31,12 @@ class Allocator:
         *,
         confidence: float = 0.95,
         exhaust: bool = False,
+        most: int | None = None,
     ) -> None:
         self.policy = parse_policy(policy) if isinstance(policy, str) else policy
         self.target = confidence
         self.exhaust = exhaust or not self.policy.settles
+        self.most = NO_LIMIT if most is None else most
         self.settled = 0
         self._arms: dict[int, Arm] = {}  # of questions that were pulled
         self._untouched = range(questions)  # neither in a heap nor pulled yet
@@ -91,11 +94,6 @@ class Allocator:
         self._closed[q] = True
         self._refresh(q)
 
-    def reopen(self, q: int) -> None:
-        """`q` was closed because of a pull that then failed: it can be pulled again. To be called before `drop`."""
-        self._closed[q] = False
-        self._refresh(q)
-
     def forget(self, q: int) -> None:
         """`q` was closed, and nothing of it is in flight: nobody will ask about its votes again."""
         self._arms.pop(q, None)
@@ -107,6 +105,10 @@ class Allocator:
     def confidence(self, q: int) -> float:
         """P(the leader of `q` would lead in the long run): 1/2 with a tie, 0 without votes."""
         return 1.0 - self._arms[q].doubt if q in self._arms else 0.0
+
+    def is_sure(self, q: int) -> bool:
+        """Whether the leader of `q` is sure, whatever is still in flight: that can be stopped."""
+        return q in self._arms and self._arms[q].sure and not self.exhaust
 
     def is_settled(self, q: int) -> bool:
         """Whether `q` is done because its leader is sure: no pull in flight, and no other will be chosen."""
@@ -121,13 +123,18 @@ class Allocator:
         if arm is None:
             return
         done = arm.sure and not self.exhaust
-        if self._closed[q] or done or not arm.pulls:
+        if self._closed[q] or done or not arm.pulls or arm.pending >= self._room(arm):
             self._first[q] = -np.inf
         else:
             self._first[q], self._second[q] = self.policy.terms(arm)
         settled = done and not arm.pending
         self.settled += settled - self._settled[q]
         self._settled[q] = settled
+
+    def _room(self, arm: Arm) -> int:
+        """Pulls that may be in flight: what could settle the question, and what it may have at all."""
+        could_settle = NO_LIMIT if self.exhaust else self.policy.need(arm, self.target)
+        return min(could_settle, self.most - arm.samples)
 
     def _next_fresh(self, ready: Callable[[int], bool] | None) -> int | None:
         """The next question without a first sample, finished or in flight."""

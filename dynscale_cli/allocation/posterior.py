@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+MOST_NEEDED = 1024  # votes; whoever asks to be surer than that wants everything spent
 EXACT_UP_TO = 256  # votes; beyond it whole numbers get long and the continued fraction is as good
 
 
@@ -31,6 +32,15 @@ def doubt(first: float, second: float) -> float:
 def confidence(first: float, second: float) -> float:
     """P(theta > 1/2): the probability that the leader would lead in the long run; 1/2 with a tie."""
     return doubt(second, first)
+
+
+@lru_cache(maxsize=1 << 14)
+def need(first: float, second: float, target: float) -> int:
+    """The fewest further votes for the leader after which it would lead with the confidence `target`, 1 at least."""
+    for votes in range(1, MOST_NEEDED):
+        if doubt(first + votes, second) <= 1.0 - target:
+            return votes
+    return MOST_NEEDED
 
 
 def _exact_doubt(first: int, second: int) -> float:

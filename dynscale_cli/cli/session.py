@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from dynscale_cli.run.events import Event
     from dynscale_cli.run.journal import Journal
     from dynscale_cli.run.past import Past
-    from dynscale_cli.run.settings import Settings
     from dynscale_cli.run.run import Run
+    from dynscale_cli.run.settings import Settings
     from dynscale_cli.run.stored import Stored
 
 DONE, UNANSWERED = 0, 3
@@ -256,7 +256,7 @@ def _prepare(
 
 def _expected_samples(settings: Settings, questions: int) -> int:
     """How many samples the budget is expected to buy, as far as is known before the first one."""
-    from dynscale_cli.run.pulls import FIRST_GUESS
+    from dynscale_cli.run.admission import FIRST_GUESS
 
     bought = settings.budget // min(FIRST_GUESS, settings.max_tokens)
     return bought if settings.max_samples is None else min(bought, settings.max_samples * questions)
@@ -345,7 +345,7 @@ def _export(asking: Asking, questions: Sequence[Question], run: Run) -> Iterator
     from dynscale_cli.answers.kinds import AnswerType
     from dynscale_cli.run.export import Pool
 
-    pool = Pool(asking.export, questions, AnswerType.parse(run.settings.answer_type), run.books.equivalence)
+    pool = Pool(asking.export, questions, AnswerType.parse(run.settings.answer_type), run.state.equivalence)
     if all(question.gold is None for question in questions):
         _notice(asking)("the questions state no right answers, so replay cannot score the exported pool")
     try:

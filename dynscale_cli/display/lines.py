@@ -20,10 +20,10 @@ from dynscale_cli.run.events import (
     Result,
     RunFinished,
     RunStarted,
-    Sample,
     SampleFinished,
     SampleStarted,
 )
+from dynscale_cli.sampling.samples import Sample
 
 
 class Quiet:

@@ -80,7 +80,6 @@ class Request:
     At most `max_tokens` tokens are sampled. `keep` names prefix lengths of the prompt, ascending,
     whose KV state later requests are likely to share: the engine reuses the longest it still has.
     `ignore_end`: the model's own end tokens do not end the sample (for measuring).
-    `recall`: the length of a prefix that is evaluated before anything else moves on, as if it had been at hand.
     """
 
     id: int
@@ -91,7 +90,6 @@ class Request:
     keep: tuple[int, ...] = ()
     logprobs: bool = False
     ignore_end: bool = False
-    recall: int = 0
 
 
 @dataclass(frozen=True, slots=True)

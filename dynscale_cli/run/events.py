@@ -10,26 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from dynscale_cli.engine.protocol import Tokens
+from dynscale_cli.sampling.samples import Kind, Sample
 
-Kind = Literal["parallel", "chain"]
 Stopped = Literal["settled", "budget", "limit", "no answer", "error", "interrupted"]
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One finished sample. `number` counts the question's own samples from 0, in the order they started."""
-
-    number: int
-    kind: Kind
-    text: str
-    answer: str | None  # as shown; None: no answer found, which never votes
-    key: str | None  # canonical form
-    tokens: Tokens
-    finish: Literal["stop", "length", "budget", "failed"]
-    forced: bool = False  # it was cut off and asked for its answer
-    weight: float = 1.0  # of its vote
-    logprob: float | None = None  # mean over generated tokens, where asked for
-    seen: tuple[int, ...] = ()  # numbers of the samples that a chain was built from
 
 
 @dataclass(frozen=True, slots=True)
