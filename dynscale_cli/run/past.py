@@ -41,8 +41,6 @@ class Past:
 
     def replay(self, state: RunState) -> Iterator[Event]:
         """Move `state` as the run did, and tell it as events."""
-        for index in sorted(self._stored.lost):
-            state.question(index).error = "its line in the journal is damaged"
         for time, entry in self._stored.entries():
             if time >= 0:
                 state.time = time
@@ -52,6 +50,9 @@ class Past:
                 yield from self._sample(state, entry)
             elif not isinstance(entry, Start):  # paid for, though its question needed it no more
                 state.tokens += entry.tokens if isinstance(entry, Dropped) else entry.sample.tokens
+        for index in sorted(self._stored.lost):
+            if not state.answered[index]:
+                state.question(index).error = "its line in the journal is damaged"
         if (ended := self._stored.ended) is not None:
             state.time = max(state.time, ended.time)
         spent = max(state.tokens.billed, self._stored.spent)
