@@ -141,7 +141,8 @@ def rm(
     store = Store()
     ids = list(dict.fromkeys(store.find(name) for name in runs or ()))
     if finished:
-        more = [run.id for run in store.summaries() if run.state == "finished" and not run.is_pool and run.id not in ids]
+        done = [run.id for run in store.summaries() if run.state == "finished" and not run.is_pool]
+        more = [id for id in done if id not in ids]
         if more and not yes and sys.stdin is not None and sys.stdin.isatty():
             typer.confirm(f"Remove {count(len(more), 'finished run')}?", abort=True, err=True)
         ids += more

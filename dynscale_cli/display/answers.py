@@ -1,10 +1,10 @@
 """Answers on stdout: one a line, or one JSON object a line; nothing else ever goes there.
 
-Owns order and form. What has to wait for an answer before it waits in a temporary database. One line stays one question: line breaks
-inside an answer become spaces where there are several questions (`--json` keeps them), a question without an answer is
-an empty line. A single question prints its answer whole. On a terminal, empty lines wait for an answer below them, so
-that a run that is interrupted early does not scroll all away. A reader that went away shows as BrokenPipeError, which
-is the caller's to handle.
+Owns order and form. What has to wait for an answer before it waits in a temporary database. One line stays one
+question: line breaks inside an answer become spaces where there are several questions (`--json` keeps them), a question
+without an answer is an empty line. A single question prints its answer whole. On a terminal, empty lines wait for an
+answer below them, so that a run that is interrupted early does not scroll all away. A reader that went away shows as
+BrokenPipeError, which is the caller's to handle.
 """
 
 from __future__ import annotations

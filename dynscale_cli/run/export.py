@@ -86,7 +86,7 @@ class Pool:
 
 
 class NewFile:
-    """A file that takes the place of the one of its name once it is complete. A pipe or a device is written to as it is.
+    """A file that takes the place of the one of its name once it is complete. Pipes and devices are written to at once.
 
     Raises UsageError where it cannot be begun.
     """

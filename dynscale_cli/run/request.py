@@ -63,7 +63,7 @@ class RunRequest:
 
 
 def from_json(stored: Mapping[str, Any], run: str = "this run") -> RunRequest:
-    """The request from its `asdict`. Raises DynscaleError for one of a newer dynscale, KeyError and its kin for none."""
+    """The request from its `asdict`. Raises DynscaleError for one of a newer dynscale, else KeyError and its kin."""
     try:
         values = {f.name: stored[f.name] for f in fields(RunRequest)}
         settings = dict(values.pop("settings"))
