@@ -95,6 +95,9 @@ class Keeper:
                 report(DynscaleError(self.journal.failure))
         elif interrupted:
             self._tell_how_to_go_on()
+        elif self.journal is not None and self.journal.cut_short:
+            more = f"dynscale runs resume {self.journal.id} --budget +{self.journal.budget}"
+            self._notice(f"the budget is spent; to buy more: {more}")
         return 1 if self._refused and not interrupted else code
 
     def _tell_how_to_go_on(self) -> None:

@@ -220,7 +220,8 @@ class Recorder:
     and `complaint` says once what could not be kept.
 
     What a step brought is written in one transaction: before the next step, and before an answer is told. `spent`: the
-    bound that was announced last. `failure` tells what could not be kept, if anything.
+    bound that was announced last. `failure` tells what could not be kept, if anything; `cut_short`: whether a question
+    would have got more samples for a larger `budget`.
     """
 
     def __init__(
@@ -237,8 +238,9 @@ class Recorder:
     ) -> None:
         self.id, self.path = id, store.path
         self.failure: str | None = None
+        self.cut_short = False
         self._connection, self._lock = connection, lock
-        self._budget, self._announced, self._came = budget, spent, came
+        self.budget, self._announced, self._came = budget, spent, came
         self._new, self._told, self._closed, self._samples = begun_here, False, False, False
         self._waiting: list[tuple[str, tuple[Any, ...]]] = []  # statements of this step, and what they take
         self._bytes = 0
@@ -247,7 +249,7 @@ class Recorder:
 
     def resume(self, budget: int) -> None:
         """Another part of the run begins, with this budget over all parts. Raises DynscaleError where it cannot."""
-        self._budget = budget
+        self.budget = budget
         statement = (
             "update runs set state = 'running', parts = parts + 1, budget = ?, spent = ?, active = ? where id = ?"
         )
@@ -262,9 +264,9 @@ class Recorder:
         )
 
     def allow(self, spent: int) -> None:
-        stride = min(STRIDE, self._budget // SHARE)
+        stride = min(STRIDE, self.budget // SHARE)
         if not spent <= self._announced <= spent + stride:
-            self._announced = max(spent, min(self._budget, spent + stride))
+            self._announced = max(spent, min(self.budget, spent + stride))
             self._waiting.append(
                 ("update runs set spent = ?, active = ? where id = ?", (self._announced, now(), self.id))
             )
@@ -302,6 +304,7 @@ class Recorder:
         values = members(result)
         del values["question"]
         text = json.dumps(values, default=members)
+        self.cut_short |= result.stopped == "budget"
         self._bytes += len(text)
         row = storable(result.answer), result.confidence, result.stopped, result.samples, result.tokens.billed, final
         self._waiting.append((_ANSWERED, (*row, text, self.id, result.index)))
