@@ -85,7 +85,11 @@ def test_equal_numbers_are_one_vote_however_written():
 
 def test_a_sample_without_an_answer_does_not_vote():
     [result], events = ask(
-        always(" I cannot say"), questions=[Question(0, "1", "How many apples?")], answer_type="number", budget=600
+        always(" I cannot say"),
+        questions=[Question(0, "1", "How many apples?")],
+        engine={"forced": always("nothing")},
+        answer_type="number",
+        budget=600,
     )
     assert (result.answer, result.stopped, result.votes) == (None, "no answer", {})
     assert result.samples == len(samples(events)) > 0

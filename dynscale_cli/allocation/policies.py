@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeAlias
 
-from dynscale_cli.allocation.posterior import doubt, gain_at, need
+from dynscale_cli.allocation.posterior import doubt_of, gain_at, is_sure, need
 from dynscale_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Arm:
     `first` and `second` are the votes of leader and runner-up; `cost` is in billed tokens, of all its pulls together;
     `newest` is what the last finished sample voted for, as far as the tallies tell (None: nothing, or unclear), and
     `streak` how many in a row up to it voted for the same; `sure` is the policy's verdict that more samples would not
-    change the leader.
+    change the leader, `hollow` that it would be, were its votes not of samples that were cut off.
     """
 
     samples: int = 0
@@ -56,6 +56,7 @@ class Arm:
     newest: str | None = None
     streak: int = 0
     sure: bool = False
+    hollow: bool = False
 
     @property
     def pulls(self) -> int:
@@ -64,8 +65,8 @@ class Arm:
 
     @property
     def doubt(self) -> float:
-        """P(the leader would not lead in the long run): 1/2 with a tie, 1 without votes."""
-        return doubt(self.first, self.second) if self.first else 1.0
+        """P(the leader would not lead all other answers in the long run): 1/2 in a tie of two, 1 without votes."""
+        return doubt_of(self.votes.values())
 
     def receive(self, votes: Mapping[str, float], samples: int, cost: int) -> None:
         """One pull came back: `votes` replaces the tally, `samples` the count, `cost` adds up."""
@@ -148,7 +149,7 @@ class Race:
     settles: ClassVar[bool] = True
 
     def sure(self, arm: Arm, confidence: float) -> bool:
-        return arm.first > arm.second and arm.doubt <= 1.0 - confidence
+        return is_sure(arm.votes, arm.first, arm.second, confidence)
 
     def need(self, arm: Arm, confidence: float) -> int:
         return need(arm.first, arm.second, confidence)
@@ -263,7 +264,7 @@ class Adaptive:
     settles: ClassVar[bool] = True
 
     def sure(self, arm: Arm, confidence: float) -> bool:
-        return arm.first > arm.second and arm.doubt <= 1.0 - confidence
+        return is_sure(arm.votes, arm.first, arm.second, confidence)
 
     def need(self, arm: Arm, confidence: float) -> int:
         return need(arm.first, arm.second, confidence)

@@ -257,9 +257,7 @@ def _prepare(
 
 def _expected_samples(settings: Settings, questions: int) -> int:
     """How many samples the budget is expected to buy, as far as is known before the first one."""
-    from dynscale_cli.run.admission import FIRST_GUESS
-
-    bought = settings.budget // min(FIRST_GUESS, settings.max_tokens)
+    bought = settings.budget // min(256, settings.max_tokens)
     return bought if settings.max_samples is None else min(bought, settings.max_samples * questions)
 
 

@@ -87,7 +87,7 @@ def answer_line(result: Result, done: int, questions: int) -> str:
     parts = [f"{done}/{questions} {short(result.id)}", answer]
     if result.votes:
         parts += [votes(result.votes), sure(result.confidence)]
-    return "  ".join([*parts, count(result.tokens.billed, "token"), stopped(result)])
+    return "  ".join([*filter(None, parts), count(result.tokens.billed, "token"), stopped(result)])
 
 
 def sample_lines(name: str, sample: Sample) -> str:

@@ -152,6 +152,8 @@ class EngineInfo:
     width: int  # sequences decoded side by side
     context: int  # tokens one sequence can hold
     upfront: bool = False  # a request's `quote` and `max_tokens` have to be certain before `submit`
+    expected: int = 256  # tokens to expect of a sample before any is known: thousands of a model that thinks
+    parameters: int | None = None  # of the model, where that is known
 
 
 class Aborted(Exception):

@@ -11,20 +11,21 @@ from dataclasses import dataclass, replace
 
 from dynscale_cli.sampling.sampler import Draft
 
-FIRST_GUESS = 256  # generated tokens expected of a sample before the run has seen one
-
 # A sample is given three times the length expected of it before others have to wait for it: of lengths that are as
 # spread as waiting times are, one in twenty is longer, and that one is asked for its answer.
 PATIENCE = 3
 
 
 class Forecast:
-    """Expected generated tokens of samples: the question's own mean, shrunk to the run's by one sample."""
+    """Expected generated tokens of samples: the question's own mean, shrunk to the run's by one sample.
 
-    def __init__(self, max_tokens: int) -> None:
+    `guess`: of a sample before the run has seen one.
+    """
+
+    def __init__(self, guess: int, max_tokens: int) -> None:
         self.samples = 0
         self.generated = 0
-        self._guess = min(FIRST_GUESS, max_tokens)
+        self._guess = min(guess, max_tokens)
 
     def finished(self, generated: int) -> None:
         self.samples += 1
@@ -36,9 +37,12 @@ class Forecast:
         return (generated + run) / (samples + 1)
 
     @staticmethod
-    def remaining(length: float, generated: int) -> float:
-        """Of a sample in flight. One that has outlived the mean is expected to go on for a quarter of it."""
-        return max(length - generated, length / 4)
+    def remaining(length: float, generated: int, most: int) -> float:
+        """Of a sample in flight that may have `most` tokens in all.
+
+        Lengths are heavy-tailed: one that has outlived its forecast is expected to go on for as long as it has lived.
+        """
+        return min(length - generated if generated < length else generated, most - generated)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.sampling.samples import Kind, Sample
 
-Stopped = Literal["settled", "budget", "limit", "no answer", "error", "interrupted"]
+Stopped = Literal["settled", "budget", "limit", "no answer", "error", "interrupted", "cut off", "time"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Result:
     index: int
     question: str
     answer: str | None
-    confidence: float
+    confidence: float | None  # None below two votes
     votes: dict[str, float]
     samples: int
     tokens: Tokens
@@ -57,6 +57,10 @@ class Result:
     gold: str | None = None
     correct: bool | None = None
     prompts: str = ""  # version of the prompts
+    cut: int = (
+        0  # samples that were cut off, `forced` ones among them: their votes weigh half, and settle nothing alone
+    )
+    note: str | None = None  # what would help, where most of them were
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,9 @@ class RunFinished:
     interrupted: bool = False
     kinds: dict[str, KindReport] = field(default_factory=dict)
     lost: int = 0  # tokens spent on samples that a kill took away
+    stopped: int = 0  # samples that were stopped so that older ones could end within the budget
+    chain_share: float = 0.0  # of later tokens, as learned
+    chain_share_prior: float = 0.0  # before there was any evidence
 
 
 Event: TypeAlias = RunStarted | SampleStarted | SampleText | SampleFinished | Stepped | Answered | Notice | RunFinished

@@ -8,6 +8,7 @@ keeps it before it counts. Yields typed events; prints nothing and reads no cloc
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from dynscale_cli.answers.extract import Answer, extract
@@ -16,8 +17,9 @@ from dynscale_cli.answers.vote import Ballot
 from dynscale_cli.engine.protocol import Aborted, Engine, EngineEvent, Failed, Finished, Piece, Remark
 from dynscale_cli.errors import BudgetError, DynscaleError, EngineError
 from dynscale_cli.questions import Question
+from dynscale_cli.sampling.chains import ChainShare, prior_share
 from dynscale_cli.sampling.sampler import Draft, Sampler
-from dynscale_cli.sampling.samples import Sample
+from dynscale_cli.sampling.samples import Finish, Sample
 
 from .admission import AdmissionState, Reservation, admit
 from .events import (
@@ -71,23 +73,26 @@ class Run:
             mode=settings.mode,
             layout=settings.layout,
             logprobs=settings.vote == "confidence",
+            share=ChainShare(_prior(settings, engine)),
         )
-        self.state = RunState(questions, settings, self.sampler.share, engine.info.model)
+        self.state = RunState(questions, settings, self.sampler.share, engine.info)
         self._journal: Sink = journal or Nowhere()
         self._past = past
         self._clock, self._interrupted = clock, interrupted
-        self._begun = clock()
+        self._begun = self._part_begun = clock()
         self._in_flight: dict[int, InFlight] = {}
         self._next_id = 0
         self._cheapest: int | None = None  # what one sample would cost, of those refused
         self._refused = 0  # questions that were laid out and are too dear for what is left of the budget
         self._failure: DynscaleError | None = None
-        self._stopped = self._over = self._told_overdrawn = False
-        self._ready = self._is_idle if settings.mode == "sequential" else None
+        self._stopped = self._over = self._time_is_up = self._told_overdrawn = False
+        self._notes: list[str] = []  # what would help, of questions whose samples were cut off
 
     def events(self) -> Iterator[Event]:
         info = self.engine.info
         yield RunStarted(len(self.questions), self.settings.budget, info.width, info.context, info.model)
+        if self.settings.draws_copies and self.settings.max_samples != 1:
+            yield Notice("at temperature 0 every sample is the same: one is drawn of each question")
         try:
             yield from self._restore()
             yield from self._loop()
@@ -130,7 +135,9 @@ class Run:
             yield from self._fill()
             if not self._in_flight:
                 return
-            self._make_affordable()
+            yield from self._make_room()
+            if not self._in_flight:
+                continue
             charges = self.engine.upcoming()
             self._journal.allow(ledger.settled + self.engine.liable)
             ledger.charge(charges)
@@ -144,7 +151,10 @@ class Run:
             self._stopped = self._interrupted()
 
     def _tick(self) -> None:
-        self.state.time = self._clock() - self._begun
+        now = self._clock()
+        self.state.time = now - self._begun
+        limit = self.settings.time_limit
+        self._time_is_up = limit is not None and now - self._part_begun >= limit
 
     def _stepped(self) -> Stepped:
         state = self.state
@@ -172,10 +182,10 @@ class Run:
     def _fill(self) -> Iterator[Event]:
         """Start samples while there is room for them, in the batch and in the budget."""
         ledger = self.state.ledger
-        while self.engine.room > 0:
+        while self.engine.room > 0 and not self._time_is_up:
             if ledger.free <= self._forcing.reserve and (self._in_flight or self.state.forecast.samples):
                 return
-            q = self.state.allocator.choose(self._ready)
+            q = self.state.allocator.choose(self.state.is_ready)
             if q is None:
                 return
             if self._is_out_of_reach(q):
@@ -207,9 +217,9 @@ class Run:
         """What the question's next sample asks for, and what it is granted beside those in flight, if it may start."""
         assert question.asked is not None
         number, id = question.next_number, self._next_id
-        asked = self._price(
-            question, self.sampler.draft(question.asked, number, id, question.samples, list(question.votes))
-        )
+        votes, combine = list(question.votes), self.state.is_combined(question)
+        draft = self.sampler.draft(question.asked, number, id, question.samples, votes, combine=combine)
+        asked = self._price(question, draft)
         now = self._admission(question)
         granted = admit(asked, now)
         if granted is None and not self._in_flight and asked.bounded and asked.draft.kind == "chain":
@@ -233,10 +243,6 @@ class Run:
             running=bool(self._in_flight),
             first=not question.samples,
         )
-
-    def _is_idle(self, q: int) -> bool:
-        """A sample that revises the one before it waits for that one."""
-        return not self.state.allocator.pending(q)
 
     def _refuse(self, q: int, needed: int) -> None:
         """Nothing is in flight and this sample is too dear: the question gets no more of them."""
@@ -274,20 +280,43 @@ class Run:
 
     # What comes back
 
-    def _make_affordable(self) -> None:
-        """Near the end of the budget: ask samples in flight for their answers until the next step is covered.
+    def _make_room(self) -> Iterator[Event]:
+        """Stop the youngest samples while those in flight are not expected to fit in what is left of the budget.
 
-        The longest go first: they are the likeliest to run on for ever. One that has said nothing yet
-        is stopped instead.
+        So the oldest finish. Only where the last one cannot finish either, or the time is up, answers are forced.
         """
-        while not self.state.ledger.affords(self.engine.upcoming()):
-            open_ones = [sample for sample in self._in_flight.values() if not sample.closing]
-            sample = max(open_ones, key=lambda sample: (sample.generated, sample.id))
-            sample.out_of_budget = True
-            if sample.generated and not self.state.open[sample.question].kind.long:
-                self._forcing.ask(sample, self.state.ledger)
-            else:
-                self._stop(sample)
+        ledger = self.state.ledger
+        while len(open_ones := self._open_ones()) > 1 and not self._time_is_up and not self._fits(open_ones):
+            self.state.stopped += 1
+            self._stop(open_ones[-1])
+        if self._time_is_up:
+            for sample in open_ones:
+                yield from self._force(sample, "time")
+        while not ledger.affords(self.engine.upcoming()):
+            yield from self._force(self._open_ones()[-1], "budget")
+
+    def _open_ones(self) -> list[InFlight]:
+        """The samples that are still writing on their own, the oldest first."""
+        return [sample for sample in self._in_flight.values() if not sample.closing]
+
+    def _fits(self, open_ones: Sequence[InFlight]) -> bool:
+        if self.engine.info.upfront:  # all that they may cost is reserved
+            return True
+        return sum(map(self.state.remaining, open_ones)) <= self.state.ledger.free
+
+    def _force(self, sample: InFlight, how: Finish) -> Iterator[Event]:
+        """A sample cannot go on: it is asked for its answer, or kept as far as it went if it is open-ended."""
+        question = self.state.open[sample.question]
+        sample.cut_off(how)
+        if not sample.generated:
+            self._stop(sample)
+        elif not question.kind.long and self._forcing.ask(sample, self.state.ledger):
+            return
+        elif question.kind.long and not sample.in_thought and sample.text:
+            end = Finished(sample.id, "length", sample.text, self.engine.cancel(sample.id))
+            yield from self._finished(sample, end)
+        else:
+            self._stop(sample)
 
     def _on(self, event: EngineEvent) -> Iterator[Event]:
         if isinstance(event, Remark):
@@ -305,26 +334,37 @@ class Run:
 
     def _text(self, sample: InFlight, text: str) -> Iterator[Event]:
         sample.generated = self.engine.usage(sample.id).generated
-        if self.settings.max_thinking is not None:
-            sample.text += text
+        sample.text += text
         for said, thinking in sample.thoughts.feed(text):
             if self.settings.stream:
                 yield SampleText(sample.question, sample.number, said, thinking)
 
     def _finished(self, sample: InFlight, event: Finished) -> Iterator[Event]:
+        """A sample has ended. One that states no answer is asked for it, whether it was cut off or not."""
         question = self.state.open[sample.question]
         answer = extract(event.text, question.kind, choices=question.question.choices)
-        cut_off = event.reason == "length" and not sample.closing
-        wanting = cut_off and not question.kind.long and not (answer and answer.committed)
-        if wanting and self._forcing.ask(sample, self.state.ledger, event):
-            return
-        if sample.closing and answer and not answer.committed:
+        if not question.kind.long and (answer is None or not answer.committed):
+            answer = None
+            if not sample.closing and self._is_asked(sample, event):
+                return
+        if event.reason == "length" and sample.ended is None:
+            sample.cut_off("length")
+        if sample.in_thought and not sample.closing:  # a guess in a thought is no answer
             answer = None
         del self._in_flight[event.id]
         if self.settings.stream:
             for said, thinking in sample.thoughts.finish():
                 yield SampleText(sample.question, sample.number, said, thinking)
         yield from self._take(sample, self.state.weigh(sample.question, sample.sample(event, answer)), answer)
+
+    def _is_asked(self, sample: InFlight, event: Finished) -> bool:
+        """Have a sample that has ended say its answer; False where that cannot be paid for."""
+        in_thought = sample.thoughts.thinking
+        if not self._forcing.ask(sample, self.state.ledger, event):
+            return False
+        sample.ended = "length" if event.reason == "length" else "stop"
+        sample.in_thought = in_thought and event.reason == "length"
+        return True
 
     def _take(self, in_flight: InFlight, sample: Sample, answer: Answer | None) -> Iterator[Event]:
         """A sample is done: it is kept, then paid for, then it votes."""
@@ -374,11 +414,26 @@ class Run:
             self._stop(sample)
         if self._failure is not None:
             yield Notice(f"the engine failed: {self._failure.message}")
-        rest: Stopped = "error" if self._failure else "interrupted" if self._stopped else "budget"
+        rest: Stopped = "time" if self._time_is_up else "budget"
+        if self._failure or self._stopped:
+            rest = "error" if self._failure else "interrupted"
         for q, stopped in self.state.left(rest):
             yield from self._finish(q, stopped, final=False)
+        yield from self._say_what_was_cut()
         self._close("failed" if self._failure else "interrupted" if self._stopped else "finished")
         yield from self._complain()
+
+    def _say_what_was_cut(self) -> Iterator[Event]:
+        """Once for the run, however many questions it concerns."""
+        if self._notes and len(self.questions) == 1:
+            yield Notice(self._notes[0])
+        elif self._notes:
+            remedy = Counter(note.rpartition(": ")[2] for note in self._notes).most_common(1)[0][0]
+            many = f"{len(self._notes):,} of {len(self.questions):,} questions"
+            yield Notice(f"most samples of {many} were cut off: {remedy}")
+        if self.state.stopped:
+            samples = "1 sample was" if self.state.stopped == 1 else f"{self.state.stopped:,} samples were"
+            yield Notice(f"{samples} stopped so that older ones could finish within the budget")
 
     def _close(self, how: How) -> None:
         state, ledger = self.state, self.state.ledger
@@ -388,8 +443,17 @@ class Run:
 
     def _finish(self, q: int, stopped: Stopped, *, final: bool = True) -> Iterator[Event]:
         outcome = self.state.finish(q, stopped)
+        if outcome.note is not None:
+            self._notes.append(outcome.note)
         self._journal.answered(outcome, final=final)
         yield Answered(outcome)
+
+
+def _prior(settings: Settings, engine: Engine) -> float:
+    """The share of chains that the run begins with."""
+    if settings.chain_share is not None:
+        return settings.chain_share
+    return prior_share(engine.info.parameters, served=engine.info.upfront)
 
 
 def _by_request(event: EngineEvent) -> int:

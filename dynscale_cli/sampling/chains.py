@@ -11,9 +11,10 @@ chain's answer and a rival's on the same unseen samples, so that what makes a qu
 
 The first decides the share; the second how far a chain that repeats the leader may vote.
 
-Chains start small. A chain costs what several parallel samples cost, and what is spent on finding out whether chains
-are worth it is lost where they are not: so the share begins at 1 - 0.95, the doubt that a run lives with everywhere,
-and moves by the odds of the evidence. TRIED.md tells what a start at one half did.
+Where the share starts depends on what is known of models of the size. A chain costs what several parallel samples cost,
+and small models gain nothing by it: theirs begins at 1 - 0.95, the doubt that a run lives with everywhere (TRIED.md
+tells what a start at one half did to them). Models of about 3 billion parameters and more do gain by reading several
+attempts (2509.26626, 2511.02309), so theirs begins at one half. From there the share moves by the odds of the evidence.
 
 Agreement per token is not compared directly, though that seems natural: it forbids chains that are worth their price
 (an agreement can at best equal the leader's share of the samples, so it cannot grow fourfold when a chain costs four
@@ -36,6 +37,9 @@ from typing import TypeAlias
 from .samples import ATTEMPTS, StoredSample
 
 DOUBT = 0.05  # the share of chains before there is any evidence: what a run may lose to finding out
+CAPABLE_SHARE = 0.5  # the same for models that are known to gain by chains
+CAPABLE_FROM = 2_700_000_000  # parameters; models of this class are sold as 3B
+WINDOW = 32  # samples of a question, the newest: what comes later is not compared with earlier ones
 
 Keys: TypeAlias = Sequence[str | None]  # answer keys; None: no answer
 
@@ -75,14 +79,22 @@ def cut(text: str, limit: int, count: Callable[[str], int]) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """One chain sample against the parallel samples it has not seen: agreements, in [0, 1]."""
+def prior_share(parameters: int | None, *, served: bool) -> float:
+    """The share of tokens for chains before there is evidence; what is served is taken for capable, the unknown not."""
+    return CAPABLE_SHARE if served or (parameters or 0) >= CAPABLE_FROM else DOUBT
 
-    chain: float
-    parallel: float
-    bought: float
-    copied: float
+
+@dataclass(slots=True)
+class Scored:
+    """One chain sample against parallel samples that it has not seen: sums of agreements over `held` of them."""
+
+    answer: str | None
+    read: tuple[str | None, ...]
+    held: int = 0
+    chain: float = 0.0
+    parallel: float = 0.0
+    bought: float = 0.0
+    copied: float = 0.0
 
 
 @dataclass(slots=True)
@@ -109,9 +121,10 @@ class Mean:
 
 
 class ChainShare:
-    """The share of later tokens that chains get: how likely they beat what they displace, from a low prior."""
+    """The share of later tokens that chains get: how likely they beat what they displace, from the share `prior`."""
 
-    def __init__(self) -> None:
+    def __init__(self, prior: float = DOUBT) -> None:
+        self.prior = prior
         self.bought, self.copied = Mean(), Mean()
         self.agreement = {"chain": Mean(), "parallel": Mean()}
         self._costs = {"chain": Mean(), "parallel": Mean()}
@@ -119,9 +132,10 @@ class ChainShare:
 
     @property
     def share(self) -> float:
-        """Of tokens, from `DOUBT` at the start towards 0 or 1: its odds, times those that the evidence gives."""
+        """Of tokens, from `prior` at the start towards 0 or 1: its odds, times those that the evidence gives."""
         wins = self.bought.above_zero
-        return DOUBT * wins / (DOUBT * wins + (1.0 - DOUBT) * (1.0 - wins))
+        for_chains, against = self.prior * wins, (1.0 - self.prior) * (1.0 - wins)
+        return for_chains / (for_chains + against) if for_chains + against else self.prior
 
     @property
     def price(self) -> float:
@@ -147,47 +161,52 @@ class ChainShare:
         self._costs[kind].add(tokens)
 
     def observe(self, question: int, samples: Sequence[StoredSample]) -> None:
-        """Score a question's chains anew: every parallel sample that comes later is one more they have not seen."""
-        parallel = [sample for sample in samples if sample.kind == "parallel"]
-        keys = {sample.number: sample.key for sample in samples}
-        for sample in samples:
+        """The last of `samples` has come in: it is compared with those that it has not read, or that have not read it.
+
+        Only with the newest of them, so that a question of many samples costs no more for each than one of few.
+        """
+        newest, window = samples[-1], samples[-WINDOW:]
+        parallel = [sample for sample in window if sample.kind == "parallel"]
+        if newest.kind == "chain":
+            keys = {sample.number: sample.key for sample in samples if sample.number in newest.seen}
+            self._scored[question, newest.number] = Scored(newest.key, tuple(keys[number] for number in newest.seen))
+            for sample in parallel:
+                self._compare(question, newest, sample, parallel)
+            return
+        for sample in window:
             if sample.kind == "chain":
-                read = [keys[number] for number in sample.seen]
-                seen = [s.key for s in parallel if s.number in sample.seen]
-                unseen = [s.key for s in parallel if s.number not in sample.seen]
-                self._replace((question, sample.number), self._score(sample.key, read, seen, unseen))
+                self._compare(question, sample, newest, parallel)
 
     def forget(self, question: int, samples: Sequence[StoredSample]) -> None:
         """A question is over: its scores stand, and need not be looked up again."""
         for sample in samples:
             self._scored.pop((question, sample.number), None)
 
-    def _score(self, answer: str | None, read: Keys, seen: Keys, unseen: Keys) -> Scored | None:
-        """Agreements of one chain's answer and its rivals, over unseen samples with an answer; None without any."""
-        held = [place for place, key in enumerate(unseen) if key is not None]
-        if not held:
-            return None
-        afford = round(len(read) + self.price)
-        chain = parallel = bought = copied = 0.0
-        for place in held:
-            key = unseen[place]
-            others = [*seen, *unseen[:place], *unseen[place + 1 :]]
-            chain += key == answer
-            parallel += others.count(key) / max(1, len(others))
-            bought += _agrees(key, others[:afford])
-            copied += _agrees(key, read)
-        number = len(held)
-        return Scored(chain / number, parallel / number, bought / number, copied / number)
+    def _compare(
+        self, question: int, chain: StoredSample, unseen: StoredSample, parallel: Sequence[StoredSample]
+    ) -> None:
+        """Agreements of a chain's answer and its rivals with one sample more; without an answer it tells nothing."""
+        score, key = self._scored.get((question, chain.number)), unseen.key
+        if score is None or key is None or unseen.number in chain.seen:
+            return
+        rivals = [sample for sample in parallel if sample.number != unseen.number]
+        others = [sample.key for sample in sorted(rivals, key=lambda sample: sample.number not in chain.seen)]
+        self._weigh(score, -1)
+        score.held += 1
+        score.chain += key == score.answer
+        score.parallel += others.count(key) / max(1, len(others))
+        score.bought += _agrees(key, others[: round(len(score.read) + self.price)])
+        score.copied += _agrees(key, score.read)
+        self._weigh(score, 1)
 
-    def _replace(self, name: tuple[int, int], score: Scored | None) -> None:
-        for scored, times in ((self._scored.pop(name, None), -1), (score, 1)):
-            if scored is not None:
-                self.agreement["chain"].add(scored.chain, times)
-                self.agreement["parallel"].add(scored.parallel, times)
-                self.bought.add(scored.chain - scored.bought, times)
-                self.copied.add(scored.chain - scored.copied, times)
-        if score is not None:
-            self._scored[name] = score
+    def _weigh(self, score: Scored, times: int) -> None:
+        """Count a chain's mean agreements, or take them back."""
+        if score.held:
+            chain = score.chain / score.held
+            self.agreement["chain"].add(chain, times)
+            self.agreement["parallel"].add(score.parallel / score.held, times)
+            self.bought.add(chain - score.bought / score.held, times)
+            self.copied.add(chain - score.copied / score.held, times)
 
 
 def _agrees(key: str | None, votes: Keys) -> float:

@@ -63,11 +63,12 @@ class Sampler:
         mode: Mode = "hybrid",
         layout: Layout = "quoted",
         logprobs: bool = False,
+        share: ChainShare | None = None,
     ) -> None:
         self.engine, self.prompts = engine, prompts
         self.sampling, self.max_tokens, self.spare = sampling, max_tokens, spare
         self.seed, self.mode, self.layout, self.logprobs = seed, mode, layout, logprobs
-        self.share = ChainShare()
+        self.share = share or ChainShare()
         self._header = self._shared_header()
         self._around = {compared: self._least_around(compared=compared) for compared in (True, False)}
 
@@ -103,16 +104,26 @@ class Sampler:
         around = self._around[compared]
         return around >= room or around + self.engine.count(question.text) >= room
 
-    def draft(self, asked: Asked, number: int, id: int, samples: Sequence[StoredSample], votes: Sequence[str]) -> Draft:
+    def draft(
+        self,
+        asked: Asked,
+        number: int,
+        id: int,
+        samples: Sequence[StoredSample],
+        votes: Sequence[str],
+        *,
+        combine: bool = False,
+    ) -> Draft:
         """The next pull of a question that has had `number` pulls; `votes`: its answer keys, most first.
 
-        Under `sequential` every sample but the first revises the one before it, so draft one at a time.
+        Under `sequential` every sample but the first revises the one before it, so draft one at a time. `combine`: it
+        reads what there is, and writes the response to an open question.
         """
         rng = random.Random(derive_seed(self.seed, asked.question.index, number, "kind"))
         picked: list[StoredSample] = []
         if self.mode == "sequential":
             picked = [sample for sample in samples[-1:] if sample.packed or sample.key]
-        elif self._wants_chain(number, rng):
+        elif combine or (self._wants_chain(number, rng) and (asked.compared or self.mode == "chain")):
             picked = chains.pick(samples, votes, rng)
         return self._chain(asked, number, id, picked) or self.parallel(asked, number, id)
 

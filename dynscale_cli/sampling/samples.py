@@ -17,7 +17,7 @@ from dynscale_cli.answers.vote import Ballot
 from dynscale_cli.engine.protocol import Tokens
 
 Kind = Literal["parallel", "chain"]
-Finish = Literal["stop", "length", "budget", "failed"]
+Finish = Literal["stop", "length", "budget", "time", "failed"]
 
 ATTEMPTS = 3  # what a chain quotes at most
 
@@ -36,9 +36,16 @@ class Sample:
     tokens: Tokens
     finish: Finish
     forced: bool = False  # it was cut off and asked for its answer
+    asked: bool = False  # it was asked for its answer, cut off or not
+    in_thought: bool = False  # it was cut off while it was thinking
     weight: float = 1.0  # of its vote
     logprob: float | None = None  # mean over generated tokens, where asked for
     seen: tuple[int, ...] = ()  # numbers of the samples that a chain was built from
+
+    @property
+    def cut(self) -> bool:
+        """Whether it was cut off, and did not end by itself."""
+        return self.finish in ("length", "budget", "time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class StoredSample:
     committed: bool
     generated: int
     weight: float
+    cut: bool
     logprob: float | None
     seen: tuple[int, ...]
     packed: bytes | None
@@ -81,6 +89,7 @@ def keep(sample: Sample, *, committed: bool, earlier: Iterable[StoredSample], wh
         committed=committed,
         generated=sample.tokens.generated,
         weight=sample.weight,
+        cut=sample.cut,
         logprob=sample.logprob,
         seen=sample.seen,
         packed=_packed(sample) if whole or _quotable(sample, earlier) else None,
