@@ -1,7 +1,6 @@
 """`dynscale runs`, and runs that are stopped in every way there is, as processes."""
 
 import json
-import os
 import resource
 import signal
 import sqlite3
@@ -116,7 +115,7 @@ def test_a_single_question_is_kept_and_can_be_bought_more(tiny, tmp_path):
     flags = ("-t", "1", "-np", "4", "--max-tokens", "24", "--budget", "200")
     first = dynscale("ask", "-m", str(tiny), *flags, "What is 1+1?", cwd=tmp_path)
     (id,) = ids(tmp_path)
-    assert lines(first.stderr)[-1] == f"dynscale: the budget is spent; to buy more: dynscale runs resume {id} --budget +200"
+    assert lines(first.stderr)[-1].endswith(f"to buy more: dynscale runs resume {id} --budget +200")
     assert runs("resume", id, "--budget", "+200", cwd=tmp_path).returncode in (0, 3)
     assert json.loads(runs("show", "--json", cwd=tmp_path).stdout)["budget"] == 400
     assert b"  sample 0, parallel" in runs("show", "--samples", cwd=tmp_path).stdout
@@ -263,7 +262,6 @@ def test_a_full_disk(ask, tmp_path, quiet):
 
     env = {"PYTHONDONTWRITEBYTECODE": "1"}  # the limit would cut off compiled modules, too, for every later process
     unkept(ask(*quiet, preexec_fn=full(120_000), env=env), "cannot go on storing this run")
-    (id,) = ids(tmp_path)
     before = samples(tmp_path)
     assert before
     refused = runs("resume", "--json", cwd=tmp_path, preexec_fn=full(20_000), env=env)

@@ -71,10 +71,11 @@ def print_run(stored: StoredRun, *, samples: bool = False, as_json: bool = False
 
 def _result(stored: StoredRun, index: int) -> tuple[str, ...]:
     result = stored.results[index]
+    sure = "-" if result.confidence is None else percent(result.confidence)
     return (
         short(result.question), "no answer" if result.answer is None else short(result.answer),
-        f"{next(iter(result.votes.values()), 0):g}", percent(result.confidence), str(result.samples),
-        f"{result.tokens.billed:,}", result.stopped,
+        f"{next(iter(result.votes.values()), 0):g}", sure, str(result.samples), f"{result.tokens.billed:,}",
+        result.stopped,
     )  # fmt: skip
 
 

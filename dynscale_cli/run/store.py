@@ -283,7 +283,8 @@ class Recorder:
             (
                 self._came, round(time, 3), sample.finish, storable(sample.answer), storable(sample.key),
                 sampled.committed, sample.forced, tokens.prompt, tokens.generated, tokens.reused, sample.weight,
-                sample.logprob, storable(sample.text), None, None, self.id, sampled.q, sample.number,
+                sample.logprob, storable(sample.text), None, None, stored.beside_columns(sample), self.id, sampled.q,
+                sample.number,
             ),
         ))  # fmt: skip
 
@@ -295,7 +296,7 @@ class Recorder:
             _CAME,
             (
                 self._came, round(time, 3), finish, None, None, None, None, tokens.prompt, tokens.generated,
-                tokens.reused, None, None, None, storable(dropped.failed), dropped.final, self.id, dropped.q,
+                tokens.reused, None, None, None, storable(dropped.failed), dropped.final, None, self.id, dropped.q,
                 dropped.number,
             ),
         ))  # fmt: skip
@@ -385,7 +386,7 @@ _STARTED: Final = (
 )
 _CAME: Final = (
     "update draws set came = ?, time = ?, finish = ?, answer = ?, key = ?, committed = ?, forced = ?, prompt = ?, "
-    "generated = ?, reused = ?, weight = ?, logprob = ?, text = ?, error = ?, final = ? "
+    "generated = ?, reused = ?, weight = ?, logprob = ?, text = ?, error = ?, final = ?, more = ? "
     "where run = ? and came is null and place = ? and number = ?"
 )
 _ANSWERED: Final = (

@@ -34,6 +34,10 @@ SUMMARY: Final = (
     " from runs order by active desc, rowid desc"
 )
 
+COLUMNS: Final = frozenset(
+    {"number", "kind", "text", "answer", "key", "tokens", "finish", "forced", "weight", "logprob", "seen"}
+)
+
 State = Literal["running", "finished", "interrupted", "failed", "killed", "damaged", "newer"]
 
 
@@ -193,6 +197,13 @@ def _seen(row: Mapping[str, Any] | sqlite3.Row) -> tuple[int, ...]:
     return tuple(json.loads(row["seen"])) if row["seen"] else ()
 
 
+def beside_columns(sample: Sample) -> str | None:
+    """What is known of a sample beyond the columns of `draws`, where it is not as usual."""
+    more = [each for each in fields(Sample) if each.name not in COLUMNS]
+    found = {each.name: value for each in more if (value := getattr(sample, each.name)) != each.default}
+    return json.dumps(found) if found else None
+
+
 def _draw(row: sqlite3.Row, run: StoredRun) -> Sampled | Dropped:
     try:
         q, number, kind = row["place"], row["number"], row["kind"]
@@ -201,9 +212,19 @@ def _draw(row: sqlite3.Row, run: StoredRun) -> Sampled | Dropped:
         if row["finish"] in ("dropped", "failed"):
             return Dropped(q, number, kind, tokens, row["error"], bool(row["final"]))
         sample = Sample(
-            number, kind, row["text"], row["answer"], row["key"], tokens, row["finish"], bool(row["forced"]),
-            float(row["weight"]), row["logprob"], _seen(row),
-        )  # fmt: skip
+            number=number,
+            kind=kind,
+            text=row["text"],
+            answer=row["answer"],
+            key=row["key"],
+            tokens=tokens,
+            finish=row["finish"],
+            forced=bool(row["forced"]),
+            weight=float(row["weight"]),
+            logprob=row["logprob"],
+            seen=_seen(row),
+            **(json.loads(row["more"]) if row["more"] else {}),
+        )
         return Sampled(q, sample, bool(row["committed"]))
     except (KeyError, TypeError, ValueError, IndexError):
         raise DynscaleError(f"{run.path}: draw {row['draw']} of run {run.id} is damaged", HINT) from None
