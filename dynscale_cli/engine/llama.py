@@ -349,7 +349,7 @@ class Batch:
         self.last = []
         for share in shares:
             sequence, count = share.sequence, share.count
-            tokens += sequence.feed[:count]
+            tokens += sequence.pending_tokens[:count]
             positions += range(sequence.past, sequence.past + count)
             slots += [sequence.slot] * count
             wanted += [0] * (count - 1) + [int(share.last)]

@@ -61,13 +61,13 @@ class PrefixCache:
         while self.nbytes > self.capacity:
             self._drop(next(iter(self._entries)))
 
-    def longest(self, tokens: tuple[int, ...], keep: tuple[int, ...]) -> tuple[int, Snapshot | None]:
-        """The longest kept prefix of `tokens` among the lengths in `keep`: (length, state) or (0, None).
+    def longest(self, tokens: tuple[int, ...], boundaries: tuple[int, ...]) -> tuple[int, Snapshot | None]:
+        """The longest kept prefix of `tokens` among the lengths in `boundaries`: (length, state) or (0, None).
 
         The whole of `tokens` counts only with the logits behind it: without, its last token must be
         evaluated again.
         """
-        for length in reversed(keep):
+        for length in reversed(boundaries):
             prefix = tokens[:length]
             found = self._entries.get(prefix)
             if found is not None and (length < len(tokens) or found.logits is not None):

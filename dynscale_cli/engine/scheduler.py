@@ -19,16 +19,16 @@ from .protocol import Charge, Request
 
 @dataclass(slots=True, eq=False)
 class Sequence:
-    """One request in a slot. `feed` is evaluated next, behind the `past` tokens in the KV cache."""
+    """One request in a slot. `pending_tokens` is evaluated next, behind the `past` tokens in the KV cache."""
 
     request: Request
     slot: int = -1
     past: int = 0
-    feed: list[int] = field(default_factory=list)
-    sampled_in_feed: int = 0  # how many of the first tokens of `feed` the model sampled (0 or 1)
+    pending_tokens: list[int] = field(default_factory=list)
+    sampled_pending: int = 0  # how many of the first tokens of `pending_tokens` the model sampled (0 or 1)
     sampled: int = 0
     limit: int = 0
-    over: bool = False  # it has ended, and moves again only if it is extended
+    finished: bool = False  # it has ended, and moves again only if it is extended
     prompt: int = 0  # tokens charged
     generated: int = 0
     reused: int = 0
@@ -36,23 +36,23 @@ class Sequence:
     def begin(self, length: int) -> None:
         """Start behind a restored prefix of `length` tokens."""
         self.past = self.reused = length
-        self.feed = list(self.request.prompt.tokens[length:])
+        self.pending_tokens = list(self.request.prompt.tokens[length:])
         self.limit = self.request.max_tokens
 
     def accept(self, token: int) -> None:
         """Take a sampled token: it is evaluated at the next step, if there is one."""
-        self.feed, self.sampled_in_feed = [token], 1
+        self.pending_tokens, self.sampled_pending = [token], 1
         self.sampled += 1
 
     def extend(self, tokens: Iterable[int], limit: int) -> None:
         """Go on behind `tokens`, sampling at most `limit` more."""
-        self.feed = self.feed + list(tokens)
+        self.pending_tokens = self.pending_tokens + list(tokens)
         self.limit = self.sampled + limit
-        self.over = False
+        self.finished = False
 
     def boundaries(self) -> list[int]:
         """Prefix lengths of the prompt that are worth keeping and not evaluated yet."""
-        return [length for length in self.request.keep if length > self.past]
+        return [length for length in self.request.cache_boundaries if length > self.past]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Share:
 
     @property
     def charge(self) -> Charge:
-        sampled = min(self.count, self.sequence.sampled_in_feed)
+        sampled = min(self.count, self.sequence.sampled_pending)
         return Charge(self.sequence.request.id, self.count - sampled, sampled)
 
 
@@ -85,7 +85,7 @@ class Scheduler:
         return [sequence for sequence in self._slots if sequence is not None]
 
     @property
-    def room(self) -> int:
+    def free_slots(self) -> int:
         return self._slots.count(None) - len(self.waiting)
 
     def admit(self, reusable: Callable[[Request], int]) -> list[Sequence]:
@@ -99,7 +99,7 @@ class Scheduler:
             if None not in self._slots:
                 break
             length = reusable(request)
-            if any(request.prompt.tokens[:b] in self._coming for b in request.keep if b > length):
+            if any(request.prompt.tokens[:b] in self._coming for b in request.cache_boundaries if b > length):
                 continue
             self.waiting.remove(request)
             sequence = Sequence(request, slot=self._slots.index(None))
@@ -135,15 +135,15 @@ class Scheduler:
         """
         left = self.chunk
         shares = []
-        open_ones = [s for s in self.active if not s.over]
+        open_ones = [s for s in self.active if not s.finished]
         moving = [s for s in open_ones if s.past < s.request.recall] or open_ones
         for sequence in sorted(moving, key=lambda sequence: sequence.request.id):
-            count = len(sequence.feed)
+            count = len(sequence.pending_tokens)
             if count > 1:
                 count = min([count, left, *(b - sequence.past for b in sequence.boundaries())])
                 left -= count
             if count:
-                shares.append(Share(sequence, count, count == len(sequence.feed)))
+                shares.append(Share(sequence, count, count == len(sequence.pending_tokens)))
         return sorted(shares, key=lambda share: share.sequence.slot)
 
     def advance(self, share: Share) -> int | None:
@@ -153,8 +153,8 @@ class Scheduler:
         sequence.past += share.count
         sequence.prompt += charge.prompt
         sequence.generated += charge.generated
-        sequence.sampled_in_feed -= charge.generated
-        del sequence.feed[: share.count]
+        sequence.sampled_pending -= charge.generated
+        del sequence.pending_tokens[: share.count]
         if not before or before[0] != sequence.past:
             return None
         prefix = sequence.request.prompt.tokens[: sequence.past]

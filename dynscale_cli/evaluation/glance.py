@@ -32,13 +32,13 @@ def glance(engine: Engine, seconds: float, clock: Callable[[], float]) -> Glance
     """Decode until `seconds` are over, the prompt among them; the rate is that of the tokens behind the prompt."""
     prompt = engine.prompt([Message("user", QUESTION)])
     for id in range(engine.info.width):
-        engine.submit(Request(id, prompt, TOKENS, Sampling(), id, keep=(len(prompt),), ignore_end=True))
+        engine.submit(Request(id, prompt, TOKENS, Sampling(), id, cache_boundaries=(len(prompt),), ignore_end=True))
     end = clock() + seconds
-    while not all(charge.generated for charge in engine.upcoming()) and clock() < end:
+    while not all(charge.generated for charge in engine.plan_step()) and clock() < end:
         engine.step()
     begun, tokens = clock(), 0
-    while engine.upcoming() and (clock() < end or not tokens):
-        tokens += sum(charge.generated for charge in engine.upcoming())
+    while engine.plan_step() and (clock() < end or not tokens):
+        tokens += sum(charge.generated for charge in engine.plan_step())
         engine.step()
     spent = clock() - begun
     return Glance(engine.info.width, tokens, round(spent, 2), round(tokens / spent, 1))
