@@ -135,6 +135,9 @@ class ScriptedBackend:
     def free(self, sampler: WordSampler) -> None:
         self.samplers -= 1
 
+    def abort(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

@@ -6,8 +6,8 @@ import tracemalloc
 
 import numpy as np
 
-from dynscale_cli.engine.prefixes import PrefixCache, Snapshot
 from dynscale_cli.engine.protocol import Finished, Message, Request, Sampling
+from dynscale_cli.engine.scheduler import PrefixCache, Snapshot
 from tests.scripted import scripted_engine
 
 EARLY, LATE = 2_000, 10_000

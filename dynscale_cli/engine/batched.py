@@ -11,9 +11,8 @@ from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from .prefixes import PrefixCache, Sized, Snapshot
 from .protocol import Charge, EngineEvent, EngineInfo, Finished, Message, Piece, Prompt, Request, Sampling, Tokens
-from .scheduler import Scheduler, Sequence, Share
+from .scheduler import PrefixCache, Scheduler, Sequence, Share, Sized, Snapshot
 
 
 class Sampler(Protocol):
@@ -51,6 +50,9 @@ class Backend(Protocol):
         """log P(token) for (share number or logits, token) pairs, before temperature and cuts."""
 
     def free(self, sampler: Any) -> None: ...
+    def abort(self) -> None:
+        """Stop what is running, from another thread; only `close` is of use afterwards."""
+
     def close(self) -> None: ...
 
 
@@ -177,6 +179,9 @@ class BatchedEngine:
             self._sample([(number, share.sequence) for number, share in enumerate(shares) if share.last])
         events, self._events = self._events, []
         return list(events)
+
+    def abort(self) -> None:
+        self._backend.abort()
 
     def close(self) -> None:
         for completion in self._completions.values():

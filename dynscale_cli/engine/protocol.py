@@ -220,4 +220,7 @@ class Engine(Protocol):
     def step(self) -> list[EngineEvent]:
         """Evaluate what `plan_step` announced: one token for every active sequence, or a prompt chunk."""
 
+    def abort(self) -> None:
+        """Stop the step that is running, from another thread: it raises Aborted, if it was in the middle."""
+
     def close(self) -> None: ...

@@ -1,17 +1,16 @@
 """A glance at the speed of a model: as many tokens as a few seconds hold, all slots busy.
 
-Run as a program it prints one line of JSON: `python -m dynscale_cli.evaluation.glance MODEL THREADS WIDTH SECONDS`; so
-a library that crashes or hangs takes no more than a child down. `speed` measures what figures are quoted from.
+`main` runs in a child, so that a library that crashes or hangs takes no more than that down. `speed` measures what
+figures are quoted from.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from dynscale_cli.engine.protocol import Engine, Message, Request, Sampling
 
@@ -44,16 +43,13 @@ def glance(engine: Engine, seconds: float, clock: Callable[[], float]) -> Glance
     return Glance(engine.info.width, tokens, round(spent, 2), round(tokens / spent, 1))
 
 
-def main(path: str, threads: str, width: str, seconds: str) -> None:
+def main(told: Sequence[Any]) -> dict[str, Any]:
+    """The glance of a model file, given its path, the number of threads, the width (0: as usual) and the seconds."""
     from dynscale_cli.engine.loading import load_model, open_engine
     from dynscale_cli.engine.options import LoadOptions
-    from dynscale_cli.models.header import read_header
+    from dynscale_cli.models.gguf import read_header
 
-    header = read_header(Path(path))
-    model = load_model(header.path, LoadOptions(threads=int(threads)))
-    engine, _ = open_engine(model, context=1024, width=int(width) or None, header=header)
-    print(json.dumps(asdict(glance(engine, float(seconds), time.perf_counter))))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    path, threads, width, seconds = told
+    model = load_model(read_header(Path(path)), LoadOptions(threads=threads), width=width or None)
+    engine = open_engine(model, [], TOKENS, context=1024, width=width or None)
+    return asdict(glance(engine, seconds, time.perf_counter))

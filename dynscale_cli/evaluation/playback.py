@@ -230,6 +230,9 @@ class Playback:
             events += playing.advance()
         return events
 
+    def abort(self) -> None:
+        self._inner.abort()
+
     def close(self) -> None:
         self._inner.close()
 
