@@ -27,8 +27,7 @@ from dynscale_cli.child import ChildError
 from dynscale_cli.errors import ModelError
 from dynscale_cli.paths import config_dir
 
-from .memory import MEMORY_SHARE, available
-from .options import CPU_WIDTH, Buffers, LoadOptions
+from .options import CPU_WIDTH, MEMORY_SHARE, Buffers, LoadOptions, available
 
 FILE = "trials.json"
 KEPT = 200  # verdicts; the oldest go
@@ -145,8 +144,7 @@ def decode(told: Mapping[str, Any]) -> int:
     """Load a model and decode a few tokens in all of its sequences: the child's work. Returns their number."""
     child.stage("library")
     from .batched import BatchedEngine
-    from .binding import log_to_stderr
-    from .devices import extra_buffer_types
+    from .binding import extra_buffer_types, log_to_stderr
     from .llama import LlamaBackend, LlamaModel
     from .protocol import Prompt, Request, Sampling
 
