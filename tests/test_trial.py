@@ -222,7 +222,7 @@ def test_a_model_without_a_beginning_of_sequence_token_passes(tmp_path, home):
 
 
 def test_an_encoder_is_refused_in_words(tmp_path, home):
-    with pytest.raises(ModelError, match=r"encoder model|embed"):
+    with pytest.raises(ModelError, match="it cannot generate"):
         tried([write_tiny_gguf(tmp_path / "bert.gguf", architecture="bert")], OPTIONS, 2)
 
 

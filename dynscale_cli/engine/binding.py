@@ -105,7 +105,7 @@ def log_tail(lines: int = 3) -> str:
 def log_to_stderr() -> None:
     """Have llama.cpp write its log to standard error, where its last words outlive a crash: for child processes."""
     module = binding()
-    module.llama_log_set(ctypes.cast(None, module.llama_log_callback), None)
+    module.llama_log_set(ctypes.cast(0, module.llama_log_callback), None)
 
 
 def log_clear() -> None:

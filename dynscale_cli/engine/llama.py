@@ -7,6 +7,8 @@ Knows nothing of requests, prefixes or questions.
 from __future__ import annotations
 
 import ctypes
+import re
+from collections.abc import Iterator
 from collections.abc import Sequence as Seq
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,12 @@ from .template import BASE_STOP, ChatTemplate, render_plain
 
 # Prompt tokens a step: what takes the time of a few decode steps. On a CPU chunks of 32 to 512 prefill at one rate.
 CPU_CHUNK, GPU_CHUNK = 64, 512
+BPE = 2  # llama.cpp's number for vocabularies whose texts are split by regular expressions
+# Characters of a text that is split at once: std::regex recurses once or more for each character of what matches, and
+# a run of some ten thousand without a break overflows the stack.
+STRETCH = 2000
+LINE_START, WORD_START = re.compile(r"(?<=\n)(?=\S)"), re.compile(r"(?<=\S)(?= \S)")
+AROUND = 64  # characters within which a control token is looked for where a text is cut
 
 
 class LlamaModel:
@@ -52,6 +60,7 @@ class LlamaModel:
         self.n_ctx_train: int = self.lib.llama_model_n_ctx_train(self.handle)
         bos = self.lib.llama_vocab_bos(self.vocab)
         self.bos = self._special(bos)
+        self._recursive = self.lib.llama_vocab_type(self.vocab) == BPE
         self._begin = [bos] if bos >= 0 and self.lib.llama_vocab_get_add_bos(self.vocab) else []
         self._laid_out: ChatTemplate | None = None
 
@@ -74,6 +83,26 @@ class LlamaModel:
 
     def tokenize(self, text: str, special: bool = False, parse: bool = True) -> list[int]:
         """Token ids of `text`. `special`: with the model's own BOS where it wants one, never with an EOS."""
+        tokens = self._begin if special else []
+        for part in self._portions(text, parse) if self._recursive and len(text) > STRETCH else (text,):
+            tokens = tokens + self._ids(part, parse)
+        return tokens
+
+    def _portions(self, text: str, parse: bool) -> Iterator[str]:
+        """`text` in parts of at most `STRETCH` characters, none of which ends inside a control token."""
+        start = 0
+        while len(text) - start > STRETCH:
+            end = cut(text, start, start + STRETCH)
+            while parse and end - start > 2 * AROUND:
+                around = text[end - AROUND : end + AROUND]
+                if self._ids(around, True) == self._ids(around, False):
+                    break
+                end -= AROUND
+            yield text[start:end]
+            start = end
+        yield text[start:]
+
+    def _ids(self, text: str, parse: bool) -> list[int]:
         data = text.encode("utf-8", "replace")
         size = len(data) + 8
         while True:
@@ -84,7 +113,7 @@ class LlamaModel:
             if -count <= size:
                 raise EngineError("llama.cpp cannot split a text into tokens", "report the question and the model")
             size = -count  # some tokenizers make a text longer before they split it
-        return [*self._begin, *buffer[:count]] if special else list(buffer[:count])
+        return list(buffer[:count])
 
     def piece(self, token: int) -> bytes:
         found = self._pieces.get(token)
@@ -163,6 +192,18 @@ class LlamaModel:
             else:
                 text = head + text
         return tokens + self.tokenize(text, special=begin)
+
+
+def cut(text: str, start: int, end: int) -> int:
+    """Where to cut a text before `end`: in its later half behind a line's end, else before a word, else at `end`.
+
+    There the tokenizers cut as well, so that the tokens are those of the whole text.
+    """
+    for pattern in (LINE_START, WORD_START):
+        found = [match.start() for match in pattern.finditer(text, (start + end) // 2, end)]
+        if found:
+            return found[-1]
+    return end
 
 
 class LlamaBackend:

@@ -150,7 +150,7 @@ def decode(told: Mapping[str, Any]) -> int:
 
     log_to_stderr()
     child.stage(f"running: {' '.join(extra_buffer_types() if told['buffers'] == 'all' else ())}")
-    options = {key: tuple(value) if isinstance(value, list) else value for key, value in told["options"].items()}
+    options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told["options"].items()}
     model = LlamaModel(Path(told["path"]), LoadOptions(**options), buffers=told["buffers"])
     tokens = tuple(model.tokenize(TEXT, special=True))[:PROMPT] or (0,)
     backend = LlamaBackend(model, width=told["width"], context=len(tokens) + STEPS + 1)
