@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dynscale_cli.child import ChildError
 from dynscale_cli.engine import binding, llama
 from dynscale_cli.engine.llama import LlamaBackend, LlamaModel
 from dynscale_cli.engine.options import LoadOptions
@@ -80,6 +81,13 @@ def test_no_server_or_no_host_of_that_name_is_an_error_of_one_line(monkeypatch, 
 def test_a_server_that_would_end_the_process_is_found_out_by_a_child(monkeypatch):
     monkeypatch.setattr(llama.binding(), "llama_supports_rpc", lambda: True)
     monkeypatch.setattr(binding, "_connect", lambda address: None)
+    with pytest.raises(ModelError, match="the RPC server offers no device"):  # what the child says in this build
+        binding.add_rpc_servers(["127.0.0.1:1"])
+
+    def abort(target, address, seconds):
+        raise ChildError("crashed", "crashed (SIGABRT)")
+
+    monkeypatch.setattr(binding.child, "ask", abort)
     with pytest.raises(ModelError, match="not an RPC server"):
         binding.add_rpc_servers(["127.0.0.1:1"])
 
