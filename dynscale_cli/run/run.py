@@ -138,8 +138,8 @@ class Run:
             yield from self._make_room()
             if not self._in_flight:
                 continue
-            charges = self.engine.upcoming()
-            self._journal.allow(ledger.settled + self.engine.liable)
+            charges = self.engine.plan_step()
+            self._journal.allow(ledger.settled + self.engine.max_committed)
             ledger.charge(charges)
             happened = self.engine.step()
             self._tick()
@@ -182,7 +182,7 @@ class Run:
     def _fill(self) -> Iterator[Event]:
         """Start samples while there is room for them, in the batch and in the budget."""
         ledger = self.state.ledger
-        while self.engine.room > 0 and not self._time_is_up:
+        while self.engine.free_slots > 0 and not self._time_is_up:
             if ledger.free <= self._forcing.reserve and (self._in_flight or self.state.forecast.samples):
                 return
             q = self.state.allocator.choose(self.state.is_ready)
@@ -232,14 +232,14 @@ class Run:
         """What a sample costs before it generates anything, and to be asked for its answer."""
         upfront = self.engine.info.upfront
         answer = 0 if upfront and question.kind.long else self._forcing.spare(draft.request)
-        return Reservation(draft, self.engine.quote(draft.request), answer, bounded=upfront)
+        return Reservation(draft, self.engine.prefill_cost(draft.request), answer, bounded=upfront)
 
     def _admission(self, question: QuestionState) -> AdmissionState:
         return AdmissionState(
             free=self.state.ledger.free,
             expected=self.state.expected(question),
             ahead=sum(self.state.remaining(sample) for sample in self._in_flight.values()),
-            room=self.engine.room,
+            free_slots=self.engine.free_slots,
             running=bool(self._in_flight),
             first=not question.samples,
         )
@@ -292,7 +292,7 @@ class Run:
         if self._time_is_up:
             for sample in open_ones:
                 yield from self._force(sample, "time")
-        while not ledger.affords(self.engine.upcoming()):
+        while not ledger.affords(self.engine.plan_step()):
             yield from self._force(self._open_ones()[-1], "budget")
 
     def _open_ones(self) -> list[InFlight]:
