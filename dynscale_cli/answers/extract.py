@@ -134,13 +134,14 @@ def _boxes(text: str, last: Statement, kind: AnswerType) -> Reading | None:
     """x = \\boxed{1} or x = \\boxed{2}: boxes that one sentence joins are one answer."""
     if last.form != "box" or kind.name not in ("math", "auto", "number"):
         return None
-    contents, start = [last.content], last.start
+    contents, start, joint = [last.content], last.start, ", "
     for previous in (
         statements(text[:start], lower(text[:start])) if text.count("boxed", max(0, start - 400), start) else ()
     ):
         between = _BETWEEN_BOXES.fullmatch(text[previous.end : start])
         if previous.form != "box" or between is None:
             break
+        joint = " or " if re.search(r"\b(?:or|oder|ou)\b", between.group()) else joint
         contents.append(previous.content)
         start = previous.start
-    return read_math(", ".join(reversed(contents))) if len(contents) > 1 else None
+    return read_math(joint.join(reversed(contents))) if len(contents) > 1 else None

@@ -28,6 +28,14 @@ _FIRST = re.compile(
     r"[\s*_#>\"'`]*(?:yes|no|true|false|correct|incorrect)[*_\"'`]{0,3}(?:[.,;:!\n]|\s+-|\s*$)", re.IGNORECASE
 )
 _OPTION_FIRST = re.compile(r"[\s*_#>\"'`(\[]*(?:option\s+|choice\s+)?[A-J1-9][)\].:*_]", re.IGNORECASE)
+_OPTION_LINE = re.compile(r"^[ \t*_#>(\[-]*(?:(?:option|choice)\s+)?([A-J1-9])[)\].:*_]", re.IGNORECASE | re.MULTILINE)
+_YES = re.compile(r"\b(?:yes|true|correct|right)\b", re.IGNORECASE)
+_NO = re.compile(r"\b(?:no|false|incorrect|wrong|not)\b(?! wait)", re.IGNORECASE)
+_DENIED = re.compile(r"\b(?:not|incorrect|wrong|isn't|cannot)\b|[❌✗✘]", re.IGNORECASE)
+_SENTENCES = re.compile(r"[.!?。;]\s+\S")
+_BOTH = re.compile(r",?\s+(?:not|but|so|i\.e\.)\s", re.IGNORECASE)
+_FEW_WORDS = 6
+_SEVERAL = re.compile(r"\b(?:and|or)\b|,\s")
 _BOLD = re.compile(r"\*\*([^*\n]{1,160})\*\*|__([^_\n]{1,160})__")
 _EQUALS_LAST = re.compile(r"(?:=|≈|\\approx)[ \t]*([^=\n≈]{1,120})$")
 
@@ -49,13 +57,11 @@ def ending(text: str, original: str, kind: AnswerType, choices: Sequence[str] = 
 
 
 def _stated(text: str, kind: AnswerType, choices: Sequence[str]) -> Reading | None:
-    """What counts as said: all of a short completion, a first or last line, bold words or a result at the end."""
-    short = strip_markup(text)
-    if len(short) <= _SHORT and "\n" not in short:
-        whole = _whole(short, text, kind, choices)
-        if whole is not None:
-            return whole
+    """What counts as said: bold words or a result at the end, a first or last line, all of a short completion."""
     last = _last_line(text)
+    closing = _closing(text, last, kind, choices)
+    if closing is not None:
+        return closing
     labelled = _LABELLED.fullmatch(last)
     if labelled is not None:
         label = words(labelled["label"])
@@ -63,20 +69,34 @@ def _stated(text: str, kind: AnswerType, choices: Sequence[str]) -> Reading | No
             reading = _read(labelled["said"], kind, choices)
             if reading is not None:
                 return reading
-    for line in (text.lstrip()[:300].partition("\n")[0], last):
-        if (kind.name == "boolean" and _FIRST.match(line)) or (kind.name == "choice" and _OPTION_FIRST.match(line)):
+    for line in dict.fromkeys((text.strip()[:300].partition("\n")[0], last)):
+        if _names_one(line, text, kind):
             reading = read(line, kind, choices)
             if reading is not None:
                 return reading
-    return _closing(text, last, kind, choices)
+    return _whole(text, kind, choices)
 
 
-def _whole(short: str, text: str, kind: AnswerType, choices: Sequence[str]) -> Reading | None:
-    """A completion of one line that is an answer, not a piece of reasoning."""
-    reading = read(text.strip(), kind, choices)
-    if reading is not None or not kind.guessed:
+def _names_one(line: str, text: str, kind: AnswerType) -> bool:
+    """Whether a line begins with a side or an option, and the completion names no other."""
+    if kind.name == "boolean":
+        return _FIRST.match(line) is not None and not (_YES.search(text) and _NO.search(text))
+    if kind.name == "choice" and _OPTION_FIRST.match(line):
+        return len(set(_OPTION_LINE.findall(text))) == 1 and not _DENIED.search(line)
+    return False
+
+
+def _whole(text: str, kind: AnswerType, choices: Sequence[str]) -> Reading | None:
+    """A completion of one sentence that is its answer, not a piece of reasoning."""
+    short = strip_markup(text)
+    if len(short) > _SHORT or "\n" in short or len(_SENTENCES.findall(short)) or _BOTH.search(short):
+        return None
+    reading = _read(text.strip(), kind, choices)
+    if reading is None or kind.name in ("text", "math", "number"):
         return reading
-    return read(short, replace(kind, name="auto")) if len(short.split()) <= 12 else None
+    if kind.name == "choice" and len(set(_OPTION_LINE.findall(text.replace(" ", "\n")))) > 1:
+        return None
+    return reading if len(reading[1].split()) <= _FEW_WORDS else None
 
 
 def _read(said: str, kind: AnswerType, choices: Sequence[str]) -> Reading | None:
@@ -97,6 +117,7 @@ def _closing(text: str, last: str, kind: AnswerType, choices: Sequence[str]) -> 
         return _read(bolds[0], kind, choices)
     if kind.name in ("number", "math", "auto"):
         equals = _EQUALS_LAST.search(last.rstrip(" .*_$\\)]`"))
-        if equals is not None and sum(word.isalpha() for word in equals[1].split()) <= 3:
+        several = sentence.count("=") > 1 and _SEVERAL.search(sentence) is not None
+        if equals is not None and not several and sum(word.isalpha() for word in equals[1].split()) <= 3:
             return _read(equals[1], kind, choices)
     return None

@@ -314,6 +314,6 @@ def wants_long(question: str) -> bool:
     if _EXACT.match(low):
         return False
     if _LONG.match(low):
-        return not (low.startswith(("list", "give", "write", "compute")) and _is_arithmetic(low[:200]))
+        return not (low.startswith(("list", "give")) and _is_arithmetic(low[:200]))
     asked = _asked(low)
     return bool(_LONG_LATER.search(low)) and not (_NUMBER.search(asked) or _BOOLEAN_START.match(asked))
