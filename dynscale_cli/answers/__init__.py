@@ -10,7 +10,6 @@ from dynscale_cli.answers.compare import Equivalence, same_as_gold
 from dynscale_cli.answers.extract import Answer, extract
 from dynscale_cli.answers.kinds import AnswerType, decide, inline_choices
 from dynscale_cli.answers.prover import Prover
-from dynscale_cli.answers.thoughts import ThoughtTracker, split_thought
 from dynscale_cli.answers.vote import METHODS, Ballot, Method, Tally, tally
 
 __all__ = [
@@ -23,13 +22,11 @@ __all__ = [
     "Method",
     "Prover",
     "Tally",
-    "ThoughtTracker",
     "canonical",
     "cluster",
     "decide",
     "extract",
     "inline_choices",
     "same_as_gold",
-    "split_thought",
     "tally",
 ]

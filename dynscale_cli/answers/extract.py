@@ -1,6 +1,6 @@
 """From a completion to the answer it commits itself to.
 
-Owns the order of belief: hidden thoughts go; the last committed answer counts; without one, what the completion
+Owns the order of belief: the last committed answer counts; without one, what the completion
 ends on. "No answer" is None and never votes. Linear in the completion, and never raises on any text.
 """
 
@@ -16,7 +16,6 @@ from dynscale_cli.answers.kinds import AnswerType
 from dynscale_cli.answers.plain import lower, plain, strip_markup
 from dynscale_cli.answers.reading import Reading, read, read_math, states_none, text_key
 from dynscale_cli.answers.statements import Statement, statements
-from dynscale_cli.answers.thoughts import split_thought
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +27,6 @@ class Answer:
     committed: bool = True
 
 
-_CONTROL = re.compile(
-    r"<\|(?:im_end|eot_id|end|return|endoftext|end_of_text|im_start|start|eom_id)\|>|</s>|<eos>|<end_of_turn>|"
-    r"<\|begin_of_solution\|>|<\|end_of_solution\|>"
-)
 # Where a base model, its answer given, goes on to ask and answer something else.
 _RUN_ON = re.compile(
     r"\n[ \t*_#]{0,6}(?:(?:next\s+|new\s+)?(?:question|problem|exercise)\s{0,2}\d{0,4}\s?[:.]|q\s?\d{0,4}\s?:|"
@@ -42,11 +37,11 @@ _REGEX_REACH = 200_000
 
 
 def extract(completion: str, kind: AnswerType, *, choices: Sequence[str] = ()) -> Answer | None:
-    """The answer of a completion, None if it gives none. `choices`: options of a multiple-choice question, in order."""
-    _, rest, _ = split_thought(completion)
-    if "<" in rest:
-        rest = _CONTROL.sub("\n", rest)
-    rest = rest.strip()
+    """The answer of what a completion says (its thoughts are gone), None if it gives none.
+
+    `choices`: options of a multiple-choice question, in order.
+    """
+    rest = completion.strip()
     if not rest:
         return None
     if kind.name == "regex":

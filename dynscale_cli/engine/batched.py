@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from .prefixes import PrefixCache, Sized, Snapshot
 from .protocol import Charge, EngineEvent, EngineInfo, Finished, Message, Piece, Prompt, Request, Sampling, Tokens
+from .reasoning import ReasoningFormat
 from .scheduler import Scheduler, Sequence, Share
 
 
@@ -24,6 +25,7 @@ class Backend(Protocol):
     """One model and its KV cache, slot by slot. Token ids in, logits inside, token ids out."""
 
     info: EngineInfo
+    reasoning: ReasoningFormat
 
     def prompt(self, messages: Seq[Message]) -> Prompt: ...
     def tokenize(self, text: str) -> list[int]: ...
@@ -87,6 +89,10 @@ class BatchedEngine:
     @property
     def info(self) -> EngineInfo:
         return self._backend.info
+
+    @property
+    def reasoning(self) -> ReasoningFormat:
+        return self._backend.reasoning
 
     @property
     def room(self) -> int:
@@ -193,7 +199,8 @@ class BatchedEngine:
                 self._backend.clear(sequence.slot)
             self._sequences[request.id] = sequence
             sampler = self._backend.sampler(request.sampling, request.seed)
-            self._completions[request.id] = Completion(sampler, stop=request.prompt.stop)
+            opened = self.reasoning.opening if request.prompt.open_thought else ""
+            self._completions[request.id] = Completion(sampler, text=opened, stop=request.prompt.stop)
             if not sequence.feed and snapshot is not None:
                 self._sample([(snapshot.logits, sequence)])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence as Seq
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from .devices import add_rpc_servers, has_gpu
 from .memory import available
 from .options import CACHE_TYPES, FLASH_ATTENTION, LoadOptions, physical_cores
 from .protocol import Aborted, EngineInfo, Message, Prompt, Sampling
+from .reasoning import ReasoningFormat
 from .scheduler import Share
 from .template import BASE_STOP, ChatTemplate, render_plain
 
@@ -54,6 +56,7 @@ class LlamaModel:
         self.bos = self._special(bos)
         self._begin = [bos] if bos >= 0 and self.lib.llama_vocab_get_add_bos(self.vocab) else []
         self._template = self._chat_template()
+        self.reasoning = self._template.reasoning if self._template else ReasoningFormat()
 
     @property
     def offloads(self) -> bool:
@@ -69,7 +72,7 @@ class LlamaModel:
             return Prompt(tuple(self.tokenize(render_plain(messages), special=True)), stop=BASE_STOP)
         text = self._template.render(messages)
         tokens = self._tokenize_turns(text, messages)
-        return Prompt(tuple(tokens), open_thought=text.rstrip().endswith("<think>"))
+        return Prompt(tuple(tokens), open_thought=self._template.state(text, messages) == "open")
 
     def tokenize(self, text: str, special: bool = False, parse: bool = True) -> list[int]:
         """Token ids of `text`. `special`: with the model's own BOS where it wants one, never with an EOS."""
@@ -88,7 +91,7 @@ class LlamaModel:
     def piece(self, token: int) -> bytes:
         found = self._pieces.get(token)
         if found is None:
-            found = self._pieces[token] = self._spell(token)
+            found = self._pieces[token] = self._spell(token) or self._marker(token)
         return found
 
     def is_end(self, token: int) -> bool:
@@ -130,16 +133,23 @@ class LlamaModel:
                 return buffer.raw[:count]
             size = -count
 
+    def _marker(self, token: int) -> bytes:
+        """A control token has no text of its own; one that fences thoughts is spelt out nevertheless."""
+        name = self._special(token)
+        return name.encode() if self.reasoning.spells(name) else b""
+
     def _special(self, token: int) -> str:
         text = self.lib.llama_vocab_get_text(self.vocab, token) if token >= 0 else None
         return text.decode("utf-8", "replace") if text else ""
 
     def _chat_template(self) -> ChatTemplate | None:
-        source = self.lib.llama_model_chat_template(self.handle, None)
+        own, options = self.lib.llama_model_chat_template(self.handle, None), self.options
+        source = options.chat_template or (own.decode("utf-8", "replace") if own else "")
         if not source:
             return None
+        now = datetime.fromisoformat(options.day) if options.day else None
         eos = self._special(self.lib.llama_vocab_eos(self.vocab))
-        return ChatTemplate(source.decode("utf-8", "replace"), self.bos, eos)
+        return ChatTemplate(source, self.bos, eos, think=options.think, variables=options.template_kwargs, now=now)
 
     def _tokenize_turns(self, text: str, messages: Seq[Message]) -> list[int]:
         """Tokens of a rendered conversation; a turn that spells a control token stays plain text."""
@@ -180,6 +190,7 @@ class LlamaBackend:
             raise ModelError(f"{model.name} has no memory of a text: it cannot generate", "choose a decoder model")
         capacity = min(context, int(self.lib.llama_n_ctx_seq(self.context)))  # llama.cpp rounds it up
         self.info = EngineInfo(model.name, width, capacity)
+        self.reasoning = model.reasoning
         self._batch = Batch(self.lib, width + self.chunk)
         self._candidates: Any = None
 
