@@ -41,8 +41,7 @@ WHOLE = [
     ("<unused94>thought\na<unused95>42", "\na", "42", False),
     ("<|think|>a<|end|><|begin|>assistant<|content|>42", "a", "42", False),
     ("<|open|>think<|sep|>a<|close|>think<|sep|><|open|>response<|sep|>42<|close|>response<|sep|>", "a", "42", False),
-    ("<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final <|constrain|>json<|message|>42", "a", "42",
-     False),
+    ("<|channel|>analysis<|message|>a<|end|><|channel|>final <|constrain|>json<|message|>42", "a", "42", False),
     ("<|channel|>final<|message|>42", "", "42", False),
     # Thoughts within thoughts, and one opened twice
     ("<thinking>a<reflection>b</reflection>c</thinking>42", "abc", "42", False),
