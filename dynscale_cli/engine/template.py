@@ -82,7 +82,8 @@ class ChatTemplate:
 
     def state(self, text: str, messages: Sequence[Message]) -> str:
         """What a rendered prompt has done about the model's thought: see `ReasoningFormat.state`."""
-        return self.reasoning.state(text.rpartition(messages[-1].content.strip())[2])
+        asked = messages[-1].content.strip()
+        return self.reasoning.state(text.rpartition(asked)[2] if asked else text)
 
     def _render(self, messages: Sequence[Message]) -> str:
         from jinja2 import TemplateError
