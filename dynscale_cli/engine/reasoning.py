@@ -46,7 +46,7 @@ _CLOSE = (
     r"<\|close\|>think<\|sep\|>|<\|open\|>response<\|sep\|>",
 )
 _TURN = (r"(?:<\|end\|>)?<\|begin\|>assistant(?:<\|content\|>)?",)  # ends a thought, and says nothing without one
-_TAG = r"(?:response|answer|output|final_answer|final_response|solution)"
+_TAG = r"(?:answer|response|reply|output|result|solution|conclusion|message|assistant|final(?:_answer|_response)?)"
 _WRAP = (
     # Around what is said. In code these tags are text.
     rf"(?P<tag></?{_TAG}>)",
