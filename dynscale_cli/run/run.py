@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from dynscale_cli.answers.extract import Answer, extract
-from dynscale_cli.answers.thoughts import ThoughtTracker
 from dynscale_cli.answers.vote import Ballot
 from dynscale_cli.engine.protocol import Aborted, Engine, EngineEvent, Failed, Finished, Piece, Remark
 from dynscale_cli.errors import BudgetError, DynscaleError, EngineError
@@ -274,7 +273,9 @@ class Run:
         self.state.begin(q, number)
         self._next_id += 1
         self.engine.submit(draft.request)
-        self._in_flight[id] = InFlight(draft, q, number, ThoughtTracker(draft.request.prompt.open_thought))
+        self._in_flight[id] = InFlight(
+            draft, q, number, self.engine.reasoning.tracker(draft.request.prompt.open_thought)
+        )
         question = state.question
         yield SampleStarted(q, question.id, question.text, number, draft.kind, self.state.standing(q))
 
@@ -342,7 +343,8 @@ class Run:
     def _finished(self, sample: InFlight, event: Finished) -> Iterator[Event]:
         """A sample has ended. One that states no answer is asked for it, whether it was cut off or not."""
         question = self.state.open[sample.question]
-        answer = extract(event.text, question.kind, choices=question.question.choices)
+        said = self.engine.reasoning.split(event.text, sample.draft.request.prompt.open_thought).said
+        answer = extract(said, question.kind, choices=question.question.choices)
         if not question.kind.long and (answer is None or not answer.committed):
             answer = None
             if not sample.closing and self._is_asked(sample, event):

@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dynscale_cli.answers.extract import Answer
-from dynscale_cli.answers.thoughts import split_thought
 from dynscale_cli.answers.vote import Ballot
+<<<<<<< HEAD:dynscale_cli/sampling/samples.py
 from dynscale_cli.engine.protocol import Tokens
 
 Kind = Literal["parallel", "chain"]
 Finish = Literal["stop", "length", "budget", "time", "failed"]
+=======
+from dynscale_cli.engine.reasoning import ReasoningFormat
+from dynscale_cli.run.events import Kind, Sample
+>>>>>>> main:dynscale_cli/sampling/kept.py
 
 ATTEMPTS = 3  # what a chain quotes at most
 
@@ -104,7 +108,7 @@ def _quotable(sample: Sample, earlier: Iterable[StoredSample]) -> bool:
 
 
 def _packed(sample: Sample) -> bytes | None:
-    said = split_thought(sample.text)[1].strip()
+    said = ReasoningFormat().split(sample.text).said.strip()
     if not said:
         return None
     packer = zlib.compressobj(wbits=-_WINDOW, memLevel=5)
