@@ -13,15 +13,11 @@ from typing import Literal
 
 from dynscale_cli.answers.extract import Answer
 from dynscale_cli.answers.vote import Ballot
-<<<<<<< HEAD:dynscale_cli/sampling/samples.py
 from dynscale_cli.engine.protocol import Tokens
+from dynscale_cli.engine.reasoning import ReasoningFormat
 
 Kind = Literal["parallel", "chain"]
 Finish = Literal["stop", "length", "budget", "time", "failed"]
-=======
-from dynscale_cli.engine.reasoning import ReasoningFormat
-from dynscale_cli.run.events import Kind, Sample
->>>>>>> main:dynscale_cli/sampling/kept.py
 
 ATTEMPTS = 3  # what a chain quotes at most
 
