@@ -35,6 +35,7 @@ from .protocol import (
     Tokens,
 )
 from .reading import ABSURD, Delta, Usage
+from .reasoning import ReasoningFormat
 
 DEFAULT_WIDTH = 16
 TOGETHER = 4  # requests in one: they end when the longest of them does, and hold their places until then
@@ -57,6 +58,7 @@ class ServerEngine:
         logprobs: bool = False,
     ) -> None:
         self.info = EngineInfo(_shown(courier.model), width, context, upfront=True)
+        self.reasoning = ReasoningFormat()
         self._courier, self._together = courier, together
         self._gauge = Gauge()
         self._flights: dict[int, Flight] = {}
@@ -108,7 +110,8 @@ class ServerEngine:
             self._ended.remove(id)
         else:
             self._leave(flight)
-        shown = _tail(flight.text.replace("<think>", "").replace("</think>", "").strip(), room)
+        thought, said, _ = self.reasoning.split(flight.text)
+        shown = _tail(f"{thought}\n\n{said}".strip(), room)
         flight.thinking = False
         flight.write(text)
         flight.limit, flight.stop, flight.extended = max_tokens, stop, True
