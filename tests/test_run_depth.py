@@ -211,4 +211,4 @@ def test_a_time_limit_asks_what_is_in_flight_for_its_answer():
     [result] = results(events)
     assert (result.answer, result.stopped) == ("42", "time")
     assert "raise --time-limit" in result.note
-    assert engine.room == 4
+    assert engine.free_slots == 4

@@ -10,7 +10,7 @@ from dynscale_cli.display.safe import plain
 from dynscale_cli.display.words import count
 from dynscale_cli.models.describe import Listed, Listing
 from dynscale_cli.models.fit import Fit, thinks
-from dynscale_cli.models.header import GGUFHeader
+from dynscale_cli.models.gguf import GGUFHeader
 from dynscale_cli.models.sizes import in_bytes, in_parameters
 
 HEAD = ("name", "architecture", "parameters", "quant", "context", "size", "where", "")

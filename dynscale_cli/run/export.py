@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from dynscale_cli.answers.compare import Equivalence, same_as_gold
-from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.equivalence import Equivalence, same_as_gold
 from dynscale_cli.answers.prover import Prover
+from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.questions import Question
 from dynscale_cli.sampling.samples import Sample

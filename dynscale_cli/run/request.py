@@ -29,7 +29,7 @@ from dynscale_cli.sampling.prompts import Prompts
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from dynscale_cli.models.header import GGUFHeader
+    from dynscale_cli.models.gguf import GGUFHeader
 
 WINDOWS: Final = 16  # places of a file that are hashed: two models of one family differ in their weights alone
 WINDOW_BYTES: Final = 1 << 16

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from dynscale_cli.answers.extract import Answer, extract
-from dynscale_cli.answers.thoughts import ThoughtTracker
 from dynscale_cli.answers.vote import Ballot
 from dynscale_cli.engine.protocol import Aborted, Engine, EngineEvent, Failed, Finished, Piece, Remark
 from dynscale_cli.errors import BudgetError, DynscaleError, EngineError
@@ -138,8 +137,8 @@ class Run:
             yield from self._make_room()
             if not self._in_flight:
                 continue
-            charges = self.engine.upcoming()
-            self._journal.allow(ledger.settled + self.engine.liable)
+            charges = self.engine.plan_step()
+            self._journal.allow(ledger.settled + self.engine.max_committed)
             ledger.charge(charges)
             happened = self.engine.step()
             self._tick()
@@ -182,7 +181,7 @@ class Run:
     def _fill(self) -> Iterator[Event]:
         """Start samples while there is room for them, in the batch and in the budget."""
         ledger = self.state.ledger
-        while self.engine.room > 0 and not self._time_is_up:
+        while self.engine.free_slots > 0 and not self._time_is_up:
             if ledger.free <= self._forcing.reserve and (self._in_flight or self.state.forecast.samples):
                 return
             q = self.state.allocator.choose(self.state.is_ready)
@@ -232,14 +231,14 @@ class Run:
         """What a sample costs before it generates anything, and to be asked for its answer."""
         upfront = self.engine.info.upfront
         answer = 0 if upfront and question.kind.long else self._forcing.spare(draft.request)
-        return Reservation(draft, self.engine.quote(draft.request), answer, bounded=upfront)
+        return Reservation(draft, self.engine.prefill_cost(draft.request), answer, bounded=upfront)
 
     def _admission(self, question: QuestionState) -> AdmissionState:
         return AdmissionState(
             free=self.state.ledger.free,
             expected=self.state.expected(question),
             ahead=sum(self.state.remaining(sample) for sample in self._in_flight.values()),
-            room=self.engine.room,
+            free_slots=self.engine.free_slots,
             running=bool(self._in_flight),
             first=not question.samples,
         )
@@ -274,7 +273,9 @@ class Run:
         self.state.begin(q, number)
         self._next_id += 1
         self.engine.submit(draft.request)
-        self._in_flight[id] = InFlight(draft, q, number, ThoughtTracker(draft.request.prompt.open_thought))
+        self._in_flight[id] = InFlight(
+            draft, q, number, self.engine.reasoning.tracker(draft.request.prompt.open_thought)
+        )
         question = state.question
         yield SampleStarted(q, question.id, question.text, number, draft.kind, self.state.standing(q))
 
@@ -292,7 +293,7 @@ class Run:
         if self._time_is_up:
             for sample in open_ones:
                 yield from self._force(sample, "time")
-        while not ledger.affords(self.engine.upcoming()):
+        while not ledger.affords(self.engine.plan_step()):
             yield from self._force(self._open_ones()[-1], "budget")
 
     def _open_ones(self) -> list[InFlight]:
@@ -342,7 +343,8 @@ class Run:
     def _finished(self, sample: InFlight, event: Finished) -> Iterator[Event]:
         """A sample has ended. One that states no answer is asked for it, whether it was cut off or not."""
         question = self.state.open[sample.question]
-        answer = extract(event.text, question.kind, choices=question.question.choices)
+        said = self.engine.reasoning.split(event.text, sample.draft.request.prompt.open_thought).said
+        answer = extract(said, question.kind, choices=question.question.choices)
         if not question.kind.long and (answer is None or not answer.committed):
             answer = None
             if not sample.closing and self._is_asked(sample, event):

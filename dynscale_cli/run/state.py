@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 
 from dynscale_cli.allocation.allocator import Allocator
 from dynscale_cli.allocation.ledger import Ledger
-from dynscale_cli.answers.compare import Equivalence, same_as_gold
+from dynscale_cli.answers.equivalence import Equivalence, same_as_gold
 from dynscale_cli.answers.extract import Answer
-from dynscale_cli.answers.kinds import AnswerType
 from dynscale_cli.answers.prover import Prover
-from dynscale_cli.answers.thoughts import ThoughtTracker
+from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.answers.vote import Ballot, Tally, tally
 from dynscale_cli.engine.protocol import EngineInfo, Finished, Tokens
+from dynscale_cli.engine.reasoning import ThoughtTracker
 from dynscale_cli.questions import Question
 from dynscale_cli.sampling.chains import CAPABLE_SHARE, ChainShare
 from dynscale_cli.sampling.sampler import Asked, Draft

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dynscale_cli.answers.extract import Answer
-from dynscale_cli.answers.thoughts import split_thought
 from dynscale_cli.answers.vote import Ballot
 from dynscale_cli.engine.protocol import Tokens
+from dynscale_cli.engine.reasoning import ReasoningFormat
 
 Kind = Literal["parallel", "chain"]
 Finish = Literal["stop", "length", "budget", "time", "failed"]
@@ -104,7 +104,7 @@ def _quotable(sample: Sample, earlier: Iterable[StoredSample]) -> bool:
 
 
 def _packed(sample: Sample) -> bytes | None:
-    said = split_thought(sample.text)[1].strip()
+    said = ReasoningFormat().split(sample.text).said.strip()
     if not said:
         return None
     packer = zlib.compressobj(wbits=-_WINDOW, memLevel=5)
