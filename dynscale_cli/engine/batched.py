@@ -33,7 +33,7 @@ class Backend(Protocol):
     def save(self, slot: int) -> Sized:
         """The slot's whole KV state."""
 
-    def restore(self, slot: int, state: Sized) -> None:
+    def restore(self, slot: int, state: Any) -> None:
         """Replace the slot's content."""
 
     def move(self, source: int, target: int) -> None:

@@ -107,7 +107,7 @@ class TokenSampler:
             together = end < len(addresses) and addresses[end] == addresses[end - 1] + size and end - start < most
             if not together:
                 memory = (ctypes.c_float * ((end - start) * self._n_vocab)).from_address(addresses[start])
-                blocks.append(np.frombuffer(memory, np.float32).reshape(end - start, self._n_vocab))
+                blocks.append(np.ctypeslib.as_array(memory).reshape(end - start, self._n_vocab))
                 start = end
         return blocks
 
