@@ -12,7 +12,7 @@ import pytest
 
 from dynscale_cli.errors import ModelError
 from dynscale_cli.models.header import read_header, require_generator
-from dynscale_cli.models.resolve import bundled
+from dynscale_cli.models.stores import bundled
 from tests.gguf_mutants import mutant, split, take_apart
 from tests.tiny_gguf import ARCHITECTURES, CHATML, SPECIAL, write_tiny_gguf
 

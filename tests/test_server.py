@@ -11,16 +11,15 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from dynscale_cli.engine.estimator import TokenEstimator
 
-from dynscale_cli.engine.chat import Courier, Dead, Order, Over
-from dynscale_cli.engine.connect import connect, open_server
-from dynscale_cli.engine.endpoints import Patience
-from dynscale_cli.engine.faults import Fault
-from dynscale_cli.engine.gauge import Gauge
 from dynscale_cli.engine.protocol import Aborted, Finished, Message, Piece, Request, Sampling
-from dynscale_cli.engine.reading import Delta, Usage
-from dynscale_cli.engine.remote import ServerOptions
-from dynscale_cli.engine.server import ServerEngine
+from dynscale_cli.engine.server.client import ChatClient, ChatRequest, Dead, Over
+from dynscale_cli.engine.server.connect import connect, open_server
+from dynscale_cli.engine.server.endpoints import Patience, ServerOptions
+from dynscale_cli.engine.server.engine import ServerEngine
+from dynscale_cli.engine.server.faults import Fault
+from dynscale_cli.engine.server.stream import Delta, Usage
 from dynscale_cli.errors import DynscaleError, EngineError, UsageError
 from dynscale_cli.questions import Question
 from dynscale_cli.runs.events import Answered, Notice, RunFinished, SampleFinished, Stepped
@@ -200,13 +199,13 @@ def test_a_cancelled_request_closes_its_stream():
 
 
 def test_the_bound_of_a_prompt_holds_for_any_text_and_is_exact_once_counted():
-    gauge, [message] = Gauge(), [Message("user", "größer als π? 中文 🙂")]
-    assert gauge.most([message]) >= len(message.content.encode())
-    gauge.learn((message,), 31, gauge.most([message]))
-    assert gauge.most([message]) == gauge.likely([message]) == 31
-    before = gauge.most([Message("user", "another")])
-    gauge.learn((Message("user", "hidden"),), 5000, gauge.most([Message("user", "hidden")]))
-    assert gauge.most([Message("user", "another")]) > before + 4000
+    estimator, [message] = TokenEstimator(), [Message("user", "größer als π? 中文 🙂")]
+    assert estimator.most([message]) >= len(message.content.encode())
+    estimator.learn((message,), 31, estimator.most([message]))
+    assert estimator.most([message]) == estimator.likely([message]) == 31
+    before = estimator.most([Message("user", "another")])
+    estimator.learn((Message("user", "hidden"),), 5000, estimator.most([Message("user", "hidden")]))
+    assert estimator.most([Message("user", "another")]) > before + 4000
 
 
 def test_a_low_budget_makes_requests_smaller_instead_of_keeping_them_out():
@@ -414,26 +413,26 @@ def test_a_server_that_stays_broken_ends_the_run_after_what_was_answered():
     assert len(outcome.results) == 4
 
 
-class Still(Courier):
+class Still(ChatClient):
     """Sends nothing: what comes back is what a test puts into `inbox`."""
 
     def __init__(self) -> None:
         self.inbox, self.model, self.counts, self.sent = queue.SimpleQueue(), "small", True, []
 
-    def send(self, order: Order) -> None:
+    def send(self, order: ChatRequest) -> None:
         self.sent.append(order)
 
 
-@pytest.mark.parametrize("end", [ServerEngine.abort, lambda engine: engine._courier.inbox.put(Dead(Fault("down", "")))])
+@pytest.mark.parametrize("end", [ServerEngine.abort, lambda engine: engine._client.inbox.put(Dead(Fault("down", "")))])
 def test_an_answer_that_comes_with_the_end_is_told_before_it(end):
-    courier = Still()
-    engine = ServerEngine(courier, context=4096)
+    client = Still()
+    engine = ServerEngine(client, context=4096)
     for id in range(2):
         prompt = engine.prompt([Message("user", f"{id}?")])
         engine.submit(Request(id, prompt, 40, Sampling(), seed=id))
     engine._launch()
-    courier.inbox.put(Delta(courier.sent[0], 0, ANSWER, False))
-    courier.inbox.put(Over(courier.sent[0], ("stop",), Usage(20, 5)))
+    client.inbox.put(Delta(client.sent[0], 0, ANSWER, False))
+    client.inbox.put(Over(client.sent[0], ("stop",), Usage(20, 5)))
     end(engine)
     assert [event.text for event in engine.step() if isinstance(event, Finished)] == [ANSWER]
     with pytest.raises((EngineError, Aborted)):
@@ -598,7 +597,7 @@ def test_who_answers_badly_is_not_taken_for_nobody(bad, words):
 
 
 def test_a_stream_of_nothing_but_signs_of_life_ends(monkeypatch):
-    monkeypatch.setattr("dynscale_cli.engine.reading.SPARE_CHUNKS", 10)
+    monkeypatch.setattr("dynscale_cli.engine.server.stream.SPARE_CHUNKS", 10)
 
     def script(talk: Talk) -> None:
         for _ in range(5000):
@@ -706,8 +705,8 @@ def test_an_endpoint_that_lists_other_models_only_is_not_asked():
 def test_a_model_that_nobody_lists_is_asked_for_and_told():
     told: list[str] = []
     with ChatServer(honest(), models=("a", "b")) as server:
-        connect(ServerOptions((server.url,), "c"), told.append).courier.close()
-        connect(ServerOptions((server.url,), "b"), told.append).courier.close()
+        connect(ServerOptions((server.url,), "c"), told.append).client.close()
+        connect(ServerOptions((server.url,), "b"), told.append).client.close()
     assert told == ["no model 'c' is listed there, but a, b; asking for it all the same"]
 
 
@@ -717,7 +716,7 @@ def test_a_list_of_models_that_is_none_matters_only_where_no_model_is_named(list
         with pytest.raises(DynscaleError, match=r"not list its models|names no model"):
             connect(ServerOptions((server.url,)))
         found = connect(ServerOptions((server.url,), "c"))
-        found.courier.close()
+        found.client.close()
     assert found.model == "c"
 
 
@@ -739,11 +738,11 @@ def test_the_model_is_asked_for_where_there_is_one_and_must_be_named_where_there
             connect(ServerOptions((server.url,)))
         assert "--served-model" in caught.value.hint
         found = connect(ServerOptions((server.url,), "b"))
-        found.courier.close()
+        found.client.close()
     assert (found.model, found.context) == ("b", 4321)
     with ChatServer(honest(), models=lambda talk: talk.status(404)) as server:
         found = connect(ServerOptions((server.url,), "c"))
-        found.courier.close()
+        found.client.close()
     assert (found.model, found.context) == ("c", 0)
 
 

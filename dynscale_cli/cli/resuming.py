@@ -16,7 +16,7 @@ from dynscale_cli.errors import UsageError
 from .report import say
 
 if TYPE_CHECKING:
-    from dynscale_cli.engine.remote import ServerOptions
+    from dynscale_cli.engine.server.endpoints import ServerOptions
     from dynscale_cli.runs.store import Store
     from dynscale_cli.runs.stored import Stored
 
@@ -136,7 +136,7 @@ def _same_questions(stored: Stored) -> None:
 
 def _server(told: Resuming, stored: Stored) -> ServerOptions | None:
     """The servers to go on with: those that had the model, or wherever it is served now."""
-    from dynscale_cli.engine.remote import ServerOptions, require_client
+    from dynscale_cli.engine.server.endpoints import ServerOptions, require_client
 
     was = stored.request.model
     if was["kind"] == "server" and told.model is None:

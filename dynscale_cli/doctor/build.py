@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from dynscale_cli.models.sizes import in_bytes
+from dynscale_cli.models.files import in_bytes
 
 from . import child
 from .finding import Finding

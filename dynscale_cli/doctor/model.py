@@ -8,10 +8,10 @@ from dataclasses import replace
 from dynscale_cli.engine.memory import available
 from dynscale_cli.engine.options import CPU_WIDTH
 from dynscale_cli.errors import DynscaleError
-from dynscale_cli.models.fit import TYPICAL, fit
+from dynscale_cli.models.files import in_bytes, in_parameters
 from dynscale_cli.models.header import GGUFHeader, read_header, require_generator
+from dynscale_cli.models.info import TYPICAL, fit
 from dynscale_cli.models.resolve import resolve
-from dynscale_cli.models.sizes import in_bytes, in_parameters
 
 from . import child
 from .finding import Finding

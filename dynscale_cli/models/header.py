@@ -14,8 +14,8 @@ from typing import Final
 from dynscale_cli.errors import ModelError
 from dynscale_cli.models import gate
 from dynscale_cli.models.architectures import ENCODERS, HYBRID, RECURRENT, UNUSUAL
+from dynscale_cli.models.files import siblings
 from dynscale_cli.models.gguf import TENSOR_TYPES, Container, Damaged, reading
-from dynscale_cli.models.splits import siblings
 
 # general.file_type -> the name people know (llama.h: enum llama_ftype).
 FILE_TYPES: Final[dict[int, str]] = {

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from dynscale_cli.errors import ModelError
-from dynscale_cli.models import huggingface
-from dynscale_cli.models.sizes import in_bytes
+from dynscale_cli.models import stores
+from dynscale_cli.models.files import in_bytes
 
 INSTALL: Final = 'pip install "dynscale-cli[hub]"'
 CHUNK: Final = 1 << 20  # bytes between two looks at the progress, and the most that an interruption costs
@@ -88,7 +88,7 @@ def files(name: str, notice: Notice) -> list[Remote]:
 def fetch(name: str, remote: Remote, notice: Notice, progress: Progress) -> Path:
     """Have a file of the model OWNER/REPO:TAG in the cache, whole and checked; its path. What is here stays here."""
     hub, repo = library(), name.partition(":")[0]
-    folder = huggingface.folder_of(huggingface.cache_dir(), repo)
+    folder = stores.hub_folder(stores.hub_cache(), repo)
     blob = folder / "blobs" / remote.digest
     with _told(name):
         if not blob.exists():
@@ -102,7 +102,7 @@ def fetch(name: str, remote: Remote, notice: Notice, progress: Progress) -> Path
 
 def partial(repo: str, remote: Remote) -> int:
     """Bytes of the file that are here already."""
-    blob = huggingface.folder_of(huggingface.cache_dir(), repo) / "blobs" / remote.digest
+    blob = stores.hub_folder(stores.hub_cache(), repo) / "blobs" / remote.digest
     for path in (blob, _incomplete(blob)):
         if path.exists():
             return min(path.stat().st_size, remote.size)

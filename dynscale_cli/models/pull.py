@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from dynscale_cli.errors import ModelError, UsageError
-from dynscale_cli.models import hub, huggingface, quants
-from dynscale_cli.models.found import Found
+from dynscale_cli.models import files, hub, stores
+from dynscale_cli.models.files import in_bytes
 from dynscale_cli.models.header import GGUFHeader, read_header, require_generator
 from dynscale_cli.models.hub import Remote
-from dynscale_cli.models.sizes import in_bytes
+from dynscale_cli.models.stores import LocalModel
 
 _REPO: Final = r"(?P<repo>\w[\w.-]*/\w[\w.-]*)"
 _NAME: Final = re.compile(rf"(?:hf:)?{_REPO}(?::(?P<tag>[^/:]+))?", re.IGNORECASE)
@@ -73,7 +73,7 @@ def pull(wanted: Wanted, watcher: Watcher) -> Pulled:
     """Download the model, or find that it is here. Raises ModelError; what has been fetched stays for the next time."""
     if _offline() and (here := _on_disk(wanted)):
         return Pulled(here.path, here.name, 0, _sound(here.path, here.name))
-    remotes = [one for one in hub.files(wanted.name, watcher.says) if quants.is_model(one.path)]
+    remotes = [one for one in hub.files(wanted.name, watcher.says) if files.is_model(one.path)]
     tag, parts = choose(wanted, remotes)
     name = f"{wanted.repo}:{tag}"
     size, have = sum(part.size for part in parts), sum(hub.partial(wanted.repo, part) for part in parts)
@@ -103,9 +103,9 @@ def choose(wanted: Wanted, remotes: Sequence[Remote]) -> tuple[str, list[Remote]
             f"{wanted.repo} holds no GGUF file", f"look for a repository that does: {wanted.repo}-GGUF, perhaps"
         )
     models: dict[str, list[Remote]] = {}
-    for path, tag in quants.tags(one.path for one in remotes).items():
+    for path, tag in files.tags(one.path for one in remotes).items():
         models.setdefault(tag, []).extend(one for one in remotes if one.path == path)
-    tag = _named(wanted, models) if wanted.tag else min(models, key=quants.rank)
+    tag = _named(wanted, models) if wanted.tag else min(models, key=files.rank)
     return tag, sorted(models[tag], key=lambda one: one.path)
 
 
@@ -113,11 +113,11 @@ def _named(wanted: Wanted, models: dict[str, list[Remote]]) -> str:
     asked = wanted.tag.casefold()
     for tag, parts in models.items():
         names = {tag, tag.removeprefix("UD-"), *(part.path for part in parts)}
-        names |= {quants.stem(part.path) for part in parts} | {Path(part.path).name for part in parts}
+        names |= {files.stem(part.path) for part in parts} | {Path(part.path).name for part in parts}
         if asked in {name.casefold() for name in names}:
             return tag
-    there = ", ".join(sorted(models, key=quants.rank))
-    best = min(models, key=quants.rank)
+    there = ", ".join(sorted(models, key=files.rank))
+    best = min(models, key=files.rank)
     raise ModelError(
         f"{wanted.repo} has no {wanted.tag}; there is {there}", f"dynscale models pull {wanted.repo}:{best}"
     )
@@ -127,16 +127,16 @@ def _offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
-def _on_disk(wanted: Wanted) -> Found | None:
-    from dynscale_cli.models import catalog
+def _on_disk(wanted: Wanted) -> LocalModel | None:
+    from dynscale_cli.models.resolve import matches
 
-    found = catalog.matches(wanted.name, huggingface.scan(huggingface.cache_dir(), wanted.repo))
+    found = matches(wanted.name, stores.hub_models(stores.hub_cache(), wanted.repo))
     return found[0] if found else None
 
 
 def _check_space(needed: int, wanted: Wanted, tag: str) -> None:
     """Raise ModelError before the first byte where the last one would not fit."""
-    cache = huggingface.cache_dir()
+    cache = stores.hub_cache()
     place = next(folder for folder in (cache, *cache.parents) if folder.exists())
     free = shutil.disk_usage(place).free
     if needed > free:

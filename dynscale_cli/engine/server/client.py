@@ -1,4 +1,4 @@
-"""One order's life between here and a server: sent, read as it comes, sent again where that helps.
+"""One chat's life between here and a server: sent, read as it comes, sent again where that helps.
 
 Owns the event loop and its thread, the HTTP (as the openai package does it), retries, and what a server does not take
 of a request. Knows nothing of samples, texts or budgets: whatever happens is put into `inbox` as news.
@@ -15,10 +15,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
+from dynscale_cli.engine.protocol import Message, Sampling
+
 from .endpoints import Endpoint, Endpoints
 from .faults import Fault, Stalled, Unreadable, read, redact
-from .protocol import Message, Sampling
-from .reading import ABSURD, Delta, Overrun, Reading, Usage
+from .stream import ABSURD, AnswerReader, Delta, Overrun, Usage
 
 T = TypeVar("T")
 LONG_PAUSE = 10.0  # seconds: a wait that the user should know of
@@ -27,7 +28,7 @@ OPTIONAL = ("top_k", "seed", "stream_options", "logprobs", "ignore_eos", "temper
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Order:
+class ChatRequest:
     """One request to a server: a conversation, to be gone on with once for each of `ids`."""
 
     ids: tuple[int, ...]
@@ -43,15 +44,15 @@ class Order:
 class Accepted:
     """The server has begun to answer. `blind`: nothing will be heard of it before it is done."""
 
-    order: Order
+    chat: ChatRequest
     blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """Nothing more will come of an order. `reasons`: for each id, None where its completion broke off."""
+    """Nothing more will come of a chat. `reasons`: for each id, None where its completion broke off."""
 
-    order: Order
+    chat: ChatRequest
     reasons: tuple[str | None, ...] = ()
     usage: Usage | None = None
     fault: Fault | None = None
@@ -61,7 +62,7 @@ class Over:
 class Alone:
     """The server does not answer several times at once: these are still to be answered, each by itself."""
 
-    order: Order
+    chat: ChatRequest
     ids: tuple[int, ...]
 
 
@@ -79,10 +80,10 @@ class Dead:
     fault: Fault
 
 
-News: TypeAlias = Accepted | Delta[Order] | Over | Alone | Said | Dead
+News: TypeAlias = Accepted | Delta[ChatRequest] | Over | Alone | Said | Dead
 
 
-class Courier:
+class ChatClient:
     """Carries orders to endpoints. `send`, `recall` and `close` may be called from any thread."""
 
     def __init__(self, clients: Mapping[str, Any], model: str, endpoints: Endpoints, key: str = "") -> None:
@@ -90,7 +91,7 @@ class Courier:
         self.model = model
         self._clients, self._endpoints, self._key = clients, endpoints, key
         self._loop = asyncio.new_event_loop()
-        self._tasks: dict[Order, asyncio.Task[None]] = {}
+        self._tasks: dict[ChatRequest, asyncio.Task[None]] = {}
         self._without: set[str] = set()
         self._limit = "max_tokens"
         self._whole = False  # the server is asked for whole answers instead of streams
@@ -105,12 +106,12 @@ class Courier:
         """Do something in the loop, and wait for it."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def send(self, order: Order) -> None:
-        self._loop.call_soon_threadsafe(self._begin, order)
+    def send(self, chat: ChatRequest) -> None:
+        self._loop.call_soon_threadsafe(self._begin, chat)
 
-    def recall(self, order: Order) -> None:
-        """Close the order's stream, wherever it is; no more news of it comes once the loop has heard."""
-        self._loop.call_soon_threadsafe(self._cancel, order)
+    def recall(self, chat: ChatRequest) -> None:
+        """Close the chat's stream, wherever it is; no more news of it comes once the loop has heard."""
+        self._loop.call_soon_threadsafe(self._cancel, chat)
 
     def close(self) -> None:
         """Close every stream and connection; a server that does not let go is not waited for."""
@@ -128,16 +129,16 @@ class Courier:
 
     # In the loop
 
-    def _begin(self, order: Order) -> None:
-        task = self._tasks[order] = self._loop.create_task(self._deliver(order))
-        task.add_done_callback(lambda done: self._done(order, done))
+    def _begin(self, chat: ChatRequest) -> None:
+        task = self._tasks[chat] = self._loop.create_task(self._deliver(chat))
+        task.add_done_callback(lambda done: self._done(chat, done))
 
-    def _cancel(self, order: Order) -> None:
-        if order in self._tasks:
-            self._tasks[order].cancel()
+    def _cancel(self, chat: ChatRequest) -> None:
+        if chat in self._tasks:
+            self._tasks[chat].cancel()
 
-    def _done(self, order: Order, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(order, None)
+    def _done(self, chat: ChatRequest, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(chat, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.inbox.put(Dead(Fault("down", redact(f"an error of our own: {error!r}", self._key), "report this")))
 
@@ -149,31 +150,33 @@ class Courier:
         for client in self._clients.values():
             await client.close()
 
-    async def _deliver(self, order: Order) -> None:
+    async def _deliver(self, chat: ChatRequest) -> None:
         """Try until it is answered, cannot be, or nobody is left to try."""
         tries = waits = 0
         while True:
             endpoint = await self._free()
             if endpoint is None:
                 return
-            reading: Reading[Order] = Reading(order, len(order.ids), order.max_tokens, self.inbox.put, self._loop.time)
-            fault = await self._try(endpoint, order, reading)
+            reading: AnswerReader[ChatRequest] = AnswerReader(
+                chat, len(chat.ids), chat.max_tokens, self.inbox.put, self._loop.time
+            )
+            fault = await self._try(endpoint, chat, reading)
             if fault is None:
                 self._endpoints.well(endpoint)
-                self._report(order, reading)
+                self._report(chat, reading)
                 return
             if not reading.begun:
                 if self._without_one(fault):
                     continue
-                if len(order.ids) > 1 and not self._several and fault.kind in ("request", "down"):
+                if len(chat.ids) > 1 and not self._several and fault.kind in ("request", "down"):
                     self._several = False
-                    self.inbox.put(Alone(order, order.ids))
+                    self.inbox.put(Alone(chat, chat.ids))
                     return
-            self._blame(endpoint, fault, order)
+            self._blame(endpoint, fault, chat)
             tries, waits = tries + (fault.kind == "down"), waits + (fault.kind == "busy")
             patience = self._endpoints.patience
             if fault.kind == "request" or reading.begun or tries >= patience.tries or waits >= patience.waits:
-                self.inbox.put(Over(order, tuple(reading.reasons), reading.usage, fault))
+                self.inbox.put(Over(chat, tuple(reading.reasons), reading.usage, fault))
                 return
             if self._endpoints.dead:
                 self.inbox.put(Dead(fault))
@@ -188,11 +191,11 @@ class Courier:
                 return endpoint
             await asyncio.sleep(max(0.02, self._endpoints.pause(now)))
 
-    async def _try(self, endpoint: Endpoint, order: Order, reading: Reading[Order]) -> Fault | None:
+    async def _try(self, endpoint: Endpoint, chat: ChatRequest, reading: AnswerReader[ChatRequest]) -> Fault | None:
         """One attempt, given up when nothing comes for too long."""
-        endpoint.outstanding += len(order.ids)
+        endpoint.outstanding += len(chat.ids)
         patience = self._endpoints.patience.whole if self._whole else self._endpoints.patience.stall
-        attempt = self._loop.create_task(self._converse(self._clients[endpoint.url], order, reading))
+        attempt = self._loop.create_task(self._converse(self._clients[endpoint.url], chat, reading))
         try:
             while not attempt.done():
                 silent = self._loop.time() - reading.heard
@@ -208,20 +211,20 @@ class Courier:
             return read(error, endpoint.url, self.model, self._key)
         finally:
             attempt.cancel()
-            endpoint.outstanding -= len(order.ids)
+            endpoint.outstanding -= len(chat.ids)
         return None
 
-    async def _converse(self, client: Any, order: Order, reading: Reading[Order]) -> None:
+    async def _converse(self, client: Any, chat: ChatRequest, reading: AnswerReader[ChatRequest]) -> None:
         create: Callable[..., Any] = client.chat.completions.create
         if self._whole:
             reading.whole = True
-            self.inbox.put(Accepted(order, blind=True))
-            whole = await create(**self._arguments(order))
+            self.inbox.put(Accepted(chat, blind=True))
+            whole = await create(**self._arguments(chat))
             reading.take(whole)
             reading.check()
             return
-        stream = await create(stream=True, **self._arguments(order))
-        self.inbox.put(Accepted(order))
+        stream = await create(stream=True, **self._arguments(chat))
+        self.inbox.put(Accepted(chat))
         reading.heard = self._loop.time()
         try:
             async for chunk in stream:
@@ -235,39 +238,39 @@ class Courier:
             raise Unreadable("it does not stream")
         reading.check()
 
-    def _arguments(self, order: Order) -> dict[str, Any]:
+    def _arguments(self, chat: ChatRequest) -> dict[str, Any]:
         """The fields of a request, without those that the server does not take."""
-        sampling = order.sampling
+        sampling = chat.sampling
         more = {"top_k": sampling.top_k if sampling.top_k > 0 and sampling.temperature > 0 else None}
-        more["ignore_eos"] = True if order.ignore_end else None
+        more["ignore_eos"] = True if chat.ignore_end else None
         fields: dict[str, Any] = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p if sampling.top_p < 1 else None,
-            "seed": order.seed,
-            "logprobs": True if order.logprobs else None,
-            "n": len(order.ids) if len(order.ids) > 1 else None,
+            "seed": chat.seed,
+            "logprobs": True if chat.logprobs else None,
+            "n": len(chat.ids) if len(chat.ids) > 1 else None,
             "stream_options": None if self._whole else {"include_usage": True},
         }
         wanted = {name: value for name, value in fields.items() if value is not None and name not in self._without}
         extra = {name: value for name, value in more.items() if value is not None and name not in self._without}
         return {
             "model": self.model,
-            "messages": [{"role": m.role, "content": m.content} for m in order.messages],
-            self._limit: order.max_tokens,
+            "messages": [{"role": m.role, "content": m.content} for m in chat.messages],
+            self._limit: chat.max_tokens,
             "extra_body": extra,
             **wanted,
         }
 
-    def _report(self, order: Order, reading: Reading[Order]) -> None:
-        """An order that was answered, all of it or, where the server takes no `n`, its first part."""
-        missing = tuple(id for place, id in enumerate(order.ids) if place not in reading.seen)
-        if len(order.ids) > 1:
+    def _report(self, chat: ChatRequest, reading: AnswerReader[ChatRequest]) -> None:
+        """A chat that was answered, all of it or, where the server takes no `n`, its first part."""
+        missing = tuple(id for place, id in enumerate(chat.ids) if place not in reading.seen)
+        if len(chat.ids) > 1:
             self._several = not missing
-        self.inbox.put(Over(order, tuple(reading.reasons), reading.usage))
+        self.inbox.put(Over(chat, tuple(reading.reasons), reading.usage))
         if reading.absurd:
             self._say(ABSURD)
         if missing:
-            self.inbox.put(Alone(order, missing))
+            self.inbox.put(Alone(chat, missing))
         if reading.usage is None and not reading.absurd and not reading.overrun and self._missing_so_far:
             self._uncounted(reading.whole)
         elif reading.usage is not None:
@@ -297,7 +300,7 @@ class Courier:
                 return True
         return False
 
-    def _blame(self, endpoint: Endpoint, fault: Fault, order: Order) -> None:
+    def _blame(self, endpoint: Endpoint, fault: Fault, chat: ChatRequest) -> None:
         """Set an endpoint aside, as long as its fault asks for, and say so once."""
         now, others = self._loop.time(), len(self._endpoints.all) > 1
         if fault.kind == "busy":
@@ -305,7 +308,7 @@ class Courier:
             if fault.pause is not None and fault.pause >= LONG_PAUSE:
                 self._say(f"{endpoint.url} asks to wait {fault.pause:.0f} seconds")
         elif fault.kind == "down":
-            victim = hash(order.messages) if fault.status is not None else None
+            victim = hash(chat.messages) if fault.status is not None else None
             self._endpoints.down(endpoint, now, fault.pause, victim)
             self._say(f"{fault.message}; " + ("going on with the others" if others else "trying again"), endpoint.url)
         elif fault.kind == "refused":

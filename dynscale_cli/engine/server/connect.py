@@ -16,11 +16,10 @@ from openai import AsyncOpenAI, Timeout
 
 from dynscale_cli.errors import EngineError, UsageError
 
-from .chat import Courier
-from .endpoints import Endpoint, Endpoints, Patience
+from .client import ChatClient
+from .endpoints import Endpoint, Endpoints, Patience, ServerOptions, api_key
+from .engine import DEFAULT_WIDTH, ServerEngine
 from .faults import Fault, Unreadable, read, redact
-from .remote import ServerOptions, api_key
-from .server import DEFAULT_WIDTH, ServerEngine
 
 CONNECT = 10.0  # seconds to be let in, and to name the models
 CONTEXT = 8192  # tokens, where a server does not tell: most serve more, and one that serves less says so itself
@@ -34,7 +33,7 @@ SHOWN = 8  # names listed in a message
 class Server:
     """Servers that answered, and what they serve. `context`: tokens, 0 where they do not tell."""
 
-    courier: Courier
+    client: ChatClient
     model: str
     context: int
 
@@ -51,23 +50,23 @@ def connect(
     clients = _clients(options.endpoints, key)
     patience = patience or Patience(stall=options.stall)
     endpoints = Endpoints([Endpoint(url) for url in options.endpoints], patience, random.Random(seed))
-    courier = Courier(clients, options.served_model or "", endpoints, key)
+    client = ChatClient(clients, options.served_model or "", endpoints, key)
     try:
-        listed = courier.run(_list_all(clients, options.served_model or "", key))
+        listed = client.run(_list_all(clients, options.served_model or "", key))
         for url in _greet(endpoints, listed, options, notice):
-            courier.told(url)
+            client.told(url)
         found = {
             name: entry for entries in listed.values() if isinstance(entries, dict) for name, entry in entries.items()
         }
-        courier.model = options.served_model or _only(list(found))
-        if courier.model in found:
-            _pass_over(endpoints, listed, courier.model, notice)
+        client.model = options.served_model or _only(list(found))
+        if client.model in found:
+            _pass_over(endpoints, listed, client.model, notice)
         elif found:  # some answer by what they have, whichever is asked for
-            notice(f"no model {courier.model!r} is listed there, but {_some(found)}; asking for it all the same")
+            notice(f"no model {client.model!r} is listed there, but {_some(found)}; asking for it all the same")
     except BaseException:
-        courier.close()
+        client.close()
         raise
-    return Server(courier, courier.model, _context(found.get(courier.model)))
+    return Server(client, client.model, _context(found.get(client.model)))
 
 
 def open_server(
@@ -75,7 +74,7 @@ def open_server(
 ) -> ServerEngine:
     """An engine over servers that answered. `together`: samples of one prompt may share a request."""
     tokens = context or server.context or max(CONTEXT, 2 * max_tokens)
-    return ServerEngine(server.courier, context=tokens, width=width or DEFAULT_WIDTH, together=together)
+    return ServerEngine(server.client, context=tokens, width=width or DEFAULT_WIDTH, together=together)
 
 
 def _clients(urls: Sequence[str], key: str) -> dict[str, AsyncOpenAI]:
