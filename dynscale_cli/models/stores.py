@@ -150,7 +150,7 @@ def hub_models(cache: Path, repo: str = "", source: str = "hf") -> list[LocalMod
         folders = sorted(name for name in os.listdir(cache) if name.startswith(REPO_PREFIX))
     except OSError:
         return []
-    wanted = folder_of(cache, repo).name.casefold()
+    wanted = hub_folder(cache, repo).name.casefold()
     folders = [name for name in folders if not repo or name.casefold() == wanted]
     return [found for name in folders for found in _repository(cache / name, source)]
 

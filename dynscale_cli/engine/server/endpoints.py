@@ -1,7 +1,7 @@
 """Which servers are asked: their addresses and the key, and where the next request goes.
 
-Owns the checks of both, and who is set aside for how long. Imports no library: `ask --help` and usage errors need these.
-The clock is handed in. The key is read from the environment when a connection is made and is part of no record, so that
+Owns the checks of both, and who is set aside for how long. Imports no library: `ask --help` and usage errors need
+these. The clock is handed in. The key is read from the environment when a connection is made and is part of no record, so that
 it cannot be shown or stored. Knows nothing of HTTP.
 """
 

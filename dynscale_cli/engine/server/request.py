@@ -1,7 +1,7 @@
 """A sample on its way from a server: what it has said so far, what it has cost, and what it may cost at most.
 
-Owns the text of a completion, the bill of a chat request, and the counting of tokens where only a server can count. Pure:
-knows nothing of HTTP, of other samples or of the budget.
+Owns the text of a completion, the bill of a chat request, and the counting of tokens where only a server can count.
+Pure: knows nothing of HTTP, of other samples or of the budget.
 
 A token of a byte-level vocabulary stands for one byte at least, so text has at most as many tokens as UTF-8 bytes. What
 a chat template puts around the turns nobody can see from here: an allowance covers those of the common model families,
