@@ -1,7 +1,8 @@
-"""One chat's life between here and a server: sent, read as it comes, sent again where that helps.
+"""One chat request's life between here and a server: sent, read as it comes, sent elsewhere where that helps.
 
-Owns the event loop and its thread, the HTTP (as the openai package does it), retries, and what a server does not take
-of a request. Knows nothing of samples, texts or budgets: whatever happens is put into `inbox` as news.
+Owns the event loop and its thread, the calls of the openai package, and what a server does not take of a request. The
+package tries again, and waits as a server asks; here it is decided when another endpoint is asked instead. Knows
+nothing of samples, texts or budgets: whatever happens is put into `inbox` as news.
 """
 
 from __future__ import annotations
@@ -11,18 +12,22 @@ import contextlib
 import queue
 import re
 import threading
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from dynscale_cli.engine.protocol import Message, Sampling
 
-from .endpoints import Endpoint, Endpoints
-from .faults import Fault, Stalled, Unreadable, read, redact
+from .endpoints import Endpoint, Endpoints, ServerOptions
+from .faults import Fault, Stalled, Unreadable, read, redact, status_fault
 from .stream import ABSURD, AnswerReader, Delta, Overrun, Usage
+from .transport import open_connection
 
 T = TypeVar("T")
-LONG_PAUSE = 10.0  # seconds: a wait that the user should know of
+WHOLE = 600.0  # seconds of silence of a server that does not stream, at least
+TRIES = 4  # failures of one request, of which the package has tried each again, before it is given up
+START, PER_TOKEN = 600.0, 5.0  # seconds that an answer may take in all, however lively: to begin, and for each token
 # Fields that not every server takes, and without which a run goes on.
 OPTIONAL = ("top_k", "seed", "stream_options", "logprobs", "ignore_eos", "temperature", "top_p")
 
@@ -84,12 +89,14 @@ News: TypeAlias = Accepted | Delta[ChatRequest] | Over | Alone | Said | Dead
 
 
 class ChatClient:
-    """Carries orders to endpoints. `send`, `recall` and `close` may be called from any thread."""
+    """Carries chat requests to endpoints. `send`, `recall` and `close` may be called from any thread."""
 
-    def __init__(self, clients: Mapping[str, Any], model: str, endpoints: Endpoints, key: str = "") -> None:
+    def __init__(self, options: ServerOptions, endpoints: Endpoints, key: str = "") -> None:
+        """Raises UsageError for what the environment says of proxies and certificates, and cannot be."""
         self.inbox: queue.SimpleQueue[News | None] = queue.SimpleQueue()
-        self.model = model
-        self._clients, self._endpoints, self._key = clients, endpoints, key
+        self.model = options.served_model or ""
+        self._endpoints, self._stall, self._key = endpoints, options.stall, key
+        self._connections = {url: open_connection(url, key) for url in options.endpoints}
         self._loop = asyncio.new_event_loop()
         self._tasks: dict[ChatRequest, asyncio.Task[None]] = {}
         self._without: set[str] = set()
@@ -123,11 +130,33 @@ class ChatClient:
             if not self._thread.is_alive():
                 self._loop.close()
 
-    def told(self, about: str) -> None:
-        """The user knows already."""
-        self._told.add(about)
+    def watch(self, told: Iterable[str] = ()) -> None:
+        """Tell from now on which endpoints fail; of those in `told` the user knows already."""
+        self._told.update(told)
+        for url, connection in self._connections.items():
+            connection.transport.failed = partial(self._failed, url)
+
+    def models(self, seconds: float) -> dict[str, dict[str, Any] | Fault]:
+        """What each endpoint lists: its models by name, or why it does not."""
+        return self.run(self._list_all(seconds))
 
     # In the loop
+
+    async def _list_all(self, seconds: float) -> dict[str, dict[str, Any] | Fault]:
+        listed = await asyncio.gather(*(self._list(url, seconds) for url in self._connections))
+        return dict(zip(self._connections, listed, strict=True))
+
+    async def _list(self, url: str, seconds: float) -> dict[str, Any] | Fault:
+        try:
+            page = await asyncio.wait_for(self._connections[url].prompt.models.list(timeout=seconds), 2 * seconds)
+            entries = getattr(page, "data", None)
+            return {entry.id: entry for entry in entries or () if isinstance(getattr(entry, "id", None), str)}
+        except (AttributeError, TypeError):  # the library's, of what is no list of models
+            return replace(read(Unreadable("it does not list its models"), url, self.model, self._key), status=200)
+        except asyncio.TimeoutError:
+            return read(Stalled(f"no list of models in {2 * seconds:g} seconds"), url, self.model, self._key)
+        except Exception as error:
+            return read(error, url, self.model, self._key)
 
     def _begin(self, chat: ChatRequest) -> None:
         task = self._tasks[chat] = self._loop.create_task(self._deliver(chat))
@@ -147,19 +176,14 @@ class ChatClient:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for client in self._clients.values():
-            await client.close()
+        for connection in self._connections.values():
+            await connection.transport.aclose()
 
     async def _deliver(self, chat: ChatRequest) -> None:
         """Try until it is answered, cannot be, or nobody is left to try."""
-        tries = waits = 0
-        while True:
-            endpoint = await self._free()
-            if endpoint is None:
-                return
-            reading: AnswerReader[ChatRequest] = AnswerReader(
-                chat, len(chat.ids), chat.max_tokens, self.inbox.put, self._loop.time
-            )
+        tries = 0
+        while (endpoint := await self._free()) is not None:
+            reading = AnswerReader(chat, len(chat.ids), chat.max_tokens, self.inbox.put, self._loop.time)
             fault = await self._try(endpoint, chat, reading)
             if fault is None:
                 self._endpoints.well(endpoint)
@@ -172,36 +196,44 @@ class ChatClient:
                     self._several = False
                     self.inbox.put(Alone(chat, chat.ids))
                     return
-            self._blame(endpoint, fault, chat)
-            tries, waits = tries + (fault.kind == "down"), waits + (fault.kind == "busy")
-            patience = self._endpoints.patience
-            if fault.kind == "request" or reading.begun or tries >= patience.tries or waits >= patience.waits:
+            self._blame(endpoint, fault)
+            tries += fault.kind != "refused"
+            if fault.kind == "request" or reading.begun:
                 self.inbox.put(Over(chat, tuple(reading.reasons), reading.usage, fault))
                 return
-            if self._endpoints.dead:
+            if self._endpoints.refused:
                 self.inbox.put(Dead(fault))
+                return
+            if tries >= TRIES:
+                unreached = fault.status is None or self._endpoints.give_up(hash(chat.messages)) > 1
+                self.inbox.put(Dead(fault) if unreached else Over(chat, tuple(reading.reasons), reading.usage, fault))
                 return
 
     async def _free(self) -> Endpoint | None:
         """An endpoint that takes a request, as soon as there is one; None once all have refused."""
-        while True:
+        while not self._endpoints.refused:
             now = self._loop.time()
-            endpoint = self._endpoints.pick(now)
-            if endpoint is not None or all(e.refused for e in self._endpoints.all):
+            if (endpoint := self._endpoints.pick(now)) is not None:
                 return endpoint
             await asyncio.sleep(max(0.02, self._endpoints.pause(now)))
+        return None
 
     async def _try(self, endpoint: Endpoint, chat: ChatRequest, reading: AnswerReader[ChatRequest]) -> Fault | None:
-        """One attempt, given up when nothing comes for too long."""
+        """One attempt, given up when nothing comes for too long, or when it takes too long in all."""
         endpoint.outstanding += len(chat.ids)
-        patience = self._endpoints.patience.whole if self._whole else self._endpoints.patience.stall
-        attempt = self._loop.create_task(self._converse(self._clients[endpoint.url], chat, reading))
+        patience = max(self._stall, WHOLE) if self._whole else self._stall
+        end = self._loop.time() + START + PER_TOKEN * chat.max_tokens
+        alone = self._endpoints.alone(endpoint)
+        connection = self._connections[endpoint.url]
+        client = connection.patient if alone else connection.prompt
+        attempt = self._loop.create_task(self._converse(client, chat, reading))
         try:
             while not attempt.done():
-                silent = self._loop.time() - reading.heard
-                if silent >= patience:
-                    raise Stalled(f"nothing came for {patience:g} seconds")
-                await asyncio.wait({attempt}, timeout=patience - silent)
+                left = min(reading.heard + patience, end) - self._loop.time()
+                if left <= 0:
+                    silent = self._loop.time() - reading.heard >= patience
+                    raise Stalled(f"nothing came for {patience:g} seconds" if silent else "its answer does not end")
+                await asyncio.wait({attempt}, timeout=left)
             await attempt
         except asyncio.CancelledError:
             raise
@@ -300,20 +332,22 @@ class ChatClient:
                 return True
         return False
 
-    def _blame(self, endpoint: Endpoint, fault: Fault, chat: ChatRequest) -> None:
-        """Set an endpoint aside, as long as its fault asks for, and say so once."""
-        now, others = self._loop.time(), len(self._endpoints.all) > 1
-        if fault.kind == "busy":
-            self._endpoints.busy(endpoint, now, fault.pause)
-            if fault.pause is not None and fault.pause >= LONG_PAUSE:
-                self._say(f"{endpoint.url} asks to wait {fault.pause:.0f} seconds")
-        elif fault.kind == "down":
-            victim = hash(chat.messages) if fault.status is not None else None
-            self._endpoints.down(endpoint, now, fault.pause, victim)
+    def _failed(self, url: str, failure: BaseException | int) -> None:
+        """An attempt has failed, which the package may try again: said once, since that can take a while."""
+        others = len(self._endpoints.all) > 1
+        fault = status_fault(failure, url) if isinstance(failure, int) else read(failure, url, self.model, self._key)
+        if fault.kind in ("busy", "down"):
+            self._say(f"{fault.message}; " + ("going on with the others" if others else "trying again"), url)
+
+    def _blame(self, endpoint: Endpoint, fault: Fault) -> None:
+        """Leave an endpoint alone for a while, or for good, and say so once."""
+        others = len(self._endpoints.all) > 1
+        if fault.kind in ("busy", "down"):
+            self._endpoints.down(endpoint, self._loop.time())
             self._say(f"{fault.message}; " + ("going on with the others" if others else "trying again"), endpoint.url)
         elif fault.kind == "refused":
             endpoint.refused = True
-            if not self._endpoints.dead:
+            if not self._endpoints.refused:
                 self._say(f"{fault.message}; going on without it", f"{endpoint.url} refuses")
 
     def _say(self, message: str, about: str = "") -> None:

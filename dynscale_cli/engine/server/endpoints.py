@@ -1,14 +1,13 @@
 """Which servers are asked: their addresses and the key, and where the next request goes.
 
 Owns the checks of both, and who is set aside for how long. Imports no library: `ask --help` and usage errors need
-these. The clock is handed in. The key is read from the environment when a connection is made and is part of no record, so that
-it cannot be shown or stored. Knows nothing of HTTP.
+these. The clock is handed in. The key is read from the environment when a connection is made and is part of no record,
+so that it cannot be shown or stored. Knows nothing of HTTP.
 """
 
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -18,6 +17,7 @@ from dynscale_cli.errors import UsageError
 
 KEYS = ("DYNSCALE_API_KEY", "OPENAI_API_KEY")
 DEFAULT_STALL = 120.0
+FIRST, LONGEST = 0.5, 30.0  # seconds that an endpoint is left alone after its first failure, doubled up to the longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,41 +72,25 @@ def require_client() -> None:
         raise UsageError("--endpoint needs the openai package", 'pip install "dynscale-cli[server]"')
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a failing server is waited for, in seconds.
-
-    The n-th failure in a row sets an endpoint aside for `first`·2^(n-1), at most `longest`, give or take a half: many
-    clients that failed together must not come back together. After `give_up` in a row (half a minute) it counts as
-    dead, though it is still tried while others are alive. `tries` bounds the failed attempts at one request, which must
-    not look like a dead server, and `waits` those that met a busy one (three minutes).
-    """
-
-    first: float = 0.5
-    longest: float = 60.0
-    give_up: int = 7
-    tries: int = 5
-    waits: int = 10
-    stall: float = 120.0  # silence within a stream
-    whole: float = 600.0  # silence of a server that does not stream
-
-
 @dataclass(slots=True, eq=False)
 class Endpoint:
     url: str
     outstanding: int = 0
     failures: int = 0  # in a row
-    waits: int = 0  # pauses in a row that it asked for, being busy
-    victims: set[int | None] = field(default_factory=set)  # what failed in a row; None: it was not even reached
-    until: float = 0.0  # it is set aside until then
+    until: float = 0.0  # it is left alone until then
     refused: bool = False  # it will never take a request: wrong key, no such model
 
 
 @dataclass(slots=True)
 class Endpoints:
+    """All of a run. `lost`: the conversations given up since the last answer; one alone may be at fault itself."""
+
     all: Sequence[Endpoint]
-    patience: Patience = field(default_factory=Patience)
-    rng: random.Random = field(default_factory=lambda: random.Random(0))
+    lost: set[int] = field(default_factory=set)
+
+    @property
+    def refused(self) -> bool:
+        return all(endpoint.refused for endpoint in self.all)
 
     def pick(self, now: float) -> Endpoint | None:
         """Where to send a request now. One whose time has passed gets a single one, to show that it is well again."""
@@ -115,37 +99,22 @@ class Endpoints:
 
     def pause(self, now: float) -> float:
         """Seconds until a request may be sent, as far as is known."""
-        due = [e.until - now for e in self.all if not e.refused]
-        return max(0.0, min(due, default=0.0))
+        return max(0.0, min((e.until - now for e in self.all if not e.refused), default=0.0))
 
-    @property
-    def dead(self) -> bool:
-        """Whether there is nobody left to wait for. That one request fails again and again proves nothing."""
-        return all(e.refused or (e.failures >= self.patience.give_up and _proven(e)) for e in self.all)
+    def alone(self, endpoint: Endpoint) -> bool:
+        """Whether nobody else can be asked instead of waiting for this one."""
+        return not any(e is not endpoint and not e.refused and not e.failures for e in self.all)
 
     def well(self, endpoint: Endpoint) -> None:
-        endpoint.failures = endpoint.waits = 0
-        endpoint.victims.clear()
-        endpoint.until = 0.0
+        endpoint.failures, endpoint.until = 0, 0.0
+        self.lost.clear()
 
-    def busy(self, endpoint: Endpoint, now: float, pause: float | None) -> None:
-        """It asked to be left alone, for `pause` seconds if it said so."""
-        endpoint.waits += now >= endpoint.until  # those that were under way were refused together
-        self._set_aside(endpoint, now, pause, endpoint.waits)
+    def give_up(self, conversation: int) -> int:
+        """How many have been given up in a row, with this one."""
+        self.lost.add(conversation)
+        return len(self.lost)
 
-    def down(self, endpoint: Endpoint, now: float, pause: float | None, victim: int | None = None) -> None:
-        """It failed at `victim`. What was under way when it was set aside has failed with it, and counts once."""
-        endpoint.victims.add(victim)
+    def down(self, endpoint: Endpoint, now: float) -> None:
+        """It failed. What was under way when it was left alone has failed with it, and counts once."""
         endpoint.failures += now >= endpoint.until
-        self._set_aside(endpoint, now, pause, endpoint.failures)
-
-    def _set_aside(self, endpoint: Endpoint, now: float, pause: float | None, times: int) -> None:
-        if pause is None:
-            pause = min(self.patience.longest, self.patience.first * 2 ** max(0, times - 1)) * self.rng.uniform(
-                0.5, 1.5
-            )
-        endpoint.until = max(endpoint.until, now + pause)
-
-
-def _proven(endpoint: Endpoint) -> bool:
-    return None in endpoint.victims or len(endpoint.victims) > 1
+        endpoint.until = max(endpoint.until, now + min(LONGEST, FIRST * 2 ** (endpoint.failures - 1)))
