@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+
+from dynscale_cli.network import proxy_of
 
 Kind = Literal["busy", "down", "refused", "request"]
 LONGEST = 300  # characters of a server's own words
@@ -57,7 +58,7 @@ def redact(text: str, key: str) -> str:
 
 def read(error: BaseException, url: str, model: str, key: str) -> Fault:
     """What an error of a request to `url` means."""
-    proxy = _proxy(url)
+    proxy = proxy_of(url)
     place = f"{url} through the proxy {proxy}" if proxy else url
     status = getattr(error, "status_code", None)
     if isinstance(status, int):
@@ -87,15 +88,6 @@ def _by_tls(error: ssl.SSLError, url: str, key: str) -> Fault:
         )
     plain = url.replace("https://", "http://", 1)
     return Fault("down", f"{url} does not answer in https: {redact(str(error), key)}", f"--endpoint {plain}")
-
-
-def _proxy(url: str) -> str:
-    """The proxy that the environment puts before `url`, if any, without a password."""
-    parts, proxies = urlsplit(url), getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(parts.hostname or ""):
-        return ""
-    return proxy.rpartition("@")[2].rpartition("//")[2]
 
 
 def _by_status(status: int, error: BaseException, url: str, model: str, key: str) -> Fault:

@@ -8,20 +8,16 @@ and neither a line nor an answer is longer than any can be. Knows nothing of cha
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Final
-from urllib.parse import urlsplit
-from urllib.request import proxy_bypass
 
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
-from dynscale_cli.errors import UsageError
+from dynscale_cli.network import connection_error, direct
 
-from .faults import Unreadable, redact
+from .faults import Unreadable
 
 # The package's HTTP library: httpx, or what its newer versions have in its place.
 httpx: Any = import_module(DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0])
@@ -37,8 +33,6 @@ HOPELESS: Final = 500  # a status that the same request meets again, unlike 502,
 
 RETRIES: Final = 8  # by the package, over some 40 seconds: a server is started again in that time
 CONNECT: Final = 10.0  # seconds to be let in
-PROXIES: Final = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
-CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # the first that is set counts
 
 
 class Transport(DefaultAsyncHttpxClient):
@@ -115,33 +109,13 @@ class Connection:
     prompt: AsyncOpenAI
 
 
-def _direct(url: str) -> bool:
-    """Whether the environment says nothing of this address: then a proxy that is of no use does not matter."""
-    parts = urlsplit(url)
-    return parts.scheme == "http" and bool(proxy_bypass(parts.hostname or ""))
-
-
-def proxy_error(error: Exception, key: str = "") -> UsageError:
-    """A proxy that the HTTP library does not take, with the variable that names it."""
-    given = [name for upper in PROXIES for name in (upper, upper.lower()) if os.environ.get(name)]
-    socks = [name for name in given if os.environ[name].lower().startswith("socks")]
-    name = next(iter(socks or given), "the proxy of the environment")
-    if socks and find_spec("socksio") is None:
-        return UsageError(f"{name} names a SOCKS proxy, for which a package is missing", "pip install socksio")
-    return UsageError(f"{name} cannot be used: {redact(str(error), key)}", f"unset {name}")
-
-
 def open_connection(url: str, key: str) -> Connection:
     """Raises UsageError, which names the variable, for proxies and certificates in the environment that cannot be."""
     timeout = Timeout(None, connect=CONNECT)
     try:
-        transport = Transport(timeout=timeout, trust_env=not _direct(url))
-    except OSError as error:
-        name = next((name for name in CERTIFICATES if os.environ.get(name)), CERTIFICATES[0])
-        where = f"{name}={os.environ.get(name, '')}"
-        raise UsageError(f"no certificates can be read: {where}: {error.strerror or error}", f"unset {name}") from error
-    except Exception as error:  # the HTTP library's own, or a package for SOCKS that is not installed
-        raise proxy_error(error, key) from error
+        transport = Transport(timeout=timeout, trust_env=not direct(url))
+    except Exception as error:  # the HTTP library's own, or a package that is missing
+        raise connection_error(error) from error
     patient, prompt = (
         AsyncOpenAI(base_url=url, api_key=key or "none", max_retries=retries, timeout=timeout, http_client=transport)
         for retries in (RETRIES, 0)
