@@ -39,7 +39,7 @@ def connection_error(error: Exception) -> UsageError:
         where = f"{name}={os.environ.get(name, '')}"
         return UsageError(f"no certificates can be read: {where}: {error.strerror or error}", f"unset {name}")
     given = [name for upper in PROXIES for name in (upper, upper.lower()) if os.environ.get(name)]
-    socks = [name for name in given if os.environ[name].lower().startswith("socks")]
+    socks = [name for name in given if os.environ[name].lower().startswith(("socks5://", "socks5h://"))]
     name = next(iter(socks or given), "the proxy of the environment")
     if socks and find_spec("socksio") is None:
         return UsageError(f"{name} names a SOCKS proxy, for which a package is missing", "pip install socksio")

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from dynscale_cli.engine.estimator import TokenEstimator
+from dynscale_cli.engine.server.request import TokenEstimator
 
 from dynscale_cli.engine.protocol import Aborted, Finished, Message, Piece, Request, Sampling
 from dynscale_cli.engine.server.client import ChatClient, ChatRequest, Dead, Over

@@ -13,6 +13,7 @@ import queue
 import re
 import threading
 from collections.abc import Callable, Coroutine, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
@@ -25,7 +26,9 @@ from .stream import ABSURD, AnswerReader, Delta, Overrun, Usage
 from .transport import open_connection
 
 T = TypeVar("T")
+UNDER_WAY: ContextVar[AnswerReader[ChatRequest] | None] = ContextVar("UNDER_WAY", default=None)
 WHOLE = 600.0  # seconds of silence of a server that does not stream, at least
+PAUSE = 120.0  # seconds that the package waits between two attempts at most, where a server asks for it
 TRIES = 4  # failures of one request, of which the package has tried each again, before it is given up
 START, PER_TOKEN = 600.0, 5.0  # seconds that an answer may take in all, however lively: to begin, and for each token
 # Fields that not every server takes, and without which a run goes on.
@@ -247,6 +250,7 @@ class ChatClient:
         return None
 
     async def _converse(self, client: Any, chat: ChatRequest, reading: AnswerReader[ChatRequest]) -> None:
+        UNDER_WAY.set(reading)  # in this attempt's own context
         create: Callable[..., Any] = client.chat.completions.create
         if self._whole:
             reading.whole = True
@@ -334,6 +338,8 @@ class ChatClient:
 
     def _failed(self, url: str, failure: BaseException | int) -> None:
         """An attempt has failed, which the package may try again: said once, since that can take a while."""
+        if (reading := UNDER_WAY.get()) is not None:
+            reading.heard = self._loop.time() + PAUSE
         others = len(self._endpoints.all) > 1
         fault = status_fault(failure, url) if isinstance(failure, int) else read(failure, url, self.model, self._key)
         if fault.kind in ("busy", "down"):

@@ -32,8 +32,7 @@ from dynscale_cli.engine.protocol import (
 from dynscale_cli.errors import EngineError
 
 from .client import Accepted, Alone, ChatClient, ChatRequest, Dead, News, Over, Said
-from .estimator import PER_MESSAGE, TokenEstimator, size
-from .remotes import RemoteRequest, shares
+from .request import PER_MESSAGE, RemoteRequest, TokenEstimator, shares, size
 from .stream import ABSURD, Delta, Usage
 
 DEFAULT_WIDTH = 16

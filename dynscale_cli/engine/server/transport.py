@@ -8,7 +8,7 @@ and neither a line nor an answer is longer than any can be. Knows nothing of cha
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
@@ -36,10 +36,11 @@ CONNECT: Final = 10.0  # seconds to be let in
 
 
 class Transport(DefaultAsyncHttpxClient):
-    """A client for one endpoint."""
+    """A client for one endpoint. `failed` hears of every attempt that fails, by its error or its status."""
 
-    def failed(self, failure: BaseException | int) -> None:
-        """Hears of every attempt that fails, by its error or its status. Whoever wants to know replaces it."""
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.failed: Callable[[BaseException | int], None] = lambda failure: None
 
     async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
         if request.url.host != OPENAI:
