@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import random
 import threading
@@ -363,6 +364,70 @@ def test_what_may_pass_is_tried_again_and_costs_nothing(fault):
     assert all(sample.finish == "stop" for sample in outcome.samples)
     assert len(server.bodies) == result.samples + 1
     assert len(outcome.notices) <= 1
+
+
+@pytest.mark.parametrize("kept", [1, 2, 0.02])
+def test_a_connection_that_the_server_has_closed_is_no_fault(kept, monkeypatch):
+    """It takes the next request with it, without a word: that goes out again at once, and nobody is blamed."""
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 60)
+    monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 60)
+    monkeypatch.setattr("dynscale_cli.engine.server.endpoints.FIRST", 60)
+
+    def script(talk: Talk) -> None:
+        time.sleep(0.03 * (talk.number % 2))
+        talk.honest(ANSWER)
+
+    with ChatServer(script, kept=kept) as server:
+        outcome, _ = ask(server.url, questions=[f"number {n}?" for n in range(6)], width=2, budget=40_000, stall=120)
+    assert [result.answer for result in outcome.results] == ["42"] * 6
+    assert [sample.finish for sample in outcome.samples] == ["stop"] * len(outcome.samples)
+    assert outcome.notices == []
+    assert server.dropped > 0 or kept < 1
+
+
+def test_a_server_that_never_answers_on_a_fresh_connection_is_a_fault():
+    outcome, [server] = ask(lambda talk: talk._handler.connection.close(), width=1)
+    assert isinstance(outcome.error, EngineError)
+    assert len(server.bodies) < 30
+
+
+def test_only_the_requests_own_headers_go_out(monkeypatch):
+    for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY"):
+        monkeypatch.setenv(name, f"{name}-secret")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Mine: my-secret")
+    monkeypatch.setenv("DYNSCALE_API_KEY", "sk-mine")
+    _, [server] = ask(honest(), width=1)
+    assert {headers["authorization"] for headers in server.headers} == {"Bearer sk-mine"}
+    assert "secret" not in repr(server.headers)
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (lambda talk: talk._head(200, {"Content-Type": "text/event-stream", "Content-Encoding": "gzip"}), "compressed"),
+        (lambda talk: [talk.raw(b"data: " + b"x" * 100_000) for _ in range(80)], "longer than any answer"),
+    ],
+)
+def test_what_no_answer_needs_is_not_read(bad, words):
+    outcome, _ = ask(bad, width=1, stall=5)
+    assert isinstance(outcome.error, EngineError)
+    assert words in outcome.error.message
+
+
+def test_a_list_of_models_that_does_not_end_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr("dynscale_cli.engine.server.connect.CONNECT", 0.2)
+
+    def drip(talk: Talk) -> None:
+        talk._head(200, {"Content-Type": "application/json"})
+        with contextlib.suppress(OSError):
+            for _ in range(200):
+                talk._handler.wfile.write(b" ")
+                time.sleep(0.05)
+
+    begun = time.monotonic()
+    with ChatServer(honest(), models=drip) as server, pytest.raises(EngineError, match="no list of models"):
+        connect(ServerOptions((server.url,)))
+    assert time.monotonic() - begun < 8
 
 
 def test_retry_after_is_obeyed():
