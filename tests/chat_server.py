@@ -81,7 +81,14 @@ class Talk:
     def status(self, status: int, body: Any = None, **headers: str) -> None:
         data = body.encode() if isinstance(body, str) else json.dumps(body or {"error": {"message": "no"}}).encode()
         kind = "text/html" if isinstance(body, str) else "application/json"
-        self._head(status, {"Content-Type": kind, "Content-Length": str(len(data)), **{k.replace("_", "-"): v for k, v in headers.items()}})
+        self._head(
+            status,
+            {
+                "Content-Type": kind,
+                "Content-Length": str(len(data)),
+                **{k.replace("_", "-"): v for k, v in headers.items()},
+            },
+        )
         self._handler.wfile.write(data)
 
     def reset(self) -> None:
