@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from dynscale_cli.engine.server.request import TokenEstimator
 
 from dynscale_cli.engine.protocol import Aborted, Finished, Message, Piece, Request, Sampling
 from dynscale_cli.engine.server.client import ChatClient, ChatRequest, Dead, Over
@@ -20,6 +19,7 @@ from dynscale_cli.engine.server.connect import connect, open_server
 from dynscale_cli.engine.server.endpoints import ServerOptions
 from dynscale_cli.engine.server.engine import ServerEngine
 from dynscale_cli.engine.server.faults import Fault
+from dynscale_cli.engine.server.request import TokenEstimator
 from dynscale_cli.engine.server.stream import Delta, Usage
 from dynscale_cli.errors import DynscaleError, EngineError, UsageError
 from dynscale_cli.questions import Question
