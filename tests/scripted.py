@@ -100,7 +100,7 @@ class ScriptedBackend:
             sequence = share.sequence
             content = self.slots[sequence.slot]
             assert len(content) == sequence.past, "a position does not follow the one before"
-            content += sequence.feed[: share.count]
+            content += sequence.pending_tokens[: share.count]
             assert len(content) <= self.info.context, "a sequence outgrew its context"
             self.evaluated += share.count
 
@@ -134,6 +134,9 @@ class ScriptedBackend:
 
     def free(self, sampler: WordSampler) -> None:
         self.samplers -= 1
+
+    def abort(self) -> None:
+        pass
 
     def close(self) -> None:
         pass

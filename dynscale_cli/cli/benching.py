@@ -61,7 +61,7 @@ class Benching:
 
 def compare(told: Benching) -> int:
     """Run a bench; the exit code. Raises DynscaleError."""
-    from dynscale_cli.models.header import read_header, require_generator
+    from dynscale_cli.models.gguf import read_header, require_generator
     from dynscale_cli.models.resolve import resolve
 
     plan = _plan(told)
@@ -130,14 +130,21 @@ def _check_questions(plan: Plan, settings: Settings) -> None:
 
 
 def _engine(told: Benching, plan: Plan, settings: Settings, header: Any, interrupts: Interrupts) -> BatchedEngine:
-    from dynscale_cli.engine.loading import context_for, load_model, open_engine
+    from dynscale_cli.engine.loading import load_model, open_engine
 
-    model = load_model(header.path, told.options)
+    model = load_model(header, told.options, width=told.width, notice=_notice(told))
     longest = sorted(plan.questions, key=lambda q: len(q.text), reverse=True)[:8]
     layouts = [settings.prompts.parallel(question, compared=True) for question in longest]
-    context = told.context or context_for(model, layouts, settings.max_tokens, CHAIN_CONTEXT)
-    engine, backend = open_engine(model, context=context, width=told.width, header=header, notice=_notice(told))
-    interrupts.on_first = backend.abort
+    engine = open_engine(
+        model,
+        layouts,
+        settings.max_tokens,
+        least=CHAIN_CONTEXT,
+        context=told.context,
+        width=told.width,
+        notice=_notice(told),
+    )
+    interrupts.on_first = engine.abort
     return engine
 
 

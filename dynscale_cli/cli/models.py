@@ -157,9 +157,8 @@ def show_model(
 ) -> None:
     """Tell what a model is, what a run of it takes, and whether that fits in memory."""
     from dynscale_cli.display.models import show_lines
-    from dynscale_cli.engine.memory import available
-    from dynscale_cli.engine.options import CACHE_BYTES, CPU_WIDTH, LoadOptions
-    from dynscale_cli.models.header import read_header
+    from dynscale_cli.engine.options import CACHE_BYTES, CPU_WIDTH, LoadOptions, available
+    from dynscale_cli.models.gguf import read_header
     from dynscale_cli.models.info import TYPICAL, fit
     from dynscale_cli.models.resolve import resolve
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dynscale_cli.engine.llama import LlamaModel
     from dynscale_cli.engine.protocol import Engine
     from dynscale_cli.engine.server.endpoints import ServerOptions
-    from dynscale_cli.models.header import GGUFHeader
+    from dynscale_cli.models.gguf import GGUFHeader
     from dynscale_cli.runs.events import Event
     from dynscale_cli.runs.journal import Journal
     from dynscale_cli.runs.past import Past
@@ -73,9 +73,11 @@ class Asking:
 class Loading:
     """The model, loading while the rest of the session gets ready."""
 
-    def __init__(self, header: GGUFHeader, options: LoadOptions) -> None:
+    def __init__(
+        self, header: GGUFHeader, options: LoadOptions, width: int | None, notice: Callable[[str], None]
+    ) -> None:
         self.header = header
-        self._model = Background(lambda: _loaded(header.path, options))
+        self._model = Background(lambda: _loaded(header, options, width, notice))
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -89,10 +91,10 @@ class Loading:
         return self._model.wait()
 
 
-def _loaded(path: Path, options: LoadOptions) -> LlamaModel:
-    from dynscale_cli.engine.llama import LlamaModel
+def _loaded(header: GGUFHeader, options: LoadOptions, width: int | None, notice: Callable[[str], None]) -> LlamaModel:
+    from dynscale_cli.engine.loading import load_model
 
-    return LlamaModel(path, options)
+    return load_model(header, options, width=width, notice=notice)
 
 
 def answer(asking: Asking) -> int:
@@ -164,7 +166,7 @@ def _same_model(stored: Stored, identity: dict[str, Any]) -> None:
 def _opening(asking: Asking) -> Loading | Connecting:
     """Begin to load the model, or to connect to the server that has it."""
     if asking.server is None:
-        return Loading(_checked_model(asking), asking.options)
+        return Loading(_checked_model(asking), asking.options, asking.width, _notice(asking))
     if asking.without_effect:
         _notice(asking)(f"no effect on a server: {', '.join(asking.without_effect)}")
     return Connecting(asking.server, _notice(asking))
@@ -184,7 +186,7 @@ def _read(asking: Asking) -> list[Question]:
 
 
 def _checked_model(asking: Asking) -> GGUFHeader:
-    from dynscale_cli.models.header import read_header, require_generator
+    from dynscale_cli.models.gguf import read_header, require_generator
     from dynscale_cli.models.resolve import resolve
 
     header = read_header(resolve(asking.model))
@@ -233,7 +235,7 @@ def _prepare(
         interrupts.on_first = server.abort
         return server
     from dynscale_cli.display.waiting import waiting
-    from dynscale_cli.engine.loading import context_for, open_engine
+    from dynscale_cli.engine.loading import open_engine
 
     with waiting(None if asking.quiet else sys.stderr, f"loading {loading.header.path.name}"):
         model = loading.wait()
@@ -241,16 +243,17 @@ def _prepare(
     layouts = [settings.prompts.parallel(question, compared=True) for question in longest]
     most = min(settings.max_tokens, settings.budget)
     least = 0 if settings.mode == "parallel" else min(CHAIN_CONTEXT, settings.budget)
-    context = asking.context or context_for(model, layouts, most, least)
-    engine, backend = open_engine(
+    engine = open_engine(
         model,
-        context=context,
+        layouts,
+        most,
+        least=least,
+        context=asking.context,
         width=asking.width,
         samples=_expected_samples(settings, len(questions)),
-        header=loading.header,
         notice=_notice(asking),
     )
-    interrupts.on_first = backend.abort
+    interrupts.on_first = engine.abort
     return engine
 
 

@@ -14,10 +14,8 @@ from typing import Final
 
 from dynscale_cli.errors import ModelError
 from dynscale_cli.models import aliases, resolve, stores
-from dynscale_cli.models.architectures import ENCODERS, UNUSUAL
 from dynscale_cli.models.files import quant, siblings
-from dynscale_cli.models.gguf import reading
-from dynscale_cli.models.header import GGUFHeader, read_header
+from dynscale_cli.models.gguf import ENCODERS, UNUSUAL, GGUFHeader, read_header, reading
 from dynscale_cli.models.stores import SOURCES, LocalModel
 
 ASIDE: Final = frozenset({"adapter", "mmproj", "imatrix", "controlvector"})  # general.type, where it is no model
@@ -73,7 +71,7 @@ def _read(found: LocalModel) -> tuple[GGUFHeader | None, str]:
     if not found.path.exists():
         return None, "the file is gone; only its name is left"
     try:
-        header = read_header(found.path, vocabulary=False)
+        header = read_header(found.path)
     except ModelError as error:
         return None, "" if _is_aside(found.path) else error.message.removeprefix(f"{found.path}: ")
     return (header, "") if header.generates else (None, "")

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, Final, Protocol
 from dynscale_cli.errors import ModelError, UsageError
 from dynscale_cli.models import files, stores
 from dynscale_cli.models.files import in_bytes
-from dynscale_cli.models.header import GGUFHeader, read_header, require_generator
+from dynscale_cli.models.gguf import GGUFHeader, read_header, require_generator
 from dynscale_cli.network import connection_error
 
 INSTALL: Final = 'pip install "dynscale-cli[hub]"'

@@ -30,7 +30,7 @@ class Extender:
         """Tokens to set aside before a request starts, so that it can be asked for its answer."""
         if not self._engine.info.upfront:
             return self.reserve
-        return self._engine.spare(request, self._prompts.answer, ANSWER_TOKENS, self._prompts.finish)
+        return self._engine.extend_cost(request, self._prompts.answer, ANSWER_TOKENS, self._prompts.finish)
 
     def ask(self, pull: Pull, ledger: Ledger, over: Finished | None = None) -> bool:
         """Close the thought if one is open, and have the sample say its answer out of its reserve.
@@ -64,7 +64,7 @@ class Extender:
         if left <= 0 or pull.closing:
             return
         # What a server may have generated until its stream is closed is paid for as well.
-        more = self._engine.quote(request) + request.max_tokens - self._engine.usage(request.id).billed
+        more = self._engine.prefill_cost(request) + request.max_tokens - self._engine.usage(request.id).billed
         held = self._hold(ledger, pull, CLOSE_THOUGHT, left, turn, pull.text, more)
         if held is not None:
             self._engine.extend(request.id, CLOSE_THOUGHT, left, turn=turn, held=held)
@@ -76,7 +76,7 @@ class Extender:
         if not self._engine.info.upfront:
             return 0  # it will ask
         request = pull.draft.request
-        least = self._engine.spare(request, text, tokens, turn, "")
-        whole = self._engine.spare(request, text, tokens, turn, written)
+        least = self._engine.extend_cost(request, text, tokens, turn, "")
+        whole = self._engine.extend_cost(request, text, tokens, turn, written)
         held = ledger.top_up(request.id, more + whole) - more
         return min(held, whole) if held >= least else None

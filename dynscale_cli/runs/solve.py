@@ -142,8 +142,8 @@ class Run:
             if not self._pulls:
                 return
             self._make_affordable()
-            charges = self.engine.upcoming()
-            self._journal.allow(ledger.settled + self.engine.liable)
+            charges = self.engine.plan_step()
+            self._journal.allow(ledger.settled + self.engine.max_committed)
             ledger.charge(charges)
             recalling = any(self._is_recalling(charge.id) for charge in charges)
             happened = self.engine.step()
@@ -200,7 +200,7 @@ class Run:
     def _fill(self) -> Iterator[Event]:
         """Start pulls while there is room for them, in the batch and in the budget."""
         ledger = self.books.ledger
-        while self.engine.room > 0:
+        while self.engine.free_slots > 0:
             if ledger.free <= self._extender.reserve and (self._pulls or self.books.forecast.samples):
                 return
             again = self._catch_up.next(idle=not self._pulls)
@@ -283,7 +283,7 @@ class Run:
         The longest go first: they are the likeliest to run on for ever. One that has said nothing yet
         is dropped instead.
         """
-        while not self.books.ledger.affords(self.engine.upcoming()):
+        while not self.books.ledger.affords(self.engine.plan_step()):
             open_pulls = [pull for pull in self._pulls.values() if not pull.closing]
             pull = max(open_pulls, key=lambda pull: (pull.generated, pull.draft.request.id))
             pull.out_of_budget = True

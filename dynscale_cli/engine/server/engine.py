@@ -69,7 +69,7 @@ class ServerEngine:
         self._due: dict[int, int] | None = None  # what came since the last step, not yet told
 
     @property
-    def room(self) -> int:
+    def free_slots(self) -> int:
         width = self.info.width if self._client.counts is not None else min(FEW, self.info.width)
         return max(0, width - len(self._requests) + len(self._ended))
 
@@ -80,15 +80,17 @@ class ServerEngine:
     def count(self, text: str) -> int:
         return self._estimator.count(text)
 
-    def quote(self, request: Request) -> int:
+    def prefill_cost(self, request: Request) -> int:
         return self._estimator.most(request.prompt.messages)
 
-    def spare(self, request: Request, text: str, max_tokens: int, turn: str = "", written: str | None = None) -> int:
+    def extend_cost(
+        self, request: Request, text: str, max_tokens: int, turn: str = "", written: str | None = None
+    ) -> int:
         shown = LEAST_SHOWN if written is None else size(written)
-        return self.quote(request) + 2 * PER_MESSAGE + size(turn) + shown + max_tokens
+        return self.prefill_cost(request) + 2 * PER_MESSAGE + size(turn) + shown + max_tokens
 
     def submit(self, request: Request) -> None:
-        self._requests[request.id] = RemoteRequest(request, request.max_tokens, self.quote(request))
+        self._requests[request.id] = RemoteRequest(request, request.max_tokens, self.prefill_cost(request))
         self._waiting.append((request.id, request.prompt.messages))
 
     def extend(
@@ -98,7 +100,7 @@ class ServerEngine:
         remote = self._requests.get(id)
         if remote is None:
             raise ValueError(f"request {id} is not active")
-        room = held - self.spare(remote.request, text, max_tokens, turn, written="")
+        room = held - self.extend_cost(remote.request, text, max_tokens, turn, written="")
         if room < 0:
             raise ValueError(f"request {id} needs {-room} tokens more to be extended")
         if id in self._ended:
@@ -109,7 +111,7 @@ class ServerEngine:
         remote.thinking = False
         remote.write(text)
         remote.limit, remote.stop, remote.extended = max_tokens, stop, True
-        remote.most = self.spare(remote.request, text, max_tokens, turn, written=shown) - max_tokens
+        remote.most = self.extend_cost(remote.request, text, max_tokens, turn, written=shown) - max_tokens
         if stop:
             remote.reply_from, remote.label = len(remote.text), text.strip().rpartition("\n")[2]
         self._waiting.append((id, _asking(remote.request.prompt.messages, shown, turn)))
@@ -126,7 +128,7 @@ class ServerEngine:
         remote = self._requests.get(id)
         return remote.before + Tokens(0, remote.announced) if remote else Tokens()
 
-    def upcoming(self) -> list[Charge]:
+    def plan_step(self) -> list[Charge]:
         """What has come since the last step."""
         if self._due is None:
             for id in list(self._ended):
@@ -136,7 +138,7 @@ class ServerEngine:
         return [Charge(id, 0, tokens) for id, tokens in self._due.items()]
 
     @property
-    def liable(self) -> int:
+    def max_committed(self) -> int:
         """See `Engine`. A chat that is under way may cost its limit, and its prompt once for all that share it."""
         waiting = {id for id, _ in self._waiting}
         total, seen = 0, set()
@@ -150,8 +152,8 @@ class ServerEngine:
         return total
 
     def step(self) -> list[EngineEvent]:
-        """Send what waits, and tell what `upcoming` has charged; wait for news a moment where there is none."""
-        self.upcoming()
+        """Send what waits, and tell what `plan_step` has charged; wait for news a moment where there is none."""
+        self.plan_step()
         self._due = None
         self._launch()
         if not self._events and self._requests and not self._aborted and self._error is None:
