@@ -73,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
             repo, _, name = path.removeprefix("/cdn/").partition("/-/")
             self.content(self.hub.repos[repo][name])
         elif "/resolve/" in path:
-            self.resolve(*path[1:].split("/resolve/main/", 1))
+            self.resolve(*path[1:].split(f"/resolve/{COMMIT}/", 1))
         else:
             self.answer(404)
 

@@ -166,7 +166,7 @@ def test_a_base_model_gets_question_and_answer_lines_and_stops_at_the_next_quest
         "<s>Be brief.\n\nQuestion: Why?\n\nAnswer:"
     )
     assert "\nQuestion:" in model.prompt([Message("user", "Why?")]).stop
-    assert not model.has_template
+    assert model.template is None
 
 
 @pytest.mark.parametrize("spelled", [False, True])

@@ -101,7 +101,7 @@ def _questions(file: Path, limit: int | None) -> list[Question]:
 
 
 def _settings(told: Benching, plan: Plan) -> Settings:
-    from dynscale_cli.answers.kinds import AnswerType
+    from dynscale_cli.answers.types import AnswerType
     from dynscale_cli.engine.protocol import Sampling
     from dynscale_cli.evaluation import arithmetic
     from dynscale_cli.runs.settings import DEFAULT_MAX_TOKENS, Settings
@@ -122,7 +122,7 @@ def _settings(told: Benching, plan: Plan) -> Settings:
 
 
 def _check_questions(plan: Plan, settings: Settings) -> None:
-    from dynscale_cli.answers.compare import Equivalence
+    from dynscale_cli.answers.equivalence import Equivalence
     from dynscale_cli.evaluation.bench import check_gold
     from dynscale_cli.evaluation.course import Judge
 

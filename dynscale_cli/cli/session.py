@@ -207,7 +207,7 @@ def _stdin(asking: Asking) -> BinaryIO | None:
 
 def _settings(asking: Asking, questions: int) -> Settings:
     from dynscale_cli.allocation import parse_policy
-    from dynscale_cli.answers.kinds import AnswerType
+    from dynscale_cli.answers.types import AnswerType
     from dynscale_cli.engine.protocol import Sampling
     from dynscale_cli.runs.settings import Settings
     from dynscale_cli.sampling.prompts import load_prompts
@@ -345,7 +345,7 @@ def _export(asking: Asking, questions: Sequence[Question], run: Run) -> Iterator
     if asking.export is None:
         yield ()
         return
-    from dynscale_cli.answers.kinds import AnswerType
+    from dynscale_cli.answers.types import AnswerType
     from dynscale_cli.runs.export import Pool
 
     pool = Pool(asking.export, questions, AnswerType.parse(run.settings.answer_type), run.books.equivalence)

@@ -18,7 +18,7 @@ POLICIES = ("race", "ucb", "adaptive", "early-stop", "uniform")
 MODES = ("hybrid", "parallel", "chain", "sequential")
 LAYOUTS = ("turns", "quoted")
 VOTES = ("majority", "length", "confidence")
-ANSWER_TYPES = ("auto", "number", "choice", "boolean", "math", "text", "regex:")
+ANSWER_TYPES = ("auto", "number", "choice", "boolean", "math", "text", "long", "json", "regex:")
 SWITCHES = tuple(FLASH_ATTENTION)
 CACHES = tuple(CACHE_TYPES)
 
@@ -65,7 +65,7 @@ def policy(value: Any) -> str:
 @words(ANSWER_TYPES)
 def answer_type(value: Any) -> str:
     if value != "auto":
-        from dynscale_cli.answers.kinds import AnswerType
+        from dynscale_cli.answers.types import AnswerType
 
         AnswerType.parse(str(value))
     return str(value)

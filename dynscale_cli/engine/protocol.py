@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from .reasoning import ReasoningFormat
+
 Role = Literal["system", "user", "assistant"]
 Reason = Literal["stop", "length"]
 
@@ -55,7 +57,7 @@ class Prompt:
     """
 
     tokens: tuple[int, ...] = ()
-    open_thought: bool = False  # the template ends inside a thought
+    open_thought: bool = False  # it ends inside a thought: its completions begin with the marker that opened it
     stop: tuple[str, ...] = ()  # texts that end a completion, beside the model's own end tokens
     messages: tuple[Message, ...] = ()
     likely: int = 0
@@ -169,6 +171,10 @@ class Engine(Protocol):
 
     @property
     def info(self) -> EngineInfo: ...
+
+    @property
+    def reasoning(self) -> ReasoningFormat:
+        """How the model's completions tell thought from speech."""
 
     @property
     def free_slots(self) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
-from dynscale_cli.answers.compare import Equivalence
+from dynscale_cli.answers.equivalence import Equivalence
 from dynscale_cli.answers.extract import Answer
 from dynscale_cli.answers.prover import Prover
 from dynscale_cli.answers.vote import Ballot

@@ -14,7 +14,6 @@ from dynscale_cli.sampling.prompts import Prompts
 from .pulls import Pull
 
 ANSWER_TOKENS = 24  # what a sample that was cut off gets to say its answer
-CLOSE_THOUGHT = "\n</think>\n"
 
 
 class Extender:
@@ -23,7 +22,7 @@ class Extender:
     def __init__(self, engine: Engine, prompts: Prompts) -> None:
         self._engine, self._prompts = engine, prompts
         # The newest token, a thought closed twice (by its limit, then for the answer), the question, the answer.
-        asking = 2 * engine.count(CLOSE_THOUGHT) + engine.count(prompts.answer)
+        asking = 2 * engine.count(engine.reasoning.closing) + engine.count(prompts.answer)
         self.reserve = 1 + asking + ANSWER_TOKENS
 
     def spare(self, request: Request) -> int:
@@ -38,7 +37,7 @@ class Extender:
         False where that cannot be paid for: a server has taken more than it was given, or came with too little.
         """
         id, turn = pull.draft.request.id, self._prompts.finish
-        text = (CLOSE_THOUGHT if pull.thoughts.thinking else "") + self._prompts.answer
+        text = (pull.thoughts.closing if pull.thoughts.thinking else "") + self._prompts.answer
         if over is not None:
             ledger.correct(id, over.tokens.billed)
         held = self._hold(ledger, pull, text, ANSWER_TOKENS, turn, over.text if over else "")
@@ -65,9 +64,10 @@ class Extender:
             return
         # What a server may have generated until its stream is closed is paid for as well.
         more = self._engine.prefill_cost(request) + request.max_tokens - self._engine.usage(request.id).billed
-        held = self._hold(ledger, pull, CLOSE_THOUGHT, left, turn, pull.text, more)
+        closing = pull.thoughts.closing
+        held = self._hold(ledger, pull, closing, left, turn, pull.text, more)
         if held is not None:
-            self._engine.extend(request.id, CLOSE_THOUGHT, left, turn=turn, held=held)
+            self._engine.extend(request.id, closing, left, turn=turn, held=held)
 
     def _hold(
         self, ledger: Ledger, pull: Pull, text: str, tokens: int, turn: str, written: str, more: int = 0

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from dynscale_cli.answers.extract import Answer, extract
-from dynscale_cli.answers.thoughts import ThoughtTracker
 from dynscale_cli.answers.vote import Ballot
 from dynscale_cli.engine.protocol import Aborted, Engine, EngineEvent, Failed, Finished, Piece, Remark
 from dynscale_cli.errors import BudgetError, DynscaleError, EngineError
@@ -269,7 +268,7 @@ class Run:
         else:
             self._catch_up.taken()
         self.engine.submit(draft.request)
-        thoughts = ThoughtTracker(draft.request.prompt.open_thought)
+        thoughts = self.engine.reasoning.tracker(draft.request.prompt.open_thought)
         spoke = again.spoke if again else None
         self._pulls[id] = Pull(draft, q, number, thoughts, spoke=spoke is not None, paid=spoke.prompt if spoke else 0)
         question = track.question
@@ -316,7 +315,8 @@ class Run:
 
     def _over_with(self, pull: Pull, event: Finished) -> Iterator[Event]:
         track = self.books.tracks[pull.question]
-        answer = extract(event.text, track.kind, choices=track.question.choices)
+        said = self.engine.reasoning.split(event.text).said
+        answer = extract(said, track.kind, choices=track.question.choices)
         cut_off = event.reason == "length" and not pull.closing
         wanting = cut_off and not track.kind.long and not (answer and answer.committed)
         if wanting and self._extender.ask(pull, self.books.ledger, event):

@@ -29,6 +29,7 @@ from dynscale_cli.engine.protocol import (
     Request,
     Tokens,
 )
+from dynscale_cli.engine.reasoning import ReasoningFormat
 from dynscale_cli.errors import EngineError
 
 from .client import Accepted, Alone, ChatClient, ChatRequest, Dead, News, Over, Said
@@ -38,7 +39,7 @@ from .stream import ABSURD, Delta, Usage
 DEFAULT_WIDTH = 16
 TOGETHER = 4  # requests in one: they end when the longest of them does, and hold their places until then
 LEAST_SHOWN = 256  # bytes of what a sample has written that it is shown again, at least, to be asked for its answer
-FEW = 4  # requests in remote before it is known whether the server counts: they may have to be billed by their bytes
+FEW = 4  # requests in flight before it is known whether the server counts: they may have to be billed by their bytes
 WAIT = 0.1  # seconds that a step waits for news
 UNBELIEVABLE = 1 << 17  # prompt tokens beyond every bound that no hidden system prompt explains
 
@@ -56,6 +57,7 @@ class ServerEngine:
         logprobs: bool = False,
     ) -> None:
         self.info = EngineInfo(_shown(client.model), width, context, upfront=True)
+        self.reasoning = ReasoningFormat()
         self._client, self._together = client, together
         self._estimator = TokenEstimator()
         self._requests: dict[int, RemoteRequest] = {}
@@ -107,7 +109,8 @@ class ServerEngine:
             self._ended.remove(id)
         else:
             self._leave(remote)
-        shown = _tail(remote.text.replace("<think>", "").replace("</think>", "").strip(), room)
+        thought, said, _ = self.reasoning.split(remote.text)
+        shown = _tail(f"{thought}\n\n{said}".strip(), room)
         remote.thinking = False
         remote.write(text)
         remote.limit, remote.stop, remote.extended = max_tokens, stop, True
