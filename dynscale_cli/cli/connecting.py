@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dynscale_cli.engine.server.connect import Server
     from dynscale_cli.engine.server.engine import ServerEngine
-    from dynscale_cli.runs.settings import Settings
+    from dynscale_cli.run.settings import Settings
 
 TYPED = NEARNESS.index("COMMANDLINE")
 # What llama.cpp would be told, and a server was told when it was started.
@@ -62,7 +62,7 @@ class Connecting:
     @property
     def identity(self) -> dict[str, Any]:
         """Which model this is, for a journal to tell it from another."""
-        from dynscale_cli.runs.identity import server
+        from dynscale_cli.run.identity import server
 
         return server(self.options.endpoints, self._server.wait().model)
 
