@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from dynscale_cli.engine.batched import BatchedEngine
 from dynscale_cli.engine.protocol import EngineInfo, Message, Prompt, Sampling
+from dynscale_cli.engine.reasoning import ReasoningFormat
 from dynscale_cli.engine.scheduler import Share
 from dynscale_cli.errors import EngineError
 
@@ -48,6 +49,7 @@ class ScriptedBackend:
         fail_at: int | None = None,
     ) -> None:
         self.info = EngineInfo("scripted", width, context)
+        self.reasoning = ReasoningFormat()
         self.script, self.forced, self.fail_at = script, forced, fail_at
         self.slots: list[list[int]] = [[] for _ in range(width)]
         self.evaluated = 0  # tokens

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .protocol import Charge, EngineEvent, EngineInfo, Finished, Message, Piece, Prompt, Request, Sampling, Tokens
+from .reasoning import ReasoningFormat
 from .scheduler import PrefixCache, Scheduler, Sequence, Share, Sized, Snapshot
 
 
@@ -23,6 +24,7 @@ class Backend(Protocol):
     """One model and its KV cache, slot by slot. Token ids in, logits inside, token ids out."""
 
     info: EngineInfo
+    reasoning: ReasoningFormat
 
     def prompt(self, messages: Seq[Message]) -> Prompt: ...
     def tokenize(self, text: str) -> list[int]: ...
@@ -94,6 +96,10 @@ class BatchedEngine:
     @property
     def info(self) -> EngineInfo:
         return self._backend.info
+
+    @property
+    def reasoning(self) -> ReasoningFormat:
+        return self._backend.reasoning
 
     @property
     def free_slots(self) -> int:
@@ -205,7 +211,8 @@ class BatchedEngine:
                 self._backend.clear(sequence.slot)
             self._sequences[request.id] = sequence
             sampler = self._backend.sampler(request.sampling, request.seed)
-            self._completions[request.id] = Completion(sampler, stop=request.prompt.stop)
+            opened = self.reasoning.opening if request.prompt.open_thought else ""
+            self._completions[request.id] = Completion(sampler, text=opened, stop=request.prompt.stop)
             if not sequence.pending_tokens and snapshot is not None:
                 self._sample([(snapshot.logits, sequence)])
 

@@ -10,6 +10,8 @@ import ctypes
 import re
 from collections.abc import Iterator
 from collections.abc import Sequence as Seq
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from .binding import Abort, add_rpc_servers, binding, gpu_memory, has_gpu, leave
 from .kv_state import KVState, KVStates
 from .options import CACHE_TYPES, FLASH_ATTENTION, MEMORY_SHARE, Buffers, LoadOptions, available, physical_cores
 from .protocol import Aborted, EngineInfo, Message, Prompt, Sampling
+from .reasoning import ReasoningFormat
 from .scheduler import Share
 from .template import BASE_STOP, ChatTemplate, render_plain
 from .token_sampler import TokenSampler
@@ -61,28 +64,38 @@ class LlamaModel:
         self.vocab = self.lib.llama_model_get_vocab(self.handle)
         self.n_vocab: int = self.lib.llama_vocab_n_tokens(self.vocab)
         self.n_ctx_train: int = self.lib.llama_model_n_ctx_train(self.handle)
+        self.parameters: int = self.lib.llama_model_n_params(self.handle)
         bos = self.lib.llama_vocab_bos(self.vocab)
         self.bos = self._special(bos)
         self._recursive = self.lib.llama_vocab_type(self.vocab) == BPE
         self._begin = [bos] if bos >= 0 and self.lib.llama_vocab_get_add_bos(self.vocab) else []
-        self._laid_out: ChatTemplate | None = None
 
     @property
     def offloads(self) -> bool:
         """Whether layers are put on another device than the CPU."""
         return self.options.n_gpu_layers != 0 and has_gpu()
 
+    @cached_property
+    def template(self) -> ChatTemplate | None:
+        """The chat template, compiled when it is first asked for: a model may be loaded for other ends."""
+        own, options = self.lib.llama_model_chat_template(self.handle, None), self.options
+        source = options.chat_template or (own.decode("utf-8", "replace") if own else "")
+        if not source:
+            return None
+        now = datetime.fromisoformat(options.day) if options.day else None
+        eos = self._special(self.lib.llama_vocab_eos(self.vocab))
+        return ChatTemplate(source, self.bos, eos, think=options.think, variables=options.template_kwargs, now=now)
+
     @property
-    def has_template(self) -> bool:
-        return bool(self.lib.llama_model_chat_template(self.handle, None))
+    def reasoning(self) -> ReasoningFormat:
+        return self.template.reasoning if self.template else ReasoningFormat()
 
     def prompt(self, messages: Seq[Message]) -> Prompt:
-        template = self._chat_template()
-        if template is None:
+        if self.template is None:
             return Prompt(tuple(self.tokenize(render_plain(messages), special=True)), stop=BASE_STOP)
-        text = template.render(messages)
+        text = self.template.render(messages)
         tokens = self._tokenize_turns(text, messages)
-        return Prompt(tuple(tokens), open_thought=text.rstrip().endswith("<think>"))
+        return Prompt(tuple(tokens), open_thought=self.template.state(text, messages) == "open")
 
     def tokenize(self, text: str, special: bool = False, parse: bool = True) -> list[int]:
         """Token ids of `text`. `special`: with the model's own BOS where it wants one, never with an EOS."""
@@ -121,7 +134,7 @@ class LlamaModel:
     def piece(self, token: int) -> bytes:
         found = self._pieces.get(token)
         if found is None:
-            found = self._pieces[token] = self._spell(token)
+            found = self._pieces[token] = self._spell(token) or self._marker(token)
         return found
 
     def is_end(self, token: int) -> bool:
@@ -166,19 +179,14 @@ class LlamaModel:
                 return buffer.raw[:count]
             size = -count
 
+    def _marker(self, token: int) -> bytes:
+        """A control token has no text of its own; one that fences thoughts is spelt out nevertheless."""
+        name = self._special(token)
+        return name.encode() if self.reasoning.spells(name) else b""
+
     def _special(self, token: int) -> str:
         text = self.lib.llama_vocab_get_text(self.vocab, token) if token >= 0 else None
         return text.decode("utf-8", "replace") if text else ""
-
-    def _chat_template(self) -> ChatTemplate | None:
-        """The model's template, compiled when it is first asked for: a model may be loaded for other ends."""
-        if self._laid_out is None:
-            source = self.lib.llama_model_chat_template(self.handle, None)
-            if not source:
-                return None
-            eos = self._special(self.lib.llama_vocab_eos(self.vocab))
-            self._laid_out = ChatTemplate(source.decode("utf-8", "replace"), self.bos, eos)
-        return self._laid_out
 
     def _tokenize_turns(self, text: str, messages: Seq[Message]) -> list[int]:
         """Tokens of a rendered conversation; a turn that spells a control token stays plain text."""
@@ -232,7 +240,8 @@ class LlamaBackend:
             raise ModelError(f"{model.name} has no memory of a text: it cannot generate", "choose a decoder model")
         self._states = KVStates(self.lib, self.context, memory, gpu_memory if model.offloads else None)
         capacity = min(context, int(self.lib.llama_n_ctx_seq(self.context)))  # llama.cpp rounds it up
-        self.info = EngineInfo(model.name, width, capacity)
+        self.info = EngineInfo(model.name, width, capacity, parameters=model.parameters)
+        self.reasoning = model.reasoning
         self._batch = Batch(self.lib, width + self.chunk)
 
     def prompt(self, messages: Seq[Message]) -> Prompt:

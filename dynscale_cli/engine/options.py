@@ -7,9 +7,10 @@ Imports no library: `ask --help` needs these.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from dynscale_cli.errors import UsageError
 
@@ -20,6 +21,8 @@ CACHE_BYTES = {  # of one element; the quantised types hold 32 values in a block
     "f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q5_1": 24 / 32, "q5_0": 22 / 32, "q4_1": 20 / 32,
     "q4_0": 18 / 32,
 }  # fmt: skip
+Level: TypeAlias = Literal["auto", "on", "off", "low", "medium", "high"]
+LEVELS: tuple[Level, ...] = get_args(Level)  # of thinking
 CPU_WIDTH, GPU_WIDTH = 16, 32
 # Which of ggml's extra buffer types may hold weights: AMX, repacked for the CPU, and so on. The trial finds it out.
 Buffers: TypeAlias = Literal["all", "without AMX", "none"]
@@ -41,6 +44,10 @@ class LoadOptions:
     cache_type_v: str = "f16"
     threads: int = 0  # 0: one for each physical core
     rpc: tuple[str, ...] = ()  # HOST:PORT of llama.cpp RPC servers
+    think: Level = "auto"
+    template_kwargs: Mapping[str, Any] = field(default_factory=dict)  # further variables of the chat template
+    chat_template: str = ""  # in place of the model's own
+    day: str = ""  # the date that a template is told: a run's first, also when it is resumed
 
     def __post_init__(self) -> None:
         for flag, value in (("-k", self.cache_type_k), ("-v", self.cache_type_v)):
@@ -53,6 +60,8 @@ class LoadOptions:
         if not all(0 <= share < LARGEST_SHARE for share in self.tensor_split):  # nan is neither
             shares = ",".join(f"{share:g}" for share in self.tensor_split)
             raise UsageError(f"--tensor-split {shares}: not proportions", "use numbers from 0 on, such as 3,1")
+        if self.think not in LEVELS:
+            raise UsageError(f"--think {self.think}: unknown", "use one of " + ", ".join(LEVELS))
         if self.threads < 0 or self.main_gpu < 0:
             raise UsageError("--threads and --main-gpu cannot be negative", "leave them out for the defaults")
         for address in self.rpc:

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from .reasoning import ReasoningFormat
+
 Role = Literal["system", "user", "assistant"]
 Reason = Literal["stop", "length"]
 
@@ -55,7 +57,7 @@ class Prompt:
     """
 
     tokens: tuple[int, ...] = ()
-    open_thought: bool = False  # the template ends inside a thought
+    open_thought: bool = False  # it ends inside a thought: its completions begin with the marker that opened it
     stop: tuple[str, ...] = ()  # texts that end a completion, beside the model's own end tokens
     messages: tuple[Message, ...] = ()
     likely: int = 0
@@ -80,7 +82,6 @@ class Request:
     At most `max_tokens` tokens are sampled. `cache_boundaries` names prefix lengths of the prompt, ascending,
     whose KV state later requests are likely to share: the engine reuses the longest it still has.
     `ignore_end`: the model's own end tokens do not end the sample (for measuring).
-    `recall`: the length of a prefix that is evaluated before anything else moves on, as if it had been at hand.
     """
 
     id: int
@@ -91,7 +92,6 @@ class Request:
     cache_boundaries: tuple[int, ...] = ()
     logprobs: bool = False
     ignore_end: bool = False
-    recall: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,8 @@ class EngineInfo:
     width: int  # sequences decoded side by side
     context: int  # tokens one sequence can hold
     upfront: bool = False  # a request's `prefill_cost` and `max_tokens` have to be certain before `submit`
+    expected: int = 256  # tokens to expect of a sample before any is known: thousands of a model that thinks
+    parameters: int | None = None  # of the model, where that is known
 
 
 class Aborted(Exception):
@@ -169,6 +171,10 @@ class Engine(Protocol):
 
     @property
     def info(self) -> EngineInfo: ...
+
+    @property
+    def reasoning(self) -> ReasoningFormat:
+        """How the model's completions tell thought from speech."""
 
     @property
     def free_slots(self) -> int:

@@ -27,6 +27,7 @@ from dynscale_cli.engine.protocol import (
     Sampling,
     Tokens,
 )
+from dynscale_cli.engine.reasoning import ReasoningFormat
 
 Name: TypeAlias = tuple[Prompt, int, Sampling]  # what makes two requests one sample
 
@@ -148,6 +149,10 @@ class Playback:
     @property
     def info(self) -> EngineInfo:
         return self._inner.info
+
+    @property
+    def reasoning(self) -> ReasoningFormat:
+        return self._inner.reasoning
 
     @property
     def free_slots(self) -> int:
