@@ -49,7 +49,7 @@ def complete(arguments: Sequence[str]) -> int:
 
 def _known_models() -> list[str]:
     with contextlib.suppress(Exception):
-        from dynscale_cli.models.naming import names
+        from dynscale_cli.models.resolve import names
 
         return names()
     return []

@@ -16,7 +16,7 @@ from dynscale_cli.errors import UsageError
 from .report import say
 
 if TYPE_CHECKING:
-    from dynscale_cli.engine.remote import ServerOptions
+    from dynscale_cli.engine.server.endpoints import ServerOptions
     from dynscale_cli.run.stored import StoredRun
 
     from .session import Asking
@@ -128,7 +128,7 @@ def _same_questions(stored: StoredRun) -> None:
 
 def _server(told: Resuming, stored: StoredRun) -> ServerOptions | None:
     """The servers to go on with: those that had the model, or wherever it is served now."""
-    from dynscale_cli.engine.remote import ServerOptions, require_client
+    from dynscale_cli.engine.server.endpoints import ServerOptions, require_client
 
     was = stored.request.model
     if was["kind"] == "server" and told.model is None:

@@ -27,7 +27,7 @@ from .report import say
 if TYPE_CHECKING:
     from dynscale_cli.engine.llama import LlamaModel
     from dynscale_cli.engine.protocol import Engine
-    from dynscale_cli.engine.remote import ServerOptions
+    from dynscale_cli.engine.server.endpoints import ServerOptions
     from dynscale_cli.models.gguf import GGUFHeader
     from dynscale_cli.run.events import Event
     from dynscale_cli.run.resume import Past
