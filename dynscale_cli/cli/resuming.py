@@ -16,9 +16,9 @@ from dynscale_cli.errors import UsageError
 from .report import say
 
 if TYPE_CHECKING:
-    from dynscale_cli.engine.remote import ServerOptions
-    from dynscale_cli.runs.store import Store
-    from dynscale_cli.runs.stored import Stored
+    from dynscale_cli.engine.server.endpoints import ServerOptions
+    from dynscale_cli.run.store import Store
+    from dynscale_cli.run.stored import Stored
 
     from .session import Asking
 
@@ -40,7 +40,7 @@ class Resuming:
 
 def resume(told: Resuming) -> int:
     """Go on with a run; the exit code. Raises DynscaleError where it cannot be, or should not."""
-    from dynscale_cli.runs.store import Store
+    from dynscale_cli.run.store import Store
 
     from .session import go_on
 
@@ -57,7 +57,7 @@ def resume(told: Resuming) -> int:
 
 def _left(store: Store) -> str | None:
     """The newest run that stopped before its end, if there is one: what is meant without a name."""
-    from dynscale_cli.runs.summary import summaries
+    from dynscale_cli.run.summary import summaries
 
     return next((run.id for run in summaries(store) if run.state in ("interrupted", "killed", "failed")), None)
 
@@ -118,7 +118,7 @@ def _budget(text: str | None, stored: Stored) -> int:
 
 def _same_questions(stored: Stored) -> None:
     """Raise UsageError where the file of questions is another now. One that is gone has not changed."""
-    from dynscale_cli.runs.identity import file_hash
+    from dynscale_cli.run.identity import file_hash
 
     source = stored.request.source
     if source is None or not Path(source["path"]).is_file():
@@ -136,7 +136,7 @@ def _same_questions(stored: Stored) -> None:
 
 def _server(told: Resuming, stored: Stored) -> ServerOptions | None:
     """The servers to go on with: those that had the model, or wherever it is served now."""
-    from dynscale_cli.engine.remote import ServerOptions, require_client
+    from dynscale_cli.engine.server.endpoints import ServerOptions, require_client
 
     was = stored.request.model
     if was["kind"] == "server" and told.model is None:

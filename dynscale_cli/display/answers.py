@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, TextIO
 
 from dynscale_cli.display.safe import plain, plain_lines
-from dynscale_cli.runs.events import Answered, Event, Result, members
+from dynscale_cli.run.events import Answered, Event, Result, members
 from dynscale_cli.shelf import Shelf
 
 # Valid in JSON as they are, but a terminal might act on them.
