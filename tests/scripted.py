@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from dynscale_cli.engine.batched import BatchedEngine
 from dynscale_cli.engine.protocol import EngineInfo, Message, Prompt, Sampling
+from dynscale_cli.engine.reasoning import ReasoningFormat
 from dynscale_cli.engine.scheduler import Share
 from dynscale_cli.errors import EngineError
 
@@ -48,6 +49,7 @@ class ScriptedBackend:
         fail_at: int | None = None,
     ) -> None:
         self.info = EngineInfo("scripted", width, context)
+        self.reasoning = ReasoningFormat()
         self.script, self.forced, self.fail_at = script, forced, fail_at
         self.slots: list[list[int]] = [[] for _ in range(width)]
         self.evaluated = 0  # tokens
@@ -86,6 +88,9 @@ class ScriptedBackend:
     def restore(self, slot: int, state: Content) -> None:
         self.slots[slot] = list(state.tokens)
 
+    def move(self, source: int, target: int) -> None:
+        self.slots[target] = list(self.slots[source])
+
     def clear(self, slot: int) -> None:
         self.slots[slot] = []
 
@@ -100,7 +105,7 @@ class ScriptedBackend:
             sequence = share.sequence
             content = self.slots[sequence.slot]
             assert len(content) == sequence.past, "a position does not follow the one before"
-            content += sequence.feed[: share.count]
+            content += sequence.pending_tokens[: share.count]
             assert len(content) <= self.info.context, "a sequence outgrew its context"
             self.evaluated += share.count
 
@@ -111,8 +116,11 @@ class ScriptedBackend:
         self.samplers += 1
         return WordSampler(seed)
 
-    def sample(self, sampler: WordSampler, share: int) -> int:
-        return self.sample_from(sampler, Content(tuple(self.slots[self._last[share]])))
+    def sample(self, samplers: Sequence[WordSampler], shares: Sequence[int]) -> list[int]:
+        return [
+            self.sample_from(sampler, Content(tuple(self.slots[self._last[share]])))
+            for sampler, share in zip(samplers, shares, strict=True)
+        ]
 
     def sample_from(self, sampler: WordSampler, logits: Content) -> int:
         text = self.text(logits.tokens).rstrip()
@@ -134,6 +142,9 @@ class ScriptedBackend:
 
     def free(self, sampler: WordSampler) -> None:
         self.samplers -= 1
+
+    def abort(self) -> None:
+        pass
 
     def close(self) -> None:
         pass

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dynscale_cli.answers import AnswerType, Equivalence, canonical, extract
+from dynscale_cli.engine.reasoning import ReasoningFormat
 from tests import answers_completions as table
 
 ROWS = [
@@ -35,7 +36,7 @@ def test_extracts_what_a_careful_person_reads(
     completion: str, kind: str, choices: tuple[str, ...], expected: str | None
 ) -> None:
     answer_type = AnswerType.parse(kind)
-    answer = extract(completion, answer_type, choices=choices)
+    answer = extract(ReasoningFormat().split(completion).said, answer_type, choices=choices)
     if STATED.search(completion) is None and (answer is None or not answer.committed):
         return  # such a sample is asked for its answer
     wanted = canonical(expected, answer_type, choices) if expected is not None else None
@@ -105,7 +106,7 @@ def test_huge_exponents_are_compared_without_being_written_out() -> None:
 
 def test_a_long_text_is_the_whole_response() -> None:
     essay = "Rain falls when clouds cool.\n\nIt then runs to the sea. Answer: see above."
-    answer = extract(f"<think>Plan.</think>\n{essay}", AnswerType("long"))
+    answer = extract(f"\n{essay}", AnswerType("long"))
     assert answer is not None
     assert answer.text == essay
 
@@ -116,7 +117,6 @@ def test_a_pattern_takes_the_group_of_its_last_match() -> None:
     assert answer is not None
     assert answer.key == "blue"
     assert extract("nothing here", kind) is None
-    assert extract("<think>code red</think>", kind) is None
 
 
 def test_what_ends_the_text_without_a_statement_is_not_committed() -> None:

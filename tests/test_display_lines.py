@@ -12,7 +12,7 @@ from dynscale_cli.display.closing import closing_line
 from dynscale_cli.display.explain import Explain, question_line
 from dynscale_cli.display.lines import Lines, Quiet, answer_line
 from dynscale_cli.engine.protocol import Tokens
-from dynscale_cli.runs.events import (
+from dynscale_cli.run.events import (
     Answered,
     KindReport,
     Notice,

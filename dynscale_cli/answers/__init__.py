@@ -8,7 +8,6 @@ from dynscale_cli.answers.cluster import Cluster, cluster
 from dynscale_cli.answers.equivalence import Equivalence, canonical, same_as_gold
 from dynscale_cli.answers.extract import Answer, extract
 from dynscale_cli.answers.prover import Prover
-from dynscale_cli.answers.thoughts import ThoughtTracker, split_thought
 from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.answers.vote import METHODS, Ballot, Method, Tally, tally
 
@@ -22,11 +21,9 @@ __all__ = [
     "Method",
     "Prover",
     "Tally",
-    "ThoughtTracker",
     "canonical",
     "cluster",
     "extract",
     "same_as_gold",
-    "split_thought",
     "tally",
 ]

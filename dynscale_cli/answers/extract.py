@@ -1,8 +1,8 @@
 """From a completion to the answer it commits itself to.
 
-Owns the order of belief: hidden thoughts and wrappers go; the last committed answer counts; without one, what the
-completion ends on. "No answer" is None and never votes. A guessed kind gives way where a statement says something
-else. Linear in the completion, and never raises on any text.
+Owns the order of belief: the last committed answer counts; without one, what the completion ends on. "No answer" is
+None and never votes. A guessed kind gives way where a statement says something else. Linear in the completion, and
+never raises on any text. Thoughts are gone before.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from dynscale_cli.answers.normalize import lower, plain, strip_markup
 from dynscale_cli.answers.patterns import last_match
 from dynscale_cli.answers.reading import read, read_math
 from dynscale_cli.answers.text import Reading, read_json, states_none, text_key
-from dynscale_cli.answers.thoughts import split_thought
 from dynscale_cli.answers.types import AnswerType
 
 
@@ -30,16 +29,6 @@ class Answer:
     committed: bool = True
 
 
-_CONTROL = re.compile(
-    r"<\|(?:im_end|eot_id|end|return|endoftext|end_of_text|im_start|start|eom_id)\|>|</s>|<eos>|<end_of_turn>|"
-    r"<\|begin_of_solution\|>|<\|end_of_solution\|>"
-)
-# Tags that models put around what they say. Others ("<b>", "<p>") may be what is said.
-_WRAPPER = re.compile(
-    r"</?\|?(?:response|reply|output|final|final_response|conclusion|solution|message|assistant|text|result|say|"
-    r"begin_of_response|end_of_response|start_of_response|response_start|response_end)\|?>",
-    re.IGNORECASE,
-)
 # Where a base model, its answer given, goes on to ask and answer something else.
 _RUN_ON = re.compile(
     r"\n[ \t*_#]{0,6}(?:(?:next\s+|new\s+)?(?:question|problem|exercise)\s{0,2}\d{0,4}\s?[:.]|q\s?\d{0,4}\s?:|"
@@ -49,11 +38,11 @@ _RUN_ON = re.compile(
 
 
 def extract(completion: str, kind: AnswerType, *, choices: Sequence[str] = ()) -> Answer | None:
-    """The answer of a completion, None if it gives none. `choices`: options of a multiple-choice question, in order."""
-    _, rest, _ = split_thought(completion)
-    if "<" in rest:
-        rest = _WRAPPER.sub("", _CONTROL.sub("\n", rest))
-    rest = rest.strip()
+    """The answer of what a completion says (its thoughts are gone), None if it gives none.
+
+    `choices`: options of a multiple-choice question, in order.
+    """
+    rest = completion.strip()
     if not rest:
         return None
     if kind.name == "regex":

@@ -119,7 +119,7 @@ def bench(
 
     options = LoadOptions(n_gpu_layers=config.parse_layers(layers), threads=threads)
     if speed:
-        from dynscale_cli.models.header import read_header, require_generator
+        from dynscale_cli.models.gguf import read_header, require_generator
         from dynscale_cli.models.resolve import resolve
 
         from .speed import speed as measure

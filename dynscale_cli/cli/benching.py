@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from dynscale_cli.evaluation.course import Judge
     from dynscale_cli.evaluation.draws import Draws
     from dynscale_cli.evaluation.scores import Report
-    from dynscale_cli.runs.settings import Settings
+    from dynscale_cli.run.settings import Settings
 
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
 WIDTH = 110  # columns where standard output is no terminal
-FOLDER = "bench"  # of runs that are no pools, beside those of the user
+FILE = "bench.db"  # of runs that are no pools, beside those of the user
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Benching:
 
 def compare(told: Benching) -> int:
     """Run a bench; the exit code. Raises DynscaleError."""
-    from dynscale_cli.models.header import read_header, require_generator
+    from dynscale_cli.models.gguf import read_header, require_generator
     from dynscale_cli.models.resolve import resolve
 
     plan = _plan(told)
@@ -104,7 +104,7 @@ def _settings(told: Benching, plan: Plan) -> Settings:
     from dynscale_cli.answers.types import AnswerType
     from dynscale_cli.engine.protocol import Sampling
     from dynscale_cli.evaluation import arithmetic
-    from dynscale_cli.runs.settings import DEFAULT_MAX_TOKENS, Settings
+    from dynscale_cli.run.settings import DEFAULT_MAX_TOKENS, Settings
     from dynscale_cli.sampling.prompts import load_prompts
 
     AnswerType.parse(told.answer_type)
@@ -130,14 +130,21 @@ def _check_questions(plan: Plan, settings: Settings) -> None:
 
 
 def _engine(told: Benching, plan: Plan, settings: Settings, header: Any, interrupts: Interrupts) -> BatchedEngine:
-    from dynscale_cli.engine.loading import context_for, load_model, open_engine
+    from dynscale_cli.engine.loading import load_model, open_engine
 
-    model = load_model(header.path, told.options)
+    model = load_model(header, told.options, width=told.width, notice=_notice(told))
     longest = sorted(plan.questions, key=lambda q: len(q.text), reverse=True)[:8]
     layouts = [settings.prompts.parallel(question, compared=True) for question in longest]
-    context = told.context or context_for(model, layouts, settings.max_tokens, CHAIN_CONTEXT)
-    engine, backend = open_engine(model, context=context, width=told.width, header=header, notice=_notice(told))
-    interrupts.on_first = backend.abort
+    engine = open_engine(
+        model,
+        layouts,
+        settings.max_tokens,
+        least=CHAIN_CONTEXT,
+        context=told.context,
+        width=told.width,
+        notice=_notice(told),
+    )
+    interrupts.on_first = engine.abort
     return engine
 
 
@@ -150,8 +157,8 @@ def _draws(
 
     from dynscale_cli.evaluation.draws import Ask, Draws
     from dynscale_cli.paths import state_dir
-    from dynscale_cli.runs.identity import file_hash, gguf
-    from dynscale_cli.runs.store import Store
+    from dynscale_cli.run.request import file_hash, gguf
+    from dynscale_cli.run.store import Store
 
     source = None
     if told.file is not None and told.file.is_file():
@@ -159,11 +166,11 @@ def _draws(
     ask = Ask(plan.questions, settings, gguf(header), asdict(told.options), source)
     stopped = lambda: bool(interrupts)  # noqa: E731
     with contextlib.ExitStack() as stack:
-        pools, others = Store(), Store(state_dir() / FOLDER)
+        pools, others = Store(), Store(state_dir() / FILE)
         if not (pools.writable and others.writable):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dynscale-bench-")))
-            _notice(told)(f"{pools.folder} cannot be written: what this bench draws is not kept")
-            pools, others = Store(folder / "runs"), Store(folder / FOLDER)
+            _notice(told)(f"{pools.path} cannot be written: what this bench draws is not kept")
+            pools, others = Store(folder / "runs.db"), Store(folder / FILE)
         try:
             yield Draws(ask, engine, pools, others, interrupted=stopped)
         finally:

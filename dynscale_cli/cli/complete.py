@@ -17,9 +17,9 @@ def model_names(incomplete: str) -> list[str]:
 
 
 def run_ids(incomplete: str) -> list[str]:
-    from dynscale_cli.runs.ids import ids
+    from dynscale_cli.run.store import Store
 
-    return ids()
+    return Store().ids()
 
 
 def profile_names(incomplete: str) -> list[str]:
@@ -49,7 +49,7 @@ def complete(arguments: Sequence[str]) -> int:
 
 def _known_models() -> list[str]:
     with contextlib.suppress(Exception):
-        from dynscale_cli.models.naming import names
+        from dynscale_cli.models.resolve import names
 
         return names()
     return []

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dynscale_cli.engine.remote import ServerOptions, require_client
+from dynscale_cli.engine.server.endpoints import ServerOptions, require_client
 from dynscale_cli.errors import UsageError
 
 from .background import Background
@@ -17,9 +17,9 @@ from .parser import NEARNESS, nearness
 if TYPE_CHECKING:
     import typer
 
-    from dynscale_cli.engine.connect import Server
-    from dynscale_cli.engine.server import ServerEngine
-    from dynscale_cli.runs.settings import Settings
+    from dynscale_cli.engine.server.connect import Server
+    from dynscale_cli.engine.server.engine import ServerEngine
+    from dynscale_cli.run.settings import Settings
 
 TYPED = NEARNESS.index("COMMANDLINE")
 # What llama.cpp would be told, and a server was told when it was started.
@@ -62,12 +62,12 @@ class Connecting:
     @property
     def identity(self) -> dict[str, Any]:
         """Which model this is, for a journal to tell it from another."""
-        from dynscale_cli.runs.identity import server
+        from dynscale_cli.run.request import server
 
         return server(self.options.endpoints, self._server.wait().model)
 
     def engine(self, settings: Settings, context: int | None, width: int | None) -> ServerEngine:
-        from dynscale_cli.engine.connect import open_server
+        from dynscale_cli.engine.server.connect import open_server
 
         return open_server(
             self._server.wait(),
@@ -79,6 +79,6 @@ class Connecting:
 
 
 def _connected(options: ServerOptions, notice: Callable[[str], None]) -> Server:
-    from dynscale_cli.engine.connect import connect
+    from dynscale_cli.engine.server.connect import connect
 
     return connect(options, notice)

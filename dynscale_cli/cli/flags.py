@@ -229,6 +229,26 @@ MaxSamples = Annotated[
         "--max-samples", metavar="N", min=1, max=INTEGER, help="Most samples of one question.", rich_help_panel=SPEND
     ),
 ]
+TimeLimit = Annotated[
+    str | None,
+    setting(
+        "--time-limit",
+        parser=values.text(config.parse_seconds),
+        metavar="TIME",
+        help="Stop after 90s or 5m, and answer with what there is.",
+        rich_help_panel=SPEND,
+    ),
+]
+ChainShare = Annotated[
+    str,
+    setting(
+        "--chain-share",
+        parser=values.text(config.parse_share),
+        metavar="auto|P",
+        help="Share of chains to begin with: 0 to 1, or by the model's size.",
+        rich_help_panel=SPEND,
+    ),
+]
 Policy = Annotated[
     str,
     setting(

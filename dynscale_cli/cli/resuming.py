@@ -16,9 +16,8 @@ from dynscale_cli.errors import UsageError
 from .report import say
 
 if TYPE_CHECKING:
-    from dynscale_cli.engine.remote import ServerOptions
-    from dynscale_cli.runs.store import Store
-    from dynscale_cli.runs.stored import Stored
+    from dynscale_cli.engine.server.endpoints import ServerOptions
+    from dynscale_cli.run.stored import StoredRun
 
     from .session import Asking
 
@@ -40,29 +39,22 @@ class Resuming:
 
 def resume(told: Resuming) -> int:
     """Go on with a run; the exit code. Raises DynscaleError where it cannot be, or should not."""
-    from dynscale_cli.runs.store import Store
+    from dynscale_cli.run.store import Store
 
     from .session import go_on
 
     store = Store()
-    journal, stored = store.reopen(told.run or _left(store))
+    journal, stored = store.reopen(told.run)
     try:
         asking = _asking(told, stored)
         for damage in stored.damage if not told.shown["quiet"] else ():
-            say(f"dynscale: {stored.path}, line {damage.line}: {damage.what}; the run goes on without it")
+            say(f"dynscale: {damage}; the run goes on without it")
         return go_on(asking, journal, stored)
     finally:
         journal.close()
 
 
-def _left(store: Store) -> str | None:
-    """The newest run that stopped before its end, if there is one: what is meant without a name."""
-    from dynscale_cli.runs.summary import summaries
-
-    return next((run.id for run in summaries(store) if run.state in ("interrupted", "killed", "failed")), None)
-
-
-def _asking(told: Resuming, stored: Stored) -> Asking:
+def _asking(told: Resuming, stored: StoredRun) -> Asking:
     """The session that goes on with the run: put on the machine as before, shown as told now."""
     from dynscale_cli.engine.options import LoadOptions
 
@@ -101,7 +93,7 @@ def _asking(told: Resuming, stored: Stored) -> Asking:
     )
 
 
-def _budget(text: str | None, stored: Stored) -> int:
+def _budget(text: str | None, stored: StoredRun) -> int:
     """The budget over all parts of the run."""
     if text is None:
         return stored.budget
@@ -116,9 +108,9 @@ def _budget(text: str | None, stored: Stored) -> int:
     return total
 
 
-def _same_questions(stored: Stored) -> None:
+def _same_questions(stored: StoredRun) -> None:
     """Raise UsageError where the file of questions is another now. One that is gone has not changed."""
-    from dynscale_cli.runs.identity import file_hash
+    from dynscale_cli.run.request import file_hash
 
     source = stored.request.source
     if source is None or not Path(source["path"]).is_file():
@@ -134,9 +126,9 @@ def _same_questions(stored: Stored) -> None:
         )
 
 
-def _server(told: Resuming, stored: Stored) -> ServerOptions | None:
+def _server(told: Resuming, stored: StoredRun) -> ServerOptions | None:
     """The servers to go on with: those that had the model, or wherever it is served now."""
-    from dynscale_cli.engine.remote import ServerOptions, require_client
+    from dynscale_cli.engine.server.endpoints import ServerOptions, require_client
 
     was = stored.request.model
     if was["kind"] == "server" and told.model is None:
@@ -148,7 +140,7 @@ def _server(told: Resuming, stored: Stored) -> ServerOptions | None:
     return None
 
 
-def _still_there(stored: Stored) -> str:
+def _still_there(stored: StoredRun) -> str:
     path: str = stored.request.model["path"]
     if not Path(path).exists():
         raise UsageError(

@@ -27,14 +27,14 @@ from .report import say
 if TYPE_CHECKING:
     from dynscale_cli.engine.llama import LlamaModel
     from dynscale_cli.engine.protocol import Engine
-    from dynscale_cli.engine.remote import ServerOptions
-    from dynscale_cli.models.header import GGUFHeader
-    from dynscale_cli.runs.events import Event
-    from dynscale_cli.runs.journal import Journal
-    from dynscale_cli.runs.past import Past
-    from dynscale_cli.runs.settings import Settings
-    from dynscale_cli.runs.solve import Run
-    from dynscale_cli.runs.stored import Stored
+    from dynscale_cli.engine.server.endpoints import ServerOptions
+    from dynscale_cli.models.gguf import GGUFHeader
+    from dynscale_cli.run.events import Event
+    from dynscale_cli.run.resume import Past
+    from dynscale_cli.run.run import Run
+    from dynscale_cli.run.settings import Settings
+    from dynscale_cli.run.store import Recorder
+    from dynscale_cli.run.stored import StoredRun
 
 DONE, UNANSWERED = 0, 3
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
@@ -73,14 +73,16 @@ class Asking:
 class Loading:
     """The model, loading while the rest of the session gets ready."""
 
-    def __init__(self, header: GGUFHeader, options: LoadOptions) -> None:
+    def __init__(
+        self, header: GGUFHeader, options: LoadOptions, width: int | None, notice: Callable[[str], None]
+    ) -> None:
         self.header = header
-        self._model = Background(lambda: _loaded(header.path, options))
+        self._model = Background(lambda: _loaded(header, options, width, notice))
 
     @property
     def identity(self) -> dict[str, Any]:
         """Which model this is, for a journal to tell it from another."""
-        from dynscale_cli.runs.identity import gguf
+        from dynscale_cli.run.request import gguf
 
         return gguf(self.header)
 
@@ -89,10 +91,10 @@ class Loading:
         return self._model.wait()
 
 
-def _loaded(path: Path, options: LoadOptions) -> LlamaModel:
-    from dynscale_cli.engine.llama import LlamaModel
+def _loaded(header: GGUFHeader, options: LoadOptions, width: int | None, notice: Callable[[str], None]) -> LlamaModel:
+    from dynscale_cli.engine.loading import load_model
 
-    return LlamaModel(path, options)
+    return load_model(header, options, width=width, notice=notice)
 
 
 def answer(asking: Asking) -> int:
@@ -105,14 +107,14 @@ def answer(asking: Asking) -> int:
         settings = _settings(asking, len(questions))
         engine = _prepare(asking, loading, questions, settings, interrupts)
         keeper = Keeper(asking.journal, _notice(asking), quiet=asking.quiet)
-        if asking.journal.want(len(questions)):
+        if asking.journal.journal:
             keeper.begin(questions, settings, engine.info, loading.identity, asking.options, asking.file)
         return _run(asking, questions, settings, engine, keeper, interrupts)
 
 
-def go_on(asking: Asking, journal: Journal, stored: Stored) -> int:
+def go_on(asking: Asking, journal: Recorder, stored: StoredRun) -> int:
     """Go on with a run where it stopped; the exit code. `asking` says with which model and how to show it."""
-    from dynscale_cli.runs.past import Past
+    from dynscale_cli.run.resume import Past
 
     with watch() as interrupts:
         loading = _opening(asking)
@@ -121,10 +123,11 @@ def go_on(asking: Asking, journal: Journal, stored: Stored) -> int:
         engine = _prepare(asking, loading, stored.questions, settings, interrupts)
         keeper = Keeper(asking.journal, _notice(asking), quiet=asking.quiet)
         keeper.take(journal)
-        journal.resume(settings.budget)
-        if journal.failure is not None:  # what is spent from here on would be spent again
+        try:
+            journal.resume(settings.budget)
+        except DynscaleError as error:  # what is spent from here on would be spent again
             engine.close()
-            raise DynscaleError(f"{journal.path} cannot be written to: the run stays as it is", "make room on the disk")
+            raise DynscaleError(f"{error.message}: the run stays as it is", "make room on the disk") from error
         return _run(asking, stored.questions, settings, engine, keeper, interrupts, Past(stored))
 
 
@@ -137,7 +140,7 @@ def _run(
     interrupts: Interrupts,
     past: Past | None = None,
 ) -> int:
-    from dynscale_cli.runs.solve import Run
+    from dynscale_cli.run.run import Run
 
     stopped = lambda: bool(interrupts)  # noqa: E731
     with contextlib.closing(engine), keeper.kept():
@@ -149,8 +152,8 @@ def _run(
     return keeper.code(code, interrupted=bool(interrupts))
 
 
-def _same_model(stored: Stored, identity: dict[str, Any]) -> None:
-    from dynscale_cli.runs.identity import difference
+def _same_model(stored: StoredRun, identity: dict[str, Any]) -> None:
+    from dynscale_cli.run.request import difference
 
     if changed := difference(stored.request.model, identity):
         was = stored.request.model
@@ -164,7 +167,7 @@ def _same_model(stored: Stored, identity: dict[str, Any]) -> None:
 def _opening(asking: Asking) -> Loading | Connecting:
     """Begin to load the model, or to connect to the server that has it."""
     if asking.server is None:
-        return Loading(_checked_model(asking), asking.options)
+        return Loading(_checked_model(asking), asking.options, asking.width, _notice(asking))
     if asking.without_effect:
         _notice(asking)(f"no effect on a server: {', '.join(asking.without_effect)}")
     return Connecting(asking.server, _notice(asking))
@@ -184,7 +187,7 @@ def _read(asking: Asking) -> list[Question]:
 
 
 def _checked_model(asking: Asking) -> GGUFHeader:
-    from dynscale_cli.models.header import read_header, require_generator
+    from dynscale_cli.models.gguf import read_header, require_generator
     from dynscale_cli.models.resolve import resolve
 
     header = read_header(resolve(asking.model))
@@ -207,7 +210,7 @@ def _settings(asking: Asking, questions: int) -> Settings:
     from dynscale_cli.allocation import parse_policy
     from dynscale_cli.answers.types import AnswerType
     from dynscale_cli.engine.protocol import Sampling
-    from dynscale_cli.runs.settings import Settings
+    from dynscale_cli.run.settings import Settings
     from dynscale_cli.sampling.prompts import load_prompts
 
     parse_policy(asking.settings["policy"])
@@ -233,7 +236,7 @@ def _prepare(
         interrupts.on_first = server.abort
         return server
     from dynscale_cli.display.waiting import waiting
-    from dynscale_cli.engine.loading import context_for, open_engine
+    from dynscale_cli.engine.loading import open_engine
 
     with waiting(None if asking.quiet else sys.stderr, f"loading {loading.header.path.name}"):
         model = loading.wait()
@@ -241,24 +244,23 @@ def _prepare(
     layouts = [settings.prompts.parallel(question, compared=True) for question in longest]
     most = min(settings.max_tokens, settings.budget)
     least = 0 if settings.mode == "parallel" else min(CHAIN_CONTEXT, settings.budget)
-    context = asking.context or context_for(model, layouts, most, least)
-    engine, backend = open_engine(
+    engine = open_engine(
         model,
-        context=context,
+        layouts,
+        most,
+        least=least,
+        context=asking.context,
         width=asking.width,
         samples=_expected_samples(settings, len(questions)),
-        header=loading.header,
         notice=_notice(asking),
     )
-    interrupts.on_first = backend.abort
+    interrupts.on_first = engine.abort
     return engine
 
 
 def _expected_samples(settings: Settings, questions: int) -> int:
     """How many samples the budget is expected to buy, as far as is known before the first one."""
-    from dynscale_cli.runs.pulls import FIRST_GUESS
-
-    bought = settings.budget // min(FIRST_GUESS, settings.max_tokens)
+    bought = settings.budget // min(256, settings.max_tokens)
     return bought if settings.max_samples is None else min(bought, settings.max_samples * questions)
 
 
@@ -275,7 +277,7 @@ def _show(asking: Asking, questions: Sequence[Question], run: Run, interrupts: I
     from dynscale_cli.display.answers import Answers
     from dynscale_cli.display.choose import choose_display
     from dynscale_cli.display.explain import Explain
-    from dynscale_cli.runs.events import RunFinished
+    from dynscale_cli.run.events import RunFinished
 
     display = choose_display(sys.stderr, quiet=asking.quiet, color=asking.color, show=asking.show)
     aside = display.aside if sys.stdout.isatty() else None
@@ -307,7 +309,7 @@ def _show(asking: Asking, questions: Sequence[Question], run: Run, interrupts: I
 
 def _paid(events: Iterator[Event]) -> Iterator[Event]:
     """The events, held back until a sample starts: of a budget that pays for none, only the error is shown."""
-    from dynscale_cli.runs.events import SampleStarted
+    from dynscale_cli.run.events import SampleStarted
 
     held = []
     try:
@@ -343,9 +345,9 @@ def _export(asking: Asking, questions: Sequence[Question], run: Run) -> Iterator
         yield ()
         return
     from dynscale_cli.answers.types import AnswerType
-    from dynscale_cli.runs.export import Pool
+    from dynscale_cli.run.export import Pool
 
-    pool = Pool(asking.export, questions, AnswerType.parse(run.settings.answer_type), run.books.equivalence)
+    pool = Pool(asking.export, questions, AnswerType.parse(run.settings.answer_type), run.state.equivalence)
     if all(question.gold is None for question in questions):
         _notice(asking)("the questions state no right answers, so replay cannot score the exported pool")
     try:

@@ -14,7 +14,7 @@ from .report import say
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.options import LoadOptions
-    from dynscale_cli.models.header import GGUFHeader
+    from dynscale_cli.models.gguf import GGUFHeader
 
 
 def speed(header: GGUFHeader, options: LoadOptions, width: int | None, tokens: int, rounds: int) -> None:
@@ -25,14 +25,13 @@ def speed(header: GGUFHeader, options: LoadOptions, width: int | None, tokens: i
 def _measured(header: GGUFHeader, options: LoadOptions, width: int | None, tokens: int, rounds: int) -> dict[str, Any]:
     import statistics
 
-    from dynscale_cli.engine.loading import context_for, load_model, open_engine
+    from dynscale_cli.engine.loading import load_model, open_engine
     from dynscale_cli.engine.protocol import Message
     from dynscale_cli.evaluation.speed import QUESTION, measure
 
-    model = load_model(header.path, options)
-    context = context_for(model, [[Message("user", QUESTION)]], tokens)
-    engine, backend = open_engine(model, context=context, width=width, header=header, notice=say)
-    say(f"{model.name}: {engine.info.width} samples of {tokens} tokens, {backend.threads} threads")
+    model = load_model(header, options, width=width, notice=say)
+    engine = open_engine(model, [[Message("user", QUESTION)]], tokens, width=width, notice=say)
+    say(f"{model.name}: {engine.info.width} samples of {tokens} tokens, {model.threads} threads")
     rates = []
     for number, measured in enumerate(measure(engine, tokens=tokens, rounds=rounds, clock=time.perf_counter), 1):
         rates.append(measured.tokens_per_second)
@@ -42,7 +41,8 @@ def _measured(header: GGUFHeader, options: LoadOptions, width: int | None, token
         "tokens_per_second": round(statistics.median(rates), 1),
         "width": engine.info.width,
         "tokens": tokens,
-        "threads": backend.threads,
+        "threads": model.threads,
+        "buffers": model.buffers,
         "rounds": [round(rate, 1) for rate in rates],
         "model": model.name,
     }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dynscale_cli.display.ranks import Ranks
-from dynscale_cli.runs.events import (
+from dynscale_cli.run.events import (
     Answered,
     Event,
     Result,

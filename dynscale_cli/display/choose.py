@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Protocol, TextIO
 
 from dynscale_cli.display.lines import Lines, Quiet
-from dynscale_cli.runs.events import Event
+from dynscale_cli.run.events import Event
 
 
 class Display(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dynscale_cli.display.words import count
-from dynscale_cli.runs.events import RunFinished
+from dynscale_cli.run.events import RunFinished
 
 
 def closing_line(event: RunFinished) -> str:

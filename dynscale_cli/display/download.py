@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from dynscale_cli.display.safe import plain
-from dynscale_cli.models.sizes import in_bytes
+from dynscale_cli.models.files import in_bytes
 
 
 class Download:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from dynscale_cli.display.words import amount, count, percent, short
-from dynscale_cli.runs.events import Answered, Event, KindReport, Result, RunFinished
+from dynscale_cli.display.words import amount, count, percent, short, sure
+from dynscale_cli.run.events import Answered, Event, KindReport, Result, RunFinished
 
 WHY: Final = {
     "settled": "more samples were not expected to change the leader",
@@ -15,6 +15,8 @@ WHY: Final = {
     "no answer": "no sample held an answer",
     "interrupted": "the run was interrupted",
     "error": "it failed",
+    "cut off": "most of its samples were cut off, and more of them would settle nothing",
+    "time": "the time was up",
 }
 
 
@@ -36,6 +38,7 @@ class Explain:
             yield self._lines[index]
         if self._finished:
             yield from kind_lines(self._finished.kinds)
+            yield chain_line(self._finished)
 
 
 def question_line(result: Result) -> str:
@@ -59,7 +62,14 @@ def _race(result: Result) -> str:
         race = f"{first} against {amount(ranked[1][1])} for {short(ranked[1][0], 30)}"
         if len(ranked) > 2:
             race += f" and {amount(sum(value for _, value in ranked[2:]))} for {count(len(ranked) - 2, 'other')}"
-    return f"{race}, {percent(result.confidence)} sure that it leads"
+    return f"{race}, {sure(result.confidence)} that it leads" if result.confidence is not None else race
+
+
+def chain_line(finished: RunFinished) -> str:
+    """The share of later tokens that chains get: where it began, and where the evidence has moved it."""
+    return (
+        f"share of chains: {percent(finished.chain_share_prior)} at first, {percent(finished.chain_share)} as learned"
+    )
 
 
 def kind_lines(kinds: Mapping[str, KindReport]) -> Iterator[str]:

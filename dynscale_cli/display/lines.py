@@ -13,17 +13,17 @@ from typing import TextIO
 from dynscale_cli.display.closing import closing_line
 from dynscale_cli.display.safe import plain, plain_lines, sayable
 from dynscale_cli.display.words import count, short, stopped, sure, votes
-from dynscale_cli.runs.events import (
+from dynscale_cli.run.events import (
     Answered,
     Event,
     Notice,
     Result,
     RunFinished,
     RunStarted,
-    Sample,
     SampleFinished,
     SampleStarted,
 )
+from dynscale_cli.sampling.samples import Sample
 
 
 class Quiet:
@@ -87,7 +87,7 @@ def answer_line(result: Result, done: int, questions: int) -> str:
     parts = [f"{done}/{questions} {short(result.id)}", answer]
     if result.votes:
         parts += [votes(result.votes), sure(result.confidence)]
-    return "  ".join([*parts, count(result.tokens.billed, "token"), stopped(result)])
+    return "  ".join([*filter(None, parts), count(result.tokens.billed, "token"), stopped(result)])
 
 
 def sample_lines(name: str, sample: Sample) -> str:

@@ -24,7 +24,7 @@ from dynscale_cli.display.pace import Pace
 from dynscale_cli.display.safe import plain
 from dynscale_cli.display.terminal import in_front
 from dynscale_cli.display.view import ASCII, FINE, Reading, draw
-from dynscale_cli.runs.events import Event, Notice, RunFinished, Stepped
+from dynscale_cli.run.events import Event, Notice, RunFinished, Stepped
 
 INTERVAL: Final = 1 / 8  # seconds between two drawings
 

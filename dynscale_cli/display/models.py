@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dynscale_cli.display.columns import columns
 from dynscale_cli.display.safe import plain
 from dynscale_cli.display.words import count
-from dynscale_cli.models.describe import Listed, Listing
-from dynscale_cli.models.fit import Fit, thinks
-from dynscale_cli.models.header import GGUFHeader
-from dynscale_cli.models.sizes import in_bytes, in_parameters
+from dynscale_cli.models.files import in_bytes, in_parameters
+from dynscale_cli.models.gguf import GGUFHeader
+from dynscale_cli.models.info import Fit, Listed, Listing, thinks
 
 HEAD = ("name", "architecture", "parameters", "quant", "context", "size", "where", "")
 

@@ -16,7 +16,7 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 from dynscale_cli.display import words
 from dynscale_cli.display.board import Board, Row
 from dynscale_cli.display.safe import plain, plain_lines
-from dynscale_cli.runs.events import Standing
+from dynscale_cli.run.events import Standing
 
 Span: TypeAlias = tuple[str, str]  # text, style
 Line: TypeAlias = Sequence[Span]
@@ -152,7 +152,7 @@ def _texts(row: Row, glyphs: Glyphs) -> dict[str, str]:
     """What stands in each column of a row."""
     standing, result = row.standing, row.result
     leader, leading, total = _race(row)
-    confidence = result.confidence if result else standing.confidence
+    confidence = result.confidence if result else standing.confidence if total >= 2 else None
     running = f"+{standing.pending}" if standing.pending and not result else ""
     return {
         "id": plain(row.id),
@@ -160,7 +160,9 @@ def _texts(row: Row, glyphs: Glyphs) -> dict[str, str]:
         "tokens": f"{result.tokens.billed if result else row.tokens:,}",
         "answer": f"  {leader}",
         "votes": f"{words.amount(leading)}/{words.amount(total)}" if total else "",
-        "sure": f"  {_meter(confidence, METER, glyphs)} {words.percent(confidence):>4}" if total else "",
+        "sure": f"  {_meter(confidence, METER, glyphs)} {words.percent(confidence):>4}"
+        if total >= 2 and confidence
+        else "",
         "question": f"  {plain(row.question[:800])}",
     }
 

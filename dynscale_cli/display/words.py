@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from dynscale_cli.display.safe import plain
-from dynscale_cli.runs.events import Result
+from dynscale_cli.run.events import Result
 
 LONGEST: Final = 60  # characters of an answer in a line
 REASON: Final = 160  # of an error, whose end often says what to do
@@ -35,12 +35,15 @@ def votes(tally: Mapping[str, float]) -> str:
     return f"{amount(max(tally.values()))} of {amount(total)} {'vote' if total == 1 else 'votes'}"
 
 
-def sure(confidence: float) -> str:
-    """`97% sure`; never 100%, since no number of votes makes it so."""
-    return f"{percent(confidence)} sure"
+def sure(confidence: float | None) -> str:
+    """`97% sure`; never 100%, since no number of votes makes it so. Nothing below two votes."""
+    return f"{percent(confidence)} sure" if confidence is not None else ""
 
 
-def percent(share: float) -> str:
+def percent(share: float | None) -> str:
+    """`97%`, or nothing where it is not known."""
+    if share is None:
+        return ""
     return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from .prefixes import PrefixCache, Sized, Snapshot
 from .protocol import Charge, EngineEvent, EngineInfo, Finished, Message, Piece, Prompt, Request, Sampling, Tokens
-from .scheduler import Scheduler, Sequence, Share
+from .reasoning import ReasoningFormat
+from .scheduler import PrefixCache, Scheduler, Sequence, Share, Sized, Snapshot
 
 
 class Sampler(Protocol):
@@ -24,6 +24,7 @@ class Backend(Protocol):
     """One model and its KV cache, slot by slot. Token ids in, logits inside, token ids out."""
 
     info: EngineInfo
+    reasoning: ReasoningFormat
 
     def prompt(self, messages: Seq[Message]) -> Prompt: ...
     def tokenize(self, text: str) -> list[int]: ...
@@ -34,8 +35,11 @@ class Backend(Protocol):
     def save(self, slot: int) -> Sized:
         """The slot's whole KV state."""
 
-    def restore(self, slot: int, state: Sized) -> None:
+    def restore(self, slot: int, state: Any) -> None:
         """Replace the slot's content."""
+
+    def move(self, source: int, target: int) -> None:
+        """Put what a slot holds into another."""
 
     def clear(self, slot: int) -> None: ...
     def evaluate(self, shares: Seq[Share]) -> None:
@@ -45,12 +49,17 @@ class Backend(Protocol):
         """A copy of the logits behind share number `share` of the last batch."""
 
     def sampler(self, sampling: Sampling, seed: int) -> Any: ...
-    def sample(self, sampler: Any, share: int) -> int: ...
+    def sample(self, samplers: Seq[Any], shares: Seq[int]) -> list[int]:
+        """The next token of each sampler, from the logits behind that share of the last batch."""
+
     def sample_from(self, sampler: Any, logits: Any) -> int: ...
     def logprobs(self, rows: Seq[tuple[int | Any, int]]) -> list[float]:
         """log P(token) for (share number or logits, token) pairs, before temperature and cuts."""
 
     def free(self, sampler: Any) -> None: ...
+    def abort(self) -> None:
+        """Stop what is running, from another thread; only `close` is of use afterwards."""
+
     def close(self) -> None: ...
 
 
@@ -89,8 +98,12 @@ class BatchedEngine:
         return self._backend.info
 
     @property
-    def room(self) -> int:
-        return self._scheduler.room + len(self._ended)
+    def reasoning(self) -> ReasoningFormat:
+        return self._backend.reasoning
+
+    @property
+    def free_slots(self) -> int:
+        return self._scheduler.free_slots + len(self._ended)
 
     def prompt(self, messages: Seq[Message]) -> Prompt:
         return self._backend.prompt(messages)
@@ -98,16 +111,18 @@ class BatchedEngine:
     def count(self, text: str) -> int:
         return len(self._backend.tokenize(text))
 
-    def quote(self, request: Request) -> int:
-        return len(request.prompt) - self._prefixes.longest(request.prompt.tokens, request.keep)[0]
+    def prefill_cost(self, request: Request) -> int:
+        return len(request.prompt) - self._prefixes.longest(request.prompt.tokens, request.cache_boundaries)[0]
 
-    def spare(self, request: Request, text: str, max_tokens: int, turn: str = "", written: str | None = None) -> int:
+    def extend_cost(
+        self, request: Request, text: str, max_tokens: int, turn: str = "", written: str | None = None
+    ) -> int:
         return 1 + self.count(text) + max_tokens  # the newest token is not evaluated yet
 
     def submit(self, request: Request) -> None:
         if not request.prompt.tokens or len(request.prompt) + request.max_tokens > self.info.context:
             raise ValueError(f"request {request.id} does not fit a context of {self.info.context} tokens")
-        self._held[request.id] = self._prefixes.longest(request.prompt.tokens, request.keep)
+        self._held[request.id] = self._prefixes.longest(request.prompt.tokens, request.cache_boundaries)
         self._scheduler.waiting.append(request)
         self._plan = None
 
@@ -118,10 +133,10 @@ class BatchedEngine:
         sequence = self._sequences.get(id)
         if sequence is None:
             raise ValueError(f"request {id} is not active")
-        room = self.info.context - sequence.past - len(sequence.feed) - len(tokens)
+        room = self.info.context - sequence.past - len(sequence.pending_tokens) - len(tokens)
         if room < 1:
             raise ValueError(f"request {id} has no room left to extend")
-        if not tokens and not sequence.feed:
+        if not tokens and not sequence.pending_tokens:
             raise ValueError(f"request {id} has nothing to go on from")
         if sequence in self._ended:
             self._ended.remove(sequence)
@@ -149,22 +164,22 @@ class BatchedEngine:
         sequence = self._sequences.get(id)
         return Tokens(sequence.prompt, sequence.generated, sequence.reused) if sequence else Tokens()
 
-    def upcoming(self) -> list[Charge]:
+    def plan_step(self) -> list[Charge]:
         if self._plan is None:
             self._release_ended()
             self._admit()
             for source, target in self._scheduler.compact():
-                self._backend.restore(target, self._backend.save(source))
+                self._backend.move(source, target)
             self._plan = self._scheduler.plan()
         return [share.charge for share in self._plan]
 
     @property
-    def liable(self) -> int:
-        coming = sum(charge.prompt + charge.generated for charge in self.upcoming())
+    def max_committed(self) -> int:
+        coming = sum(charge.prompt + charge.generated for charge in self.plan_step())
         return coming + sum(self.usage(id).billed for id in self._sequences)
 
     def step(self) -> list[EngineEvent]:
-        self.upcoming()
+        self.plan_step()
         shares, self._plan = self._plan or [], None
         if shares:
             self._backend.evaluate(shares)
@@ -175,6 +190,9 @@ class BatchedEngine:
             self._sample([(number, share.sequence) for number, share in enumerate(shares) if share.last])
         events, self._events = self._events, []
         return list(events)
+
+    def abort(self) -> None:
+        self._backend.abort()
 
     def close(self) -> None:
         for completion in self._completions.values():
@@ -193,13 +211,14 @@ class BatchedEngine:
                 self._backend.clear(sequence.slot)
             self._sequences[request.id] = sequence
             sampler = self._backend.sampler(request.sampling, request.seed)
-            self._completions[request.id] = Completion(sampler, stop=request.prompt.stop)
-            if not sequence.feed and snapshot is not None:
+            opened = self.reasoning.opening if request.prompt.open_thought else ""
+            self._completions[request.id] = Completion(sampler, text=opened, stop=request.prompt.stop)
+            if not sequence.pending_tokens and snapshot is not None:
                 self._sample([(snapshot.logits, sequence)])
 
     def _reusable(self, request: Request) -> int:
         """The longest prefix at hand. It is held from `submit` on: what was quoted cannot be evicted."""
-        found = self._prefixes.longest(request.prompt.tokens, request.keep)
+        found = self._prefixes.longest(request.prompt.tokens, request.cache_boundaries)
         self._held[request.id] = max(found, self._held[request.id], key=lambda prefix: prefix[0])
         return self._held[request.id][0]
 
@@ -210,13 +229,13 @@ class BatchedEngine:
         self._prefixes.put(prefix, Snapshot(self._backend.save(sequence.slot), logits))
 
     def _sample(self, rows: list[tuple[Any, Sequence]]) -> None:
-        drawn = []
-        for source, sequence in rows:
-            sampler = self._completions[sequence.request.id].sampler
-            if isinstance(source, int):
-                drawn.append((source, sequence, self._backend.sample(sampler, source)))
-            else:
-                drawn.append((source, sequence, self._backend.sample_from(sampler, source)))
+        samplers = [self._completions[sequence.request.id].sampler for _, sequence in rows]
+        sources = [source for source, _ in rows]
+        if all(isinstance(source, int) for source in sources):
+            tokens = self._backend.sample(samplers, sources) if rows else []
+        else:
+            tokens = [self._backend.sample_from(*pair) for pair in zip(samplers, sources, strict=True)]
+        drawn = [(source, sequence, token) for (source, sequence), token in zip(rows, tokens, strict=True)]
         wanted = [(source, token) for source, sequence, token in drawn if sequence.request.logprobs]
         logprobs = iter(self._backend.logprobs(wanted) if wanted else ())
         for _, sequence, token in drawn:
@@ -229,7 +248,7 @@ class BatchedEngine:
         request = sequence.request
         sequence.accept(token)
         if self._backend.is_end(token) and not request.ignore_end:
-            sequence.feed, sequence.sampled_in_feed = [], 0
+            sequence.pending_tokens, sequence.sampled_pending = [], 0
             self._finish(sequence, "stop")
             return
         completion = self._completions[request.id]
@@ -254,7 +273,7 @@ class BatchedEngine:
         mean = completion.logprob / sequence.sampled if sequence.request.logprobs else None
         tokens = Tokens(sequence.prompt, sequence.generated, sequence.reused)
         self._events.append(Finished(sequence.request.id, reason, completion.text, tokens, mean))
-        sequence.over = True
+        sequence.finished = True
         self._ended.append(sequence)
 
     def _release_ended(self) -> None:
