@@ -9,11 +9,11 @@ _dynscale_node() {
         arguments=() ;;
     'ask')
         commands=''
-        flags='--file -f --limit --whole --profile --model -m --n-gpu-layers -ngl --ctx-size -c --threads -t --main-gpu -mg --tensor-split -ts --flash-attn -fa --cache-type-k -ctk --cache-type-v -ctv --rpc --endpoint --served-model --stall-timeout --parallel -np --budget -b --max-samples --policy --confidence --exhaust --no-exhaust --max-tokens -n --max-thinking --temp --top-p --top-k --seed -s --mode --layout --system --prompt-file --answer-type --vote --abstain-below --json --unordered --explain --no-explain --show --export --journal --no-journal --quiet -q --no-quiet --color --no-color --help-all --help -h'
+        flags='--help-all --file -f --limit --whole --profile --model -m --n-gpu-layers -ngl --ctx-size -c --threads -t --parallel -np --main-gpu -mg --tensor-split -ts --flash-attn -fa --cache-type-k -ctk --cache-type-v -ctv --rpc --endpoint --served-model --stall-timeout --budget -b --max-samples --policy --confidence --exhaust --no-exhaust --max-tokens -n --max-thinking --temp --top-p --top-k --seed -s --mode --layout --system --prompt-file --answer-type --vote --abstain-below --json --unordered --explain --no-explain --show --export --journal --no-journal --quiet -q --no-quiet --color --no-color --help -h'
         arguments=('many none') ;;
     'bench')
         commands=''
-        flags='--methods --samples --budgets --seeds --limit --model -m --n-gpu-layers -ngl --ctx-size -c --threads -t --parallel -np --confidence --max-tokens -n --temp --top-p --top-k --seed -s --layout --system --prompt-file --answer-type --json --plot --quiet -q --no-quiet --speed --tokens --rounds --help-all --help -h'
+        flags='--methods --samples --budgets --seeds --plot --speed --tokens --rounds --help-all --limit --profile --model -m --n-gpu-layers -ngl --ctx-size -c --threads -t --parallel -np --confidence --max-tokens -n --temp --top-p --top-k --seed -s --layout --system --prompt-file --answer-type --json --quiet -q --no-quiet --help -h'
         arguments=('files') ;;
     'replay')
         commands=''
@@ -69,7 +69,7 @@ _dynscale_node() {
         arguments=('names:runs') ;;
     'runs resume')
         commands=''
-        flags='--budget -b --stored-questions --model -m --endpoint --stall-timeout --threads -t --json --unordered --explain --no-explain --export --quiet -q --no-quiet --color --no-color --help -h'
+        flags='--budget -b --stored-questions --model -m --threads -t --endpoint --stall-timeout --json --unordered --explain --no-explain --export --quiet -q --no-quiet --color --no-color --help -h'
         arguments=('names:runs') ;;
     'runs export')
         commands=''
@@ -94,7 +94,7 @@ _dynscale_node() {
     'config get')
         commands=''
         flags='--help -h'
-        arguments=('words:model n-gpu-layers ctx-size threads main-gpu tensor-split flash-attn cache-type-k cache-type-v rpc endpoint served-model stall-timeout parallel budget max-samples policy confidence exhaust max-tokens max-thinking temp top-p top-k seed mode layout system prompt-file answer-type vote abstain-below explain journal.enabled quiet color journal.single journal.max-size models.folders') ;;
+        arguments=('words:model n-gpu-layers ctx-size threads parallel main-gpu tensor-split flash-attn cache-type-k cache-type-v rpc endpoint served-model stall-timeout budget max-samples policy confidence exhaust max-tokens max-thinking temp top-p top-k seed mode layout system prompt-file answer-type vote abstain-below explain journal.enabled quiet color journal.single journal.max-size models.folders') ;;
     'config path')
         commands=''
         flags='--help -h'
@@ -102,11 +102,11 @@ _dynscale_node() {
     'config set')
         commands=''
         flags='--help -h'
-        arguments=('words:model n-gpu-layers ctx-size threads main-gpu tensor-split flash-attn cache-type-k cache-type-v rpc endpoint served-model stall-timeout parallel budget max-samples policy confidence exhaust max-tokens max-thinking temp top-p top-k seed mode layout system prompt-file answer-type vote abstain-below explain journal.enabled quiet color journal.single journal.max-size models.folders' 'many none') ;;
+        arguments=('words:model n-gpu-layers ctx-size threads parallel main-gpu tensor-split flash-attn cache-type-k cache-type-v rpc endpoint served-model stall-timeout budget max-samples policy confidence exhaust max-tokens max-thinking temp top-p top-k seed mode layout system prompt-file answer-type vote abstain-below explain journal.enabled quiet color journal.single journal.max-size models.folders' 'many none') ;;
     'config unset')
         commands=''
         flags='--help -h'
-        arguments=('words:model n-gpu-layers ctx-size threads main-gpu tensor-split flash-attn cache-type-k cache-type-v rpc endpoint served-model stall-timeout parallel budget max-samples policy confidence exhaust max-tokens max-thinking temp top-p top-k seed mode layout system prompt-file answer-type vote abstain-below explain journal.enabled quiet color journal.single journal.max-size models.folders') ;;
+        arguments=('words:model n-gpu-layers ctx-size threads parallel main-gpu tensor-split flash-attn cache-type-k cache-type-v rpc endpoint served-model stall-timeout budget max-samples policy confidence exhaust max-tokens max-thinking temp top-p top-k seed mode layout system prompt-file answer-type vote abstain-below explain journal.enabled quiet color journal.single journal.max-size models.folders') ;;
     esac
 }
 
@@ -120,6 +120,7 @@ _dynscale_value() {
     'ask --n-gpu-layers'|'ask -ngl') value='none' ;;
     'ask --ctx-size'|'ask -c') value='none' ;;
     'ask --threads'|'ask -t') value='none' ;;
+    'ask --parallel'|'ask -np') value='none' ;;
     'ask --main-gpu'|'ask -mg') value='none' ;;
     'ask --tensor-split'|'ask -ts') value='none' ;;
     'ask --flash-attn'|'ask -fa') value='words:auto off on' ;;
@@ -129,7 +130,6 @@ _dynscale_value() {
     'ask --endpoint') value='none' ;;
     'ask --served-model') value='none' ;;
     'ask --stall-timeout') value='none' ;;
-    'ask --parallel'|'ask -np') value='none' ;;
     'ask --budget'|'ask -b') value='none' ;;
     'ask --max-samples') value='none' ;;
     'ask --policy') value='words:race ucb adaptive early-stop uniform' ;;
@@ -152,7 +152,11 @@ _dynscale_value() {
     'bench --samples') value='none' ;;
     'bench --budgets') value='none' ;;
     'bench --seeds') value='none' ;;
+    'bench --plot') value='files' ;;
+    'bench --tokens') value='none' ;;
+    'bench --rounds') value='none' ;;
     'bench --limit') value='none' ;;
+    'bench --profile') value='names:profiles' ;;
     'bench --model'|'bench -m') value='names:models' ;;
     'bench --n-gpu-layers'|'bench -ngl') value='none' ;;
     'bench --ctx-size'|'bench -c') value='none' ;;
@@ -168,9 +172,6 @@ _dynscale_value() {
     'bench --system') value='none' ;;
     'bench --prompt-file') value='files' ;;
     'bench --answer-type') value='words:auto number choice boolean math text regex:' ;;
-    'bench --plot') value='files' ;;
-    'bench --tokens') value='none' ;;
-    'bench --rounds') value='none' ;;
     'replay --policy') value='none' ;;
     'replay --in-flight') value='none' ;;
     'replay --seeds') value='none' ;;
@@ -184,9 +185,9 @@ _dynscale_value() {
     'models show --cache-type-v'|'models show -ctv') value='none' ;;
     'runs resume --budget'|'runs resume -b') value='none' ;;
     'runs resume --model'|'runs resume -m') value='names:models' ;;
+    'runs resume --threads'|'runs resume -t') value='none' ;;
     'runs resume --endpoint') value='none' ;;
     'runs resume --stall-timeout') value='none' ;;
-    'runs resume --threads'|'runs resume -t') value='none' ;;
     'runs resume --export') value='files' ;;
     'runs export --output'|'runs export -o') value='files' ;;
     'config show --profile') value='names:profiles' ;;

@@ -30,12 +30,12 @@ end
 
 set -g __dynscale_commands 'ask' 'bench' 'replay' 'doctor' 'completions' 'models' 'models list' 'models pull' 'models alias' 'models default' 'models show' 'models rm' 'runs' 'runs list' 'runs show' 'runs resume' 'runs export' 'runs rm' 'runs path' 'config' 'config show' 'config get' 'config path' 'config set' 'config unset'
 set -g __dynscale_takes_value \
-    'ask --file' 'ask -f' 'ask --limit' 'ask --profile' 'ask --model' 'ask -m' 'ask --n-gpu-layers' 'ask -ngl' 'ask --ctx-size' 'ask -c' 'ask --threads' 'ask -t' 'ask --main-gpu' 'ask -mg' 'ask --tensor-split' 'ask -ts' 'ask --flash-attn' 'ask -fa' 'ask --cache-type-k' 'ask -ctk' 'ask --cache-type-v' 'ask -ctv' 'ask --rpc' 'ask --endpoint' 'ask --served-model' 'ask --stall-timeout' 'ask --parallel' 'ask -np' 'ask --budget' 'ask -b' 'ask --max-samples' 'ask --policy' 'ask --confidence' 'ask --max-tokens' 'ask -n' 'ask --max-thinking' 'ask --temp' 'ask --top-p' 'ask --top-k' 'ask --seed' 'ask -s' 'ask --mode' 'ask --layout' 'ask --system' 'ask --prompt-file' 'ask --answer-type' 'ask --vote' 'ask --abstain-below' 'ask --export' \
-    'bench --methods' 'bench --samples' 'bench --budgets' 'bench --seeds' 'bench --limit' 'bench --model' 'bench -m' 'bench --n-gpu-layers' 'bench -ngl' 'bench --ctx-size' 'bench -c' 'bench --threads' 'bench -t' 'bench --parallel' 'bench -np' 'bench --confidence' 'bench --max-tokens' 'bench -n' 'bench --temp' 'bench --top-p' 'bench --top-k' 'bench --seed' 'bench -s' 'bench --layout' 'bench --system' 'bench --prompt-file' 'bench --answer-type' 'bench --plot' 'bench --tokens' 'bench --rounds' \
+    'ask --file' 'ask -f' 'ask --limit' 'ask --profile' 'ask --model' 'ask -m' 'ask --n-gpu-layers' 'ask -ngl' 'ask --ctx-size' 'ask -c' 'ask --threads' 'ask -t' 'ask --parallel' 'ask -np' 'ask --main-gpu' 'ask -mg' 'ask --tensor-split' 'ask -ts' 'ask --flash-attn' 'ask -fa' 'ask --cache-type-k' 'ask -ctk' 'ask --cache-type-v' 'ask -ctv' 'ask --rpc' 'ask --endpoint' 'ask --served-model' 'ask --stall-timeout' 'ask --budget' 'ask -b' 'ask --max-samples' 'ask --policy' 'ask --confidence' 'ask --max-tokens' 'ask -n' 'ask --max-thinking' 'ask --temp' 'ask --top-p' 'ask --top-k' 'ask --seed' 'ask -s' 'ask --mode' 'ask --layout' 'ask --system' 'ask --prompt-file' 'ask --answer-type' 'ask --vote' 'ask --abstain-below' 'ask --export' \
+    'bench --methods' 'bench --samples' 'bench --budgets' 'bench --seeds' 'bench --plot' 'bench --tokens' 'bench --rounds' 'bench --limit' 'bench --profile' 'bench --model' 'bench -m' 'bench --n-gpu-layers' 'bench -ngl' 'bench --ctx-size' 'bench -c' 'bench --threads' 'bench -t' 'bench --parallel' 'bench -np' 'bench --confidence' 'bench --max-tokens' 'bench -n' 'bench --temp' 'bench --top-p' 'bench --top-k' 'bench --seed' 'bench -s' 'bench --layout' 'bench --system' 'bench --prompt-file' 'bench --answer-type' \
     'replay --policy' 'replay --in-flight' 'replay --seeds' 'replay --confidence' 'replay --plot' \
     'doctor --model' 'doctor -m' 'doctor --threads' 'doctor -t' \
     'models show --parallel' 'models show -np' 'models show --ctx-size' 'models show -c' 'models show --cache-type-k' 'models show -ctk' 'models show --cache-type-v' 'models show -ctv' \
-    'runs resume --budget' 'runs resume -b' 'runs resume --model' 'runs resume -m' 'runs resume --endpoint' 'runs resume --stall-timeout' 'runs resume --threads' 'runs resume -t' 'runs resume --export' \
+    'runs resume --budget' 'runs resume -b' 'runs resume --model' 'runs resume -m' 'runs resume --threads' 'runs resume -t' 'runs resume --endpoint' 'runs resume --stall-timeout' 'runs resume --export' \
     'runs export --output' 'runs export -o' \
     'config show --profile' \
     ''
@@ -51,6 +51,7 @@ complete -c dynscale -n '__dynscale_at \'\'' -a runs -d 'Earlier runs: look at t
 complete -c dynscale -n '__dynscale_at \'\'' -a config -d 'Settings: show them, and where each is from; change them'
 complete -c dynscale -n '__dynscale_at \'\'' -l version -s V -d 'Show the version'
 complete -c dynscale -n '__dynscale_at \'\'' -l help -s h -d 'Show this message and exit'
+complete -c dynscale -n '__dynscale_at \'ask\'' -l help-all -d 'Show all flags'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l file -s f -r -F -d 'Questions: text (one a line), .jsonl or .csv'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l limit -x -d 'Only the first N questions'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l whole -d 'The whole input is one question'
@@ -59,6 +60,7 @@ complete -c dynscale -n '__dynscale_at \'ask\'' -l model -s m -r -fka '(__dynsca
 complete -c dynscale -n '__dynscale_at \'ask\'' -l n-gpu-layers -o ngl -x -d 'Layers to put on the GPU'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l ctx-size -s c -x -d 'Tokens one sample can hold, prompt included'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l threads -s t -x -d 'CPU threads; 0: one for each core'
+complete -c dynscale -n '__dynscale_at \'ask\'' -l parallel -o np -x -d 'Samples side by side, or requests in flight'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l main-gpu -o mg -x -d 'GPU for what is not split'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l tensor-split -o ts -x -d 'Each GPU\'s share of the layers'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l flash-attn -o fa -r -fa 'auto off on' -d 'Flash attention'
@@ -68,7 +70,6 @@ complete -c dynscale -n '__dynscale_at \'ask\'' -l rpc -x -d 'llama.cpp RPC serv
 complete -c dynscale -n '__dynscale_at \'ask\'' -l endpoint -x -d 'OpenAI-compatible server; may be repeated'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l served-model -x -d 'The server\'s model, where it has several'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l stall-timeout -x -d 'Silence after which a request is given up'
-complete -c dynscale -n '__dynscale_at \'ask\'' -l parallel -o np -x -d 'Samples side by side, or requests in flight'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l budget -s b -x -d '12k in all or 2k/q a question'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l max-samples -x -d 'Most samples of one question'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l policy -r -fa 'race ucb adaptive early-stop uniform' -d 'race, ucb, adaptive, early-stop or uniform'
@@ -100,13 +101,18 @@ complete -c dynscale -n '__dynscale_at \'ask\'' -l quiet -s q -d 'Nothing but an
 complete -c dynscale -n '__dynscale_at \'ask\'' -l no-quiet -d 'Not: nothing but answers and errors'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l color -d 'Use colors; NO_COLOR turns them off, too'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l no-color -d 'Not: use colors; NO_COLOR turns them off, too'
-complete -c dynscale -n '__dynscale_at \'ask\'' -l help-all -d 'Show all flags'
 complete -c dynscale -n '__dynscale_at \'ask\'' -l help -s h -d 'Show this message and exit'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l methods -x -d 'Methods by name, or as POLICY/MODE, such as race/parallel'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l samples -x -d 'Budgets: what so many samples of every question cost'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l budgets -x -d 'Budgets in tokens instead, such as 5k,20k'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l seeds -x -d 'Seeds, from --seed on'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l plot -r -F -d 'Draw it: .svg, .png or .pdf'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l speed -d 'Only measure generated tokens a second'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l tokens -x -d 'Generated in each sample'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l rounds -x -d 'Measurements; the median counts'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l help-all -d 'Show all flags'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l limit -x -d 'Only the first N questions'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l profile -r -fka '(__dynscale_names profiles)' -d 'Settings by name: quick, careful or your own'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l model -s m -r -fka '(__dynscale_names models)' -d 'A GGUF file, or a model\'s name'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l n-gpu-layers -o ngl -x -d 'Layers to put on the GPU'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l ctx-size -s c -x -d 'Tokens one sample can hold, prompt included'
@@ -122,14 +128,9 @@ complete -c dynscale -n '__dynscale_at \'bench\'' -l layout -r -fa 'turns quoted
 complete -c dynscale -n '__dynscale_at \'bench\'' -l system -x -d 'A system prompt'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l prompt-file -r -F -d 'A TOML file of prompts'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l answer-type -r -fa 'auto number choice boolean math text regex:' -d 'auto, number, choice, boolean, math, text or regex:PATTERN'
-complete -c dynscale -n '__dynscale_at \'bench\'' -l json -d 'Print the report as JSON'
-complete -c dynscale -n '__dynscale_at \'bench\'' -l plot -r -F -d 'Draw it: .svg, .png or .pdf'
+complete -c dynscale -n '__dynscale_at \'bench\'' -l json -d 'One JSON object a question'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l quiet -s q -d 'Nothing but answers and errors'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l no-quiet -d 'Not: nothing but answers and errors'
-complete -c dynscale -n '__dynscale_at \'bench\'' -l speed -d 'Only measure generated tokens a second'
-complete -c dynscale -n '__dynscale_at \'bench\'' -l tokens -x -d 'Generated in each sample'
-complete -c dynscale -n '__dynscale_at \'bench\'' -l rounds -x -d 'Measurements; the median counts'
-complete -c dynscale -n '__dynscale_at \'bench\'' -l help-all -d 'Show all flags'
 complete -c dynscale -n '__dynscale_at \'bench\'' -l help -s h -d 'Show this message and exit'
 complete -c dynscale -n '__dynscale_at \'bench\' 0 0' -F
 complete -c dynscale -n '__dynscale_at \'replay\'' -l policy -x -d 'Policies to compare; ucb:0.5 sets ucb\'s c'
@@ -189,10 +190,10 @@ complete -c dynscale -n '__dynscale_at \'runs show\'' -l help -s h -d 'Show this
 complete -c dynscale -n '__dynscale_at \'runs show\' 0 0' -fka '(__dynscale_names runs)'
 complete -c dynscale -n '__dynscale_at \'runs resume\'' -l budget -s b -x -d '+20k: so much more; 60k or 2k/q: in all'
 complete -c dynscale -n '__dynscale_at \'runs resume\'' -l stored-questions -d 'Go on with the questions as they were'
-complete -c dynscale -n '__dynscale_at \'runs resume\'' -l model -s m -r -fka '(__dynscale_names models)' -d 'Where the same model is now, if it was moved'
-complete -c dynscale -n '__dynscale_at \'runs resume\'' -l endpoint -x -d 'Where the same model is served now'
-complete -c dynscale -n '__dynscale_at \'runs resume\'' -l stall-timeout -x -d 'Silence after which a request is given up'
+complete -c dynscale -n '__dynscale_at \'runs resume\'' -l model -s m -r -fka '(__dynscale_names models)' -d 'A GGUF file, or a model\'s name'
 complete -c dynscale -n '__dynscale_at \'runs resume\'' -l threads -s t -x -d 'CPU threads; 0: one for each core'
+complete -c dynscale -n '__dynscale_at \'runs resume\'' -l endpoint -x -d 'OpenAI-compatible server; may be repeated'
+complete -c dynscale -n '__dynscale_at \'runs resume\'' -l stall-timeout -x -d 'Silence after which a request is given up'
 complete -c dynscale -n '__dynscale_at \'runs resume\'' -l json -d 'One JSON object a question'
 complete -c dynscale -n '__dynscale_at \'runs resume\'' -l unordered -d 'Print answers as they settle, not in input order'
 complete -c dynscale -n '__dynscale_at \'runs resume\'' -l explain -d 'Tell why each question got its samples'
@@ -222,9 +223,9 @@ complete -c dynscale -n '__dynscale_at \'config show\'' -l profile -r -fka '(__d
 complete -c dynscale -n '__dynscale_at \'config show\'' -l json -d 'One JSON object of all settings'
 complete -c dynscale -n '__dynscale_at \'config show\'' -l help -s h -d 'Show this message and exit'
 complete -c dynscale -n '__dynscale_at \'config get\'' -l help -s h -d 'Show this message and exit'
-complete -c dynscale -n '__dynscale_at \'config get\' 0 0' -fa 'model n-gpu-layers ctx-size threads main-gpu tensor-split flash-attn cache-type-k cache-type-v rpc endpoint served-model stall-timeout parallel budget max-samples policy confidence exhaust max-tokens max-thinking temp top-p top-k seed mode layout system prompt-file answer-type vote abstain-below explain journal.enabled quiet color journal.single journal.max-size models.folders'
+complete -c dynscale -n '__dynscale_at \'config get\' 0 0' -fa 'model n-gpu-layers ctx-size threads parallel main-gpu tensor-split flash-attn cache-type-k cache-type-v rpc endpoint served-model stall-timeout budget max-samples policy confidence exhaust max-tokens max-thinking temp top-p top-k seed mode layout system prompt-file answer-type vote abstain-below explain journal.enabled quiet color journal.single journal.max-size models.folders'
 complete -c dynscale -n '__dynscale_at \'config path\'' -l help -s h -d 'Show this message and exit'
 complete -c dynscale -n '__dynscale_at \'config set\'' -l help -s h -d 'Show this message and exit'
-complete -c dynscale -n '__dynscale_at \'config set\' 0 0' -fa 'model n-gpu-layers ctx-size threads main-gpu tensor-split flash-attn cache-type-k cache-type-v rpc endpoint served-model stall-timeout parallel budget max-samples policy confidence exhaust max-tokens max-thinking temp top-p top-k seed mode layout system prompt-file answer-type vote abstain-below explain journal.enabled quiet color journal.single journal.max-size models.folders'
+complete -c dynscale -n '__dynscale_at \'config set\' 0 0' -fa 'model n-gpu-layers ctx-size threads parallel main-gpu tensor-split flash-attn cache-type-k cache-type-v rpc endpoint served-model stall-timeout budget max-samples policy confidence exhaust max-tokens max-thinking temp top-p top-k seed mode layout system prompt-file answer-type vote abstain-below explain journal.enabled quiet color journal.single journal.max-size models.folders'
 complete -c dynscale -n '__dynscale_at \'config unset\'' -l help -s h -d 'Show this message and exit'
-complete -c dynscale -n '__dynscale_at \'config unset\' 0 0' -fa 'model n-gpu-layers ctx-size threads main-gpu tensor-split flash-attn cache-type-k cache-type-v rpc endpoint served-model stall-timeout parallel budget max-samples policy confidence exhaust max-tokens max-thinking temp top-p top-k seed mode layout system prompt-file answer-type vote abstain-below explain journal.enabled quiet color journal.single journal.max-size models.folders'
+complete -c dynscale -n '__dynscale_at \'config unset\' 0 0' -fa 'model n-gpu-layers ctx-size threads parallel main-gpu tensor-split flash-attn cache-type-k cache-type-v rpc endpoint served-model stall-timeout budget max-samples policy confidence exhaust max-tokens max-thinking temp top-p top-k seed mode layout system prompt-file answer-type vote abstain-below explain journal.enabled quiet color journal.single journal.max-size models.folders'

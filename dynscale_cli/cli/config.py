@@ -13,7 +13,8 @@ from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.settings import Key, canonical
 
 from .complete import profile_names
-from .parser import NEVER, PREFIX, Command, Group, keys
+from .options import PREFIX
+from .parser import NEVER, Command, Group, keys
 
 if TYPE_CHECKING:
     from dynscale_cli.settings.origin import Found

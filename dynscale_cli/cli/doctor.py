@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import flags
+from .complete import model_names
+from .options import THREADS, once
 from .page import flag, heading
 from .parser import Command, keys
 
@@ -24,17 +25,16 @@ COLORS = {"fine": "green", "note": "cyan", "warning": "yellow", "wrong": "red"}
 
 
 class Doctor(Command):
-    context_class = typer.Context  # the settings are a patient here: they must not keep the doctor away
+    settings = False  # they are examined here, and must not keep the doctor away
 
 
 def doctor(
     ctx: typer.Context,
-    model: flags.Model = None,
+    model: Annotated[
+        str | None, once(None, "NAME", "A GGUF file, or a model's name.", "--model", "-m", autocompletion=model_names)
+    ] = None,
     threads: Annotated[
-        int | None,
-        typer.Option(
-            "--threads", "-t", metavar="N", min=0, max=flags.THREADS, help="For the speed check; 0: one a core."
-        ),
+        int | None, once(None, "N", "For the speed check; 0: one a core.", "--threads", "-t", min=0, max=THREADS)
     ] = None,
     speed: Annotated[bool, typer.Option("--speed/--no-speed", help="Decode for some seconds.")] = True,
     json_output: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,

@@ -10,29 +10,30 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from .interrupts import Interrupts
+from .opening import ModelFile
 from .report import say
 
 if TYPE_CHECKING:
-    from dynscale_cli.engine.options import LoadOptions
-    from dynscale_cli.models.header import GGUFHeader
+    from .options import Options
 
 
-def speed(header: GGUFHeader, options: LoadOptions, width: int | None, tokens: int, rounds: int) -> None:
+def speed(options: Options, tokens: int, rounds: int) -> None:
     """Measure, and print the result."""
-    print(json.dumps(_measured(header, options, width, tokens, rounds)))
+    print(json.dumps(_measured(options, tokens, rounds)))
 
 
-def _measured(header: GGUFHeader, options: LoadOptions, width: int | None, tokens: int, rounds: int) -> dict[str, Any]:
+def _measured(options: Options, tokens: int, rounds: int) -> dict[str, Any]:
     import statistics
 
-    from dynscale_cli.engine.loading import context_for, load_model, open_engine
+    from dynscale_cli.engine.options import physical_cores
     from dynscale_cli.engine.protocol import Message
     from dynscale_cli.evaluation.speed import QUESTION, measure
 
-    model = load_model(header.path, options)
-    context = context_for(model, [[Message("user", QUESTION)]], tokens)
-    engine, backend = open_engine(model, context=context, width=width, header=header, notice=say)
-    say(f"{model.name}: {engine.info.width} samples of {tokens} tokens, {backend.threads} threads")
+    model = ModelFile(options.model, options.loading(), say)
+    engine = model.engine(options, [[Message("user", QUESTION)]], Interrupts(), most=tokens)
+    name, threads = engine.info.model, options.threads or physical_cores()
+    say(f"{name}: {engine.info.width} samples of {tokens} tokens, {threads} threads")
     rates = []
     for number, measured in enumerate(measure(engine, tokens=tokens, rounds=rounds, clock=time.perf_counter), 1):
         rates.append(measured.tokens_per_second)
@@ -42,7 +43,7 @@ def _measured(header: GGUFHeader, options: LoadOptions, width: int | None, token
         "tokens_per_second": round(statistics.median(rates), 1),
         "width": engine.info.width,
         "tokens": tokens,
-        "threads": backend.threads,
+        "threads": threads,
         "rounds": [round(rate, 1) for rate in rates],
-        "model": model.name,
+        "model": name,
     }

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import complete, values
+from .. import complete
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,6 @@ def _value(param: Any) -> Value:
         function = inspect.unwrap(inspect.getclosurevars(asked).nonlocals["autocompletion"])
         kind = next((name for name, known in complete.KINDS.items() if known is function), "")
         return Value(names=kind) if kind else Value(words=tuple(function("")))
-    if getattr(param.type, "choices", None):
-        return Value(words=tuple(map(str, param.type.choices)))
-    if words := values.WORDS.get(getattr(param.type, "func", None), ()):  # type: ignore[arg-type]
-        return Value(words=words)
     return Value(files=_is_path(param))
 
 
