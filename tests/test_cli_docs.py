@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 import dynscale_cli
-from dynscale_cli.cli.app import app
+from dynscale_cli.cli.main import app
 from dynscale_cli.cli.parser import walk
 from tests.cli_process import COMMAND, MINUTES, QUICK, environment
 

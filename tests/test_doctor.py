@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from dynscale_cli.cli.app import app
+from dynscale_cli.cli.main import app
 from dynscale_cli.cli.parser import keys
 from dynscale_cli.doctor import build, child, examine, home, model, server, versions
 from dynscale_cli.doctor.report import Patient
@@ -242,7 +242,7 @@ def test_the_doctor_itself_loads_no_library(tmp_path):
     code = (
         "import sys\n"
         "sys.argv = ['dynscale', 'doctor', '--no-speed']\n"
-        "from dynscale_cli.cli import _run\n"
+        "from dynscale_cli.cli.main import _run\n"
         "_run()\n"
         "assert not {'llama_cpp', 'numpy', 'matplotlib'} & set(sys.modules)\n"
     )

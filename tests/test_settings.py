@@ -7,9 +7,9 @@ import sys
 import pytest
 import typer
 
-from dynscale_cli import cli, toml
+from dynscale_cli import toml
 from dynscale_cli.cli import keeping, options, parser, session
-from dynscale_cli.cli.app import app
+from dynscale_cli.cli.main import _run, app
 from dynscale_cli.errors import UsageError
 from dynscale_cli.settings import PLAIN, setting
 from dynscale_cli.settings.file import lines
@@ -35,7 +35,7 @@ def run(monkeypatch, capsys):
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["dynscale", *arguments])
-        code = cli._run()
+        code = _run()
         told = capsys.readouterr()
         return code, told.out, told.err
 
@@ -292,7 +292,7 @@ def test_without_a_file_nothing_is_read_for_settings(tmp_path):
     code = (
         "import sys\n"
         "sys.argv = ['dynscale', 'ask', '-m', '/nowhere/at/all', 'Why?']\n"
-        "from dynscale_cli.cli import _run\n"
+        "from dynscale_cli.cli.main import _run\n"
         "_run()\n"
         "print(sorted({'tomllib', 'tomli', 'tomlkit', 'dynscale_cli.settings.profiles'} & set(sys.modules)))\n"
     )

@@ -16,8 +16,9 @@ dynscale ask --endpoint http://127.0.0.1:8080 "What is 17 + 25?"
 
 class Ask(Command):
     everyday = frozenset({
-        "--file", "--profile", "--model", "--endpoint", "--n-gpu-layers", "--threads", "--parallel", "--budget",
-        "--max-tokens", "--temp", "--seed", "--system", "--answer-type", "--json", "--quiet", "--help", "--help-all",
+        "--file", "--whole", "--profile", "--model", "--n-gpu-layers", "--endpoint", "--budget", "--max-tokens",
+        "--temp", "--seed", "--system", "--answer-type", "--json", "--explain", "--show", "--quiet",
+        "--help", "--help-all",
     })  # fmt: skip
 
 

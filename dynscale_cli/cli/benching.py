@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dynscale_cli.display.text import say
 from dynscale_cli.questions import STDIN, Question, read
 
 from .interrupts import Interrupts, watch
 from .opening import ModelFile
 from .options import Options
-from .report import say
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.batched import BatchedEngine
@@ -158,7 +158,7 @@ def _run(told: Benching, plan: Plan, draws: Draws, interrupts: Interrupts) -> in
 
 def _forecast(told: Benching, plan: Plan, draws: Draws, judge: Judge) -> None:
     """Say how long it will take, from a moment of decoding."""
-    from dynscale_cli.display.words import clock, count
+    from dynscale_cli.display.text import clock, count
     from dynscale_cli.evaluation.bench import expected_tokens, is_stored, prompt_tokens, trial
     from dynscale_cli.evaluation.draws import Stopped
 
@@ -180,7 +180,7 @@ def _forecast(told: Benching, plan: Plan, draws: Draws, judge: Judge) -> None:
 
 def _show(told: Benching, report: Report) -> None:
     if told.plot is not None:
-        from dynscale_cli.display.bench_plots import plot_bench
+        from dynscale_cli.display.plots import plot_bench
 
         plot_bench(report, told.plot)
     if told.options.json:

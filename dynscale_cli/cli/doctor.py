@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .complete import model_names
+from .completion import model_names
+from .help import styled
 from .options import THREADS, once
-from .page import flag, heading
 from .parser import Command, keys
 
 if TYPE_CHECKING:
@@ -71,10 +71,11 @@ def _closing(states: list[str]) -> str:
 
 
 def _print(finding: Finding) -> None:
-    from dynscale_cli.display.safe import plain
+    from dynscale_cli.display.text import plain
 
     mark = f"{MARKS[finding.state]:<7}"
-    typer.echo(f"{typer.style(mark, fg=COLORS[finding.state])}  {heading(f'{finding.area:<9}')}  {plain(finding.text)}")
+    area = styled(f"{finding.area:<9}", bold=True)
+    typer.echo(f"{typer.style(mark, fg=COLORS[finding.state])}  {area}  {plain(finding.text)}")
     if finding.fix:
-        typer.echo(f"{'':<20}try: {flag(plain(finding.fix))}")
+        typer.echo(f"{'':<20}try: {styled(plain(finding.fix), fg='cyan')}")
     sys.stdout.flush()

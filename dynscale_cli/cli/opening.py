@@ -126,7 +126,7 @@ class ModelFile:
 
         `samples`: how many the run is expected to draw, where that is known. Waits for the model.
         """
-        from dynscale_cli.display.waiting import waiting
+        from dynscale_cli.display.terminal import waiting
         from dynscale_cli.engine.loading import context_for, open_engine
 
         with waiting(None if options.quiet else sys.stderr, f"loading {self.header.path.name}"):

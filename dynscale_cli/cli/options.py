@@ -22,15 +22,14 @@ from dynscale_cli.config import Budget, parse_budget, parse_floats, parse_layers
 from dynscale_cli.engine.options import CACHE_TYPES, FLASH_ATTENTION, LoadOptions
 from dynscale_cli.nearest import choose
 
-from .complete import model_names, profile_names
-from .page import ALL
+from .completion import model_names, profile_names
+from .help import ALL
 
 if TYPE_CHECKING:
     from dynscale_cli.runs.settings import Settings
 
 PREFIX: Final = "DYNSCALE_"
-MODEL, SERVER, SPEND = "Model", "Server", "Budget (a hard cap)"
-SAMPLE, ANSWER, OUTPUT = "Sampling", "Answers", "Output"
+MODEL, SPEND, SAMPLE, OUTPUT = "Model", "Budget (a hard cap)", "Sampling", "Answers"
 INTEGER: Final = 2**31 - 1  # the largest that llama.cpp takes; beyond it a number becomes another one
 THREADS: Final = 512  # more of them end the process inside llama.cpp
 
@@ -202,20 +201,20 @@ class Options:
     rpc: Annotated[str | None, setting(MODEL, "HOST:PORT,…", "llama.cpp RPC servers to put layers on.", "--rpc")] = None
 
     endpoint: Annotated[
-        list[str] | None, setting(SERVER, "URL", "OpenAI-compatible server; may be repeated.", "--endpoint")
+        list[str] | None, setting(MODEL, "URL", "OpenAI-compatible server; may be repeated.", "--endpoint")
     ] = None
     served_model: Annotated[
-        str | None, setting(SERVER, "NAME", "The server's model, where it has several.", "--served-model")
+        str | None, setting(MODEL, "NAME", "The server's model, where it has several.", "--served-model")
     ] = None
     stall_timeout: Annotated[
         float,
         setting(
-            SERVER, "SECONDS", "Silence after which a request is given up.", "--stall-timeout", **number(0.1, 86400)
+            MODEL, "SECONDS", "Silence after which a request is given up.", "--stall-timeout", **number(0.1, 86400)
         ),
     ] = 120.0
 
     budget: Annotated[
-        str, setting(SPEND, "TOKENS", "12k in all or 2k/q a question.", "--budget", "-b", **text(parse_budget))
+        str, setting(SPEND, "TOKENS", "12k in all, 2k/q a question.", "--budget", "-b", **text(parse_budget))
     ] = "2048/q"
     max_samples: Annotated[
         int | None, setting(SPEND, "N", "Most samples of one question.", "--max-samples", min=1, max=INTEGER)
@@ -277,7 +276,7 @@ class Options:
     answer_type: Annotated[
         str,
         setting(
-            ANSWER,
+            OUTPUT,
             "TYPE",
             "auto, number, choice, boolean, math, text or regex:PATTERN.",
             "--answer-type",
@@ -287,12 +286,12 @@ class Options:
     vote: Annotated[
         str,
         setting(
-            ANSWER, "NAME", "What a vote weighs: majority, length or confidence.", "--vote", **words("--vote", VOTES)
+            OUTPUT, "NAME", "What a vote weighs: majority, length or confidence.", "--vote", **words("--vote", VOTES)
         ),
     ] = "majority"
     abstain_below: Annotated[
         float,
-        setting(ANSWER, "P", "Give no answer that is less sure than this.", "--abstain-below", **number(0, 1)),
+        setting(OUTPUT, "P", "Give no answer that is less sure than this.", "--abstain-below", **number(0, 1)),
     ] = 0.0
 
     json: Annotated[bool, once(OUTPUT, None, "One JSON object a question.", "--json")] = False
@@ -390,6 +389,7 @@ def takes(*names: str, **defaults: Any) -> Callable[[Callable[..., int]], Callab
         own.insert(0, inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
         parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
         parameters += [_parameter(each.name, each.type, defaults.get(each.name, each.default)) for each in chosen]
+        parameters.sort(key=lambda each: each.name == "help_all")  # the last one
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {}
         run.__name__, run.__doc__ = command.__name__, command.__doc__

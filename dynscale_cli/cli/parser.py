@@ -20,8 +20,8 @@ from dynscale_cli.errors import DynscaleError, ModelError, UsageError
 from dynscale_cli.settings import PLAIN, Key
 from dynscale_cli.settings.keys import Kind
 
+from .help import write_page
 from .options import PREFIX
-from .page import page
 
 NEVER = ("profile", "api-key")  # a name for other settings; a secret, which no file of settings should hold
 TABLED = {"journal": "journal.enabled"}  # TOML has no room for a value and a table of one name
@@ -90,7 +90,7 @@ class Command(TyperCommand):
     everyday: frozenset[str] = frozenset()  # the flags that --help shows, where it does not show all
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        formatter.write(page(self, ctx))
+        write_page(self, ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if self.settings:
@@ -123,7 +123,7 @@ class Command(TyperCommand):
 
 class Group(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        formatter.write(page(self, ctx))
+        write_page(self, ctx, formatter)
 
 
 def adopt(app: typer.Typer) -> None:

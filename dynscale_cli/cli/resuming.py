@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynscale_cli import config
+from dynscale_cli.display.text import say
 from dynscale_cli.errors import UsageError
 
 from .options import Options
-from .report import say
 
 if TYPE_CHECKING:
     from dynscale_cli.runs.store import Store

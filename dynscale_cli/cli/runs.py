@@ -12,7 +12,7 @@ import typer
 
 from dynscale_cli.errors import UsageError
 
-from .complete import run_ids
+from .completion import run_ids
 from .options import Options, takes
 
 if TYPE_CHECKING:

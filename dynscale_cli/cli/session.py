@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from dynscale_cli.display.text import say
 from dynscale_cli.errors import BudgetError, DynscaleError, UsageError
 from dynscale_cli.questions import STDIN, Question, read
 
@@ -19,7 +20,6 @@ from .interrupts import Interrupts, watch
 from .keeping import Keeper, wishes
 from .opening import ModelFile, ModelServer, open_model
 from .options import Options
-from .report import say
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.protocol import Engine
@@ -109,7 +109,7 @@ def _same_model(stored: Stored, identity: dict[str, Any]) -> None:
 
 def _read(options: Options) -> list[Question]:
     """The questions. Who has to type them is told so; who waits for a pipe is told that, after a while."""
-    from dynscale_cli.display.waiting import waiting
+    from dynscale_cli.display.terminal import waiting
 
     stdin = _stdin(options)
     typing = stdin is not None and stdin.isatty()
@@ -169,8 +169,7 @@ def _notice(options: Options) -> Callable[[str], None]:
 def _show(options: Options, questions: Sequence[Question], run: Run, interrupts: Interrupts) -> int:
     """Run, and show what happens as it happens. Nothing that was answered is lost to what fails later."""
     from dynscale_cli.display.answers import Answers
-    from dynscale_cli.display.choose import choose_display
-    from dynscale_cli.display.explain import Explain
+    from dynscale_cli.display.lines import Explain, choose_display
     from dynscale_cli.runs.events import RunFinished
 
     display = choose_display(sys.stderr, quiet=options.quiet, color=options.color, show=options.show)

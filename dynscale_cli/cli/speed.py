@@ -10,9 +10,10 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from dynscale_cli.display.text import say
+
 from .interrupts import Interrupts
 from .opening import ModelFile
-from .report import say
 
 if TYPE_CHECKING:
     from .options import Options

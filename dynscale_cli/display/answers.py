@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final, TextIO
 
-from dynscale_cli.display.safe import plain, plain_lines
+from dynscale_cli.display.text import plain, plain_lines
 from dynscale_cli.runs.events import Answered, Event, Result, members
 from dynscale_cli.shelf import Shelf
 

@@ -1,21 +1,24 @@
-"""Progress without a terminal: one plain line a question on stderr, as each is done, and a closing line.
+"""Progress without a live view: one plain line a question on stderr, as each is done, and a closing line.
 
-Also says nothing at all, for `-q`. A stderr that is closed or full never ends a run.
+Owns the choice of a display by what stderr is and what the user said, saying nothing at all for `-q`, and `--explain`.
+A stderr that is closed or full never ends a run.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import TextIO
+from typing import Final, Protocol, TextIO
 
-from dynscale_cli.display.closing import closing_line
-from dynscale_cli.display.safe import plain, plain_lines, sayable
-from dynscale_cli.display.words import count, short, stopped, sure, votes
+from dynscale_cli.display.terminal import can_redraw
+from dynscale_cli.display.text import amount, count, percent, plain, plain_lines, sayable, short, stopped, sure, votes
 from dynscale_cli.runs.events import (
     Answered,
     Event,
+    KindReport,
     Notice,
     Result,
     RunFinished,
@@ -24,6 +27,24 @@ from dynscale_cli.runs.events import (
     SampleFinished,
     SampleStarted,
 )
+
+
+def closing_line(event: RunFinished) -> str:
+    """Questions, settled, unanswered; tokens prompt, generated, reused; budget left; seconds and tokens a second."""
+    tokens = event.tokens
+    parts = [f"{count(event.questions, 'question')}, {event.settled:,} settled, {event.unanswered:,} unanswered"]
+    billed = f"{tokens.prompt:,} prompt + {tokens.generated:,} generated"
+    parts.append(f"{count(tokens.billed, 'token')} ({billed}; {tokens.reused:,} reused)")
+    if event.lost:
+        parts.append(f"{count(event.lost, 'token')} lost with samples that were not kept")
+    left = event.budget - tokens.billed - event.lost
+    parts.append(f"{max(0, left):,} of {event.budget:,} left")
+    if left < 0:
+        parts.append(f"{count(-left, 'token')} beyond the budget, which the server spent unasked")
+    parts.append(f"{event.seconds:.1f} s")
+    if event.seconds > 0:
+        parts.append(f"{tokens.generated / event.seconds:,.0f} tokens/s")
+    return ("interrupted: " if event.interrupted else "") + " · ".join(parts)
 
 
 class Quiet:
@@ -95,3 +116,107 @@ def sample_lines(name: str, sample: Sample) -> str:
     answer = "no answer" if sample.answer is None else short(sample.answer)
     said = (f"  {line}".rstrip() for line in plain_lines(sample.text.strip()).split("\n"))
     return "\n".join([f"{short(name)}, sample {sample.number + 1} ({sample.kind}): {answer}", *said])
+
+
+class Display(Protocol):
+    """Consumes a run's events. A context manager, so that a terminal is always put back in order."""
+
+    def handle(self, event: Event) -> None:
+        """Take an event in. Never raises for a terminal that went away."""
+
+    def aside(self, write: Callable[[], None]) -> None:
+        """Run what writes to the same terminal with the view out of its way."""
+
+    def __enter__(self) -> Display: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def choose_display(
+    err: TextIO | None,
+    *,
+    quiet: bool = False,
+    color: bool = True,
+    show: bool = False,
+    environ: Mapping[str, str] = os.environ,
+    clock: Callable[[], float] = time.monotonic,
+) -> Display:
+    """Nothing for `quiet` or a closed stderr; a live view on a terminal that can do it; else plain lines.
+
+    `color` is off for --no-color; NO_COLOR has the same effect. `show` adds the text of samples: in the view as it is
+    generated, one sample at a time; in plain lines each sample when it is done.
+    """
+    if quiet or err is None:
+        return Quiet()
+    if not can_redraw(err, environ):
+        return Lines(err, show=show)
+    from dynscale_cli.display.live import LiveView  # rich takes 0.1 s to import
+
+    return LiveView(err, color=color and not environ.get("NO_COLOR"), show=show, clock=clock)
+
+
+WHY: Final = {
+    "settled": "more samples were not expected to change the leader",
+    "budget": "the budget was spent",
+    "limit": "it had all the samples a question may have",
+    "no answer": "no sample held an answer",
+    "interrupted": "the run was interrupted",
+    "error": "it failed",
+}
+
+
+class Explain:
+    """Collects results; `lines` tells the story after the run, in input order."""
+
+    def __init__(self) -> None:
+        self._lines: dict[int, str] = {}
+        self._finished: RunFinished | None = None
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, Answered):
+            self._lines[event.result.index] = question_line(event.result)
+        elif isinstance(event, RunFinished):
+            self._finished = event
+
+    def lines(self) -> Iterator[str]:
+        for index in sorted(self._lines):
+            yield self._lines[index]
+        if self._finished:
+            yield from kind_lines(self._finished.kinds)
+
+
+def question_line(result: Result) -> str:
+    """`q17: 42 after 6 samples (4 parallel, 2 chain): 5 votes against 1 for 41, 97% sure; stopped since …`"""
+    kinds = ", ".join(f"{report.samples:,} {name}" for name, report in result.kinds.items() if report.samples)
+    spent = f"{count(result.samples, 'sample')}{f' ({kinds})' if kinds else ''}, {count(result.tokens.billed, 'token')}"
+    why = f"{WHY['error']}: {short(result.error)}" if result.error else WHY[result.stopped]
+    if result.answer is None:
+        return f"{short(result.id)}: no answer after {spent}; {why}"
+    return f"{short(result.id)}: {short(result.answer)} after {spent}: {_votes(result)}; stopped since {why}"
+
+
+def _votes(result: Result) -> str:
+    ranked = sorted(result.votes.items(), key=lambda item: -item[1])
+    if not ranked:
+        return "no votes"
+    first = f"{amount(ranked[0][1])} {'vote' if ranked[0][1] == 1 else 'votes'}"
+    if len(ranked) == 1:
+        race = f"{first}, all for it"
+    else:
+        race = f"{first} against {amount(ranked[1][1])} for {short(ranked[1][0], 30)}"
+        if len(ranked) > 2:
+            race += f" and {amount(sum(value for _, value in ranked[2:]))} for {count(len(ranked) - 2, 'other')}"
+    return f"{race}, {percent(result.confidence)} sure that it leads"
+
+
+def kind_lines(kinds: Mapping[str, KindReport]) -> Iterator[str]:
+    """Agreement: how often a sample says what independent samples, which it has not seen, say as well."""
+    for name, report in kinds.items():
+        if not report.samples:
+            yield f"{name}: no samples"
+            continue
+        earned = "agreement not known yet" if report.agreement is None else f"agreement {percent(report.agreement)}"
+        each = f"{amount(report.tokens / report.samples)} tokens each"
+        yield f"{name}: {count(report.samples, 'sample')}, {count(report.tokens, 'token')}, {each}, {earned}"

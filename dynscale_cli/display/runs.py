@@ -10,9 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dynscale_cli.display.columns import columns
-from dynscale_cli.display.safe import plain
-from dynscale_cli.display.words import percent, short
+from dynscale_cli.display.text import columns, percent, plain, short
 
 if TYPE_CHECKING:
     from dynscale_cli.runs.stored import Stored

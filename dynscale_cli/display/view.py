@@ -13,9 +13,9 @@ from typing import Final, TypeAlias
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-from dynscale_cli.display import words
+from dynscale_cli.display import text as words
 from dynscale_cli.display.board import Board, Row
-from dynscale_cli.display.safe import plain, plain_lines
+from dynscale_cli.display.text import plain, plain_lines
 from dynscale_cli.runs.events import Standing
 
 Span: TypeAlias = tuple[str, str]  # text, style
