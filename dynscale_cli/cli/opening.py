@@ -139,6 +139,8 @@ class ModelFile:
             header=self.header,
             notice=self._notice,
         )
+        if options.nearness("n_gpu_layers") and self.options.n_gpu_layers > 0 and not model.offloads:
+            self._notice("-ngl has no effect: this llama.cpp is built for the CPU alone; see dynscale doctor")
         interrupts.on_first = backend.abort
         return engine
 

@@ -12,7 +12,7 @@ Owns spelling, ranges, help and defaults, and what the text of a flag must look 
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -119,6 +119,10 @@ class Options:
     ] = None
     file: Annotated[
         Path | None, once(None, "FILE", "Questions: text (one a line), .jsonl or .csv.", "--file", "-f")
+    ] = None
+    context: Annotated[
+        list[Path] | None,
+        once(None, "FILE", "A text that all questions are about; - reads standard input.", "--context"),
     ] = None
     limit: Annotated[int | None, once(None, "N", "Only the first N questions.", "--limit", min=1, max=INTEGER)] = None
     whole: Annotated[bool, once(None, None, "The whole input is one question.", "--whole")] = False
@@ -249,7 +253,7 @@ class Options:
     top_k: Annotated[int, setting(SAMPLE, "N", "Only the likeliest tokens; 0: off.", "--top-k", min=0, max=INTEGER)] = (
         40
     )
-    seed: Annotated[int, setting(SAMPLE, "N", "Fixes a run on one machine.", "--seed", "-s")] = 0
+    seed: Annotated[int, setting(SAMPLE, "N", "Fixes a run on one machine; -1: any.", "--seed", "-s")] = 0
     mode: Annotated[
         str,
         setting(
@@ -336,8 +340,11 @@ class Options:
             rpc=tuple(part.strip() for part in self.rpc.split(",")) if self.rpc else (),
         )
 
-    def settings(self, budget: int, *, server: bool = False) -> "Settings":
-        """What decides a run's outcome, for a budget in tokens. Raises UsageError for what cannot be read."""
+    def settings(self, budget: int, *, context: str = "", server: bool = False) -> "Settings":
+        """What decides a run's outcome, for a budget in tokens. Raises UsageError for what cannot be read.
+
+        `context` is the text that all questions are about.
+        """
         from dynscale_cli.engine.protocol import Sampling
         from dynscale_cli.runs.settings import Settings
         from dynscale_cli.sampling.prompts import load_prompts
@@ -353,7 +360,7 @@ class Options:
             exhaust=self.exhaust,
             mode=self.mode,  # type: ignore[arg-type]
             layout=self.layout or ("turns" if server else "quoted"),  # type: ignore[arg-type]
-            prompts=load_prompts(self.prompt_file, self.system),
+            prompts=replace(load_prompts(self.prompt_file, self.system), context=context),
             answer_type=self.answer_type,
             vote=self.vote,  # type: ignore[arg-type]
             abstain_below=self.abstain_below,

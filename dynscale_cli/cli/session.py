@@ -7,22 +7,24 @@ business; what is decoded and how it is shown is decided elsewhere.
 from __future__ import annotations
 
 import contextlib
+import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from dynscale_cli.display.text import say
 from dynscale_cli.errors import BudgetError, DynscaleError, UsageError
-from dynscale_cli.questions import STDIN, Question, read
+from dynscale_cli.questions import STDIN, Question
 
+from .inputs import Inputs, check_inputs, notice_unread, read_inputs
 from .interrupts import Interrupts, watch
 from .keeping import Keeper, wishes
 from .opening import ModelFile, ModelServer, open_model
 from .options import Options
 
 if TYPE_CHECKING:
-    from dynscale_cli.engine.protocol import Engine
+    from dynscale_cli.engine.protocol import Engine, Message
     from dynscale_cli.runs.events import Event
     from dynscale_cli.runs.journal import Journal
     from dynscale_cli.runs.past import Past
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
     from dynscale_cli.runs.stored import Stored
 
 DONE, UNANSWERED = 0, 3
+ANY_SEED = -1  # asks for one that nobody chose
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
+LEAST_ANSWER = 32  # tokens that a sample needs behind its prompt
 MEASURED = 8  # how many of the longest questions are laid out to size the context
 
 
@@ -39,18 +43,30 @@ def answer(options: Options) -> int:
     """Run a session; the exit code. Raises DynscaleError."""
     if options.file is not None and str(options.file) == STDIN:
         options = replace(options, questions=[*(options.questions or ()), STDIN], file=None)
-    if not options.questions and options.file is None and _stdin(options) is None:
-        read()  # raises: nothing was asked, which is said before anything about a model
+    if options.seed == ANY_SEED:
+        options = replace(options, seed=random.SystemRandom().randrange(2**31))
+        _notice(options)(f"seed {options.seed}")
+    check_inputs(options)  # before anything about a model is said
     with watch() as interrupts:
         model = open_model(options, _notice(options))
-        questions = _read(options)
-        settings = options.settings(options.cap().total(len(questions)), server=isinstance(model, ModelServer))
+        asked = read_inputs(options, _notice(options))
+        questions = asked.questions
+        settings = options.settings(
+            _budget(options, asked), context=asked.context, server=isinstance(model, ModelServer)
+        )
         engine = _engine(options, model, questions, settings, interrupts)
         kept = wishes(options.journal)
         keeper = Keeper(kept, _notice(options), quiet=options.quiet)
         if kept.want(len(questions)):
             keeper.begin(questions, settings, engine.info, model.identity(), model.options, options.file)
+        notice_unread(options, _notice(options))
         return _run(options, questions, settings, engine, keeper, interrupts)
+
+
+def _budget(options: Options, asked: Inputs) -> int:
+    """In tokens. A context comes on top of the budget that nobody chose; a token is taken for three of its bytes."""
+    budget = options.cap().total(len(asked.questions))
+    return budget if options.nearness("budget") else budget + len(asked.context.encode()) // 3
 
 
 def go_on(options: Options, budget: int, journal: Journal, stored: Stored) -> int:
@@ -107,30 +123,6 @@ def _same_model(stored: Stored, identity: dict[str, Any]) -> None:
         )
 
 
-def _read(options: Options) -> list[Question]:
-    """The questions. Who has to type them is told so; who waits for a pipe is told that, after a while."""
-    from dynscale_cli.display.terminal import waiting
-
-    stdin = _stdin(options)
-    typing = stdin is not None and stdin.isatty()
-    if typing:
-        _notice(options)("one question a line; Ctrl-D ends the last")
-    silent = options.quiet or typing or stdin is None
-    with waiting(None if silent else sys.stderr, "waiting for questions on standard input; Ctrl-C gives up"):
-        return read(options.questions or (), options.file, stdin, whole=options.whole, limit=options.limit)
-
-
-def _stdin(options: Options) -> BinaryIO | None:
-    """Standard input, where it is to be read: never beside a question, never from a terminal."""
-    if sys.stdin is None:
-        return None
-    if STDIN in (options.questions or ()):
-        return sys.stdin.buffer
-    if options.questions or options.file is not None or sys.stdin.isatty():
-        return None
-    return sys.stdin.buffer
-
-
 def _engine(
     options: Options,
     model: ModelFile | ModelServer,
@@ -140,14 +132,29 @@ def _engine(
 ) -> Engine:
     """An engine, ready to go, its context sized to the questions."""
     longest = sorted(questions, key=lambda q: len(q.text), reverse=True)[:MEASURED]
-    return model.engine(
+    prompts = [settings.prompts.parallel(question, compared=True) for question in longest]
+    engine = model.engine(
         options,
-        [settings.prompts.parallel(question, compared=True) for question in longest],
+        prompts,
         interrupts,
         most=min(settings.max_tokens, settings.budget) if isinstance(model, ModelFile) else settings.max_tokens,
         least=0 if settings.mode == "parallel" else min(CHAIN_CONTEXT, settings.budget),
         samples=_expected_samples(settings, len(questions)),
     )
+    if settings.prompts.context:
+        _check_context(engine, prompts[-1])
+    return engine
+
+
+def _check_context(engine: Engine, prompt: list[Message]) -> None:
+    """Raise UsageError where the text that all questions are about leaves no room for a question and a sample."""
+    needed, room = len(engine.prompt(prompt)), engine.info.context
+    if room and needed + LEAST_ANSWER > room:
+        engine.close()
+        raise UsageError(
+            f"the context and a question take {needed:,} tokens, and the model holds {room:,}",
+            "ask about a part of it, or take a model of a longer context: dynscale models list",
+        )
 
 
 def _expected_samples(settings: Settings, questions: int) -> int:
