@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -176,12 +177,26 @@ def _notice(options: Options) -> Callable[[str], None]:
 def _show(options: Options, questions: Sequence[Question], run: Run, interrupts: Interrupts) -> int:
     """Run, and show what happens as it happens. Nothing that was answered is lost to what fails later."""
     from dynscale_cli.display.answers import Answers
-    from dynscale_cli.display.lines import Explain, choose_display
+    from dynscale_cli.display.lines import Explain, Verdicts, choose_display
     from dynscale_cli.runs.events import RunFinished
 
-    display = choose_display(sys.stderr, quiet=options.quiet, color=options.color, show=options.show)
-    aside = display.aside if sys.stdout.isatty() else None
-    answers = Answers(sys.stdout, len(questions), as_json=options.json, unordered=options.unordered, aside=aside)
+    verdicts = Verdicts([question.text for question in questions], shutil.get_terminal_size().columns)
+    together = sys.stdout.isatty()  # the answers come to the terminal that the view is on
+    display = choose_display(
+        sys.stderr,
+        quiet=options.quiet,
+        color=options.color,
+        show=options.show,
+        verdicts=None if together else verdicts,
+    )
+    answers = Answers(
+        sys.stdout,
+        len(questions),
+        as_json=options.json,
+        unordered=options.unordered,
+        aside=display.aside if together else None,
+        verdicts=verdicts if together and display.live and not options.json else None,
+    )
     explain = Explain()
     handles = (display.handle, explain.handle) if options.explain else (display.handle,)
     finished, failure = None, None

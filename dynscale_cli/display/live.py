@@ -24,11 +24,11 @@ from rich.segment import ControlType, Segment
 from rich.style import Style
 
 from dynscale_cli.display.board import Board, Pace
-from dynscale_cli.display.lines import closing_line
+from dynscale_cli.display.lines import Score, Verdicts, closing_lines
 from dynscale_cli.display.terminal import borrow, in_front
 from dynscale_cli.display.text import plain, sayable
 from dynscale_cli.display.view import ASCII, FINE, Line, Reading, draw
-from dynscale_cli.runs.events import Event, Notice, RunFinished, Stepped
+from dynscale_cli.runs.events import Answered, Event, Notice, RunFinished, Stepped
 
 
 class Mode(Control):
@@ -149,10 +149,13 @@ class Frame:
 
 
 INTERVAL: Final = 1 / 8  # seconds between two drawings
+MOST_ROWS: Final = 200  # of the table that stays: who asks more reads the answers elsewhere
 
 
 class LiveView:
     """A display that redraws itself while events come in; `handle` costs a microsecond when it does not."""
+
+    live = True
 
     def __init__(
         self,
@@ -160,6 +163,7 @@ class LiveView:
         *,
         color: bool = True,
         show: bool = False,
+        verdicts: Verdicts | None = None,
         clock: Callable[[], float] = time.monotonic,
         console: Console | None = None,
     ) -> None:
@@ -167,6 +171,8 @@ class LiveView:
         self._frame = Frame(err, color=color, console=console)
         self._board = Board(keep_text=show)
         self._pace = Pace()
+        self._score = Score()
+        self._verdicts, self._rows = verdicts, list[str]()
         self._clock = clock
         self._drawn = float("-inf")
         self._glyphs = FINE if "utf" in self._frame.encoding.lower() else ASCII
@@ -186,9 +192,24 @@ class LiveView:
                 self._draw(now)
         elif isinstance(event, Notice):
             self.aside(lambda: self._frame.say(f"dynscale: {plain(event.message)}"))
+        elif isinstance(event, Answered):
+            self._score.take(event.result)
+            if self._verdicts is not None and len(self._rows) < MOST_ROWS:
+                self._rows.append(self._verdicts.row(event.result))
         elif isinstance(event, RunFinished):
             self._release()
-            self._frame.say(closing_line(event))
+            self._leave_verdicts(event.questions)
+            for line in closing_lines(event, self._score):
+                self._frame.say(line)
+
+    def _leave_verdicts(self, questions: int) -> None:
+        """What stays when the view has gone."""
+        if self._verdicts is None or not self._rows:
+            return
+        for line in (self._verdicts.head() + "".join(self._rows)).rstrip("\n").split("\n"):
+            self._frame.say(line)
+        if questions > len(self._rows):
+            self._frame.say(f"… and {questions - len(self._rows):,} more")
 
     def aside(self, write: Callable[[], None]) -> None:
         """Run what writes to the same terminal, with the view out of its way.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from dynscale_cli.errors import DynscaleError
@@ -87,12 +87,8 @@ def votes(tally: Mapping[str, float]) -> str:
     return f"{amount(max(tally.values()))} of {amount(total)} {'vote' if total == 1 else 'votes'}"
 
 
-def sure(confidence: float) -> str:
-    """`97% sure`; never 100%, since no number of votes makes it so."""
-    return f"{percent(confidence)} sure"
-
-
 def percent(share: float) -> str:
+    """Never 100% of what no number of votes makes certain."""
     return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 
@@ -115,25 +111,56 @@ def roughly(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+OUTCOMES: Final = {"budget": "budget spent", "limit": "all its samples"}
+
+
 def stopped(result: Result) -> str:
     """Why a question got no more samples, in a word or two; for an error, what it was."""
-    return short(result.error, REASON) if result.stopped == "error" and result.error else result.stopped
+    if result.stopped == "error" and result.error:
+        return short(result.error, REASON)
+    return OUTCOMES.get(result.stopped, result.stopped)
+
+
+def cut(text: str, cells: int) -> str:
+    """One plain line of at most so many cells. What is too long loses its middle: questions often differ at the end."""
+    from rich.cells import cell_len, set_cell_size
+
+    text = plain(text if len(text) <= 4 * cells else f"{text[: 2 * cells]} {text[-2 * cells :]}")
+    if cell_len(text) <= cells:
+        return text
+    tail = ""
+    for letter in reversed(text):
+        if cell_len(tail) + cell_len(letter) > (cells - 1) * 2 // 5:
+            break
+        tail = letter + tail
+    return f"{set_cell_size(text, max(0, cells - 1 - cell_len(tail))).rstrip()}…{tail}"
+
+
+def joined(parts: Iterable[str], most: int = 80) -> list[str]:
+    """Parts with a dot between, in as few lines as hold them."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + 3 + len(part) <= most:
+            lines[-1] += f" · {part}"
+        else:
+            lines.append(part)
+    return lines
 
 
 def columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
     """Each column as wide as its widest cell; those in `right` are flush right."""
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(_cells(row, widths, right)).rstrip() for row in rows]
 
 
 def _cells(row: Sequence[str], widths: Sequence[int], right: Collection[int]) -> list[str]:
-    gaps = [" " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+    gaps = [" " * (widest - width(cell)) for cell, widest in zip(row, widths, strict=True)]
     return [
         gap + cell if place in right else cell + gap for place, (cell, gap) in enumerate(zip(row, gaps, strict=True))
     ]
 
 
-def _width(text: str) -> int:
+def width(text: str) -> int:
     """In cells of a terminal, of which a wide letter takes two."""
     if text.isascii():
         return len(text)
