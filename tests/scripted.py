@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from dynscale_cli.engine.batched import BatchedEngine
 from dynscale_cli.engine.protocol import EngineInfo, Message, Prompt, Sampling
+from dynscale_cli.engine.reasoning import ReasoningFormat
 from dynscale_cli.engine.scheduler import Share
 from dynscale_cli.errors import EngineError
 
@@ -48,6 +49,7 @@ class ScriptedBackend:
         fail_at: int | None = None,
     ) -> None:
         self.info = EngineInfo("scripted", width, context)
+        self.reasoning = ReasoningFormat()
         self.script, self.forced, self.fail_at = script, forced, fail_at
         self.slots: list[list[int]] = [[] for _ in range(width)]
         self.evaluated = 0  # tokens
@@ -100,7 +102,7 @@ class ScriptedBackend:
             sequence = share.sequence
             content = self.slots[sequence.slot]
             assert len(content) == sequence.past, "a position does not follow the one before"
-            content += sequence.feed[: share.count]
+            content += sequence.pending_tokens[: share.count]
             assert len(content) <= self.info.context, "a sequence outgrew its context"
             self.evaluated += share.count
 
@@ -134,6 +136,9 @@ class ScriptedBackend:
 
     def free(self, sampler: WordSampler) -> None:
         self.samplers -= 1
+
+    def abort(self) -> None:
+        pass
 
     def close(self) -> None:
         pass

@@ -6,7 +6,7 @@ from time import perf_counter
 
 import pytest
 
-from dynscale_cli.answers import AnswerType, canonical, extract, split_thought
+from dynscale_cli.answers import AnswerType, canonical, extract
 
 KINDS = [AnswerType.parse(name) for name in ("auto", "number", "choice", "boolean", "math", "text")]
 REPEATED = [
@@ -59,11 +59,3 @@ def test_a_canonical_key_of_a_monster_comes_at_once() -> None:
         start = perf_counter()
         canonical(monster, AnswerType("math"))
         assert perf_counter() - start < 2, monster
-
-
-def test_thoughts_of_megabytes_are_split_in_one_pass() -> None:
-    start = perf_counter()
-    thought, rest, still_open = split_thought("<think>" + "<thin " * 300_000 + "</think>42")
-    assert (rest, still_open) == ("42", False)
-    assert len(thought) == 6 * 300_000
-    assert perf_counter() - start < 5

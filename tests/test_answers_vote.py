@@ -86,7 +86,7 @@ def test_texts_vote_in_clusters() -> None:
 
 
 def test_a_long_text_is_answered_with_a_whole_response() -> None:
-    kind = AnswerType("text", long=True)
+    kind = AnswerType("long")
     responses = [
         "Rain falls from clouds that cool.\n\nThen rivers carry it to the sea.",
         "Bread needs flour, water, salt and yeast.",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from dynscale_cli.answers.compare import Equivalence
+from dynscale_cli.answers.equivalence import Equivalence
 from dynscale_cli.display.bench_tables import bench_tables
 from dynscale_cli.display.chart import Line, chart
 from dynscale_cli.engine.protocol import Tokens

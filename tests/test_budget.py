@@ -85,7 +85,7 @@ def test_a_budget_is_never_exceeded_and_every_question_is_reported(block):
         if not isinstance(raised, EngineError):
             assert billed == backend.evaluated == run.books.ledger.spent, number
         assert run.books.ledger.reserved == 0, number
-        assert backend.samplers == 0 or raised is not None or engine.room == engine.info.width, number
+        assert backend.samplers == 0 or raised is not None or engine.free_slots == engine.info.width, number
 
 
 def test_the_same_seed_gives_the_same_run():

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import typer
 
+from dynscale_cli import child, doctor
+from dynscale_cli.child import ChildError
 from dynscale_cli.cli.main import app
 from dynscale_cli.cli.parser import keys
-from dynscale_cli.doctor import build, child, examine, home, model, server, versions
-from dynscale_cli.doctor.report import Patient
+from dynscale_cli.doctor import Patient, examine
 from tests.cli_process import dynscale, lines
 
 KEYS = keys(typer.main.get_command(app))
@@ -43,11 +44,11 @@ def machine(tmp_path):
 
 
 def test_a_machine_and_a_build_that_fit_are_fine(machine):
-    assert states(build._built(BUILT, machine())) == {"fine"}
+    assert states(doctor._built(BUILT, machine())) == {"fine"}
 
 
 def test_what_the_cpu_has_and_the_build_lacks(machine):
-    findings = list(build._built(BUILT, machine("avx avx2 fma f16c bmi2 avx512f avx512_vnni")))
+    findings = list(doctor._built(BUILT, machine("avx avx2 fma f16c bmi2 avx512f avx512_vnni")))
     found = next(finding for finding in findings if finding.state == "warning")
     assert "AVX512, AVX512_VNNI" in found.text
     assert "pip install" in found.fix
@@ -63,7 +64,7 @@ def test_what_the_cpu_has_and_the_build_lacks(machine):
     ],
 )
 def test_a_gpu_that_the_build_cannot_use(machine, files, option):
-    findings = list(build._built(BUILT, machine(files=files)))
+    findings = list(doctor._built(BUILT, machine(files=files)))
     found = next(finding for finding in findings if finding.state == "warning")
     assert found.fix.startswith(f'CMAKE_ARGS="-D{option}=on" pip install')
 
@@ -71,64 +72,50 @@ def test_a_gpu_that_the_build_cannot_use(machine, files, option):
 def test_a_gpu_that_is_used_and_one_that_its_driver_hides(machine):
     root = machine(files=["proc/driver/nvidia/version"])
     cuda = {**BUILT, "backends": ["CUDA", "CPU"]}
-    assert states(build._built({**cuda, "devices": [GPU]}, root)) == {"fine"}
-    hidden = next(finding for finding in build._built(cuda, root) if finding.state == "warning")
+    assert states(doctor._built({**cuda, "devices": [GPU]}, root)) == {"fine"}
+    hidden = next(finding for finding in doctor._built(cuda, root) if finding.state == "warning")
     assert hidden.fix == "nvidia-smi"
 
 
 def test_the_library_is_asked_for_how_it_was_built():
-    built = child.ask("dynscale_cli.engine.build", [], 60)
+    built = child.ask("dynscale_cli.engine.binding:described", None, 60)
     assert "CPU" in built["backends"]
     assert built["features"]
     assert any(device["kind"] == "CPU" for device in built["devices"])
 
 
-@pytest.mark.parametrize(
-    ("code", "said"),
-    [
-        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "crashed (SIGILL)"),
-        ("import time; time.sleep(60)", "did not answer"),
-        ("raise SystemExit('no library')", "failed: no library"),
-        ("print('hello')", "gave no answer"),
-        ("pass", "gave no answer"),
-    ],
-)
-def test_a_library_that_crashes_or_hangs_is_a_finding(tmp_path, monkeypatch, code, said):
-    (tmp_path / "broken.py").write_text(code)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(child.NoAnswer) as raised:
-        child.ask("broken", [], 1)
-    assert said in str(raised.value)
-    real = child.ask
-    monkeypatch.setattr(child, "ask", lambda module, arguments, seconds: real("broken", [], 1))
-    loads, findings = build.installed(Path("/"))
+def test_a_library_that_crashes_is_a_finding_with_the_command_that_rebuilds_it(monkeypatch):
+    def crash(target, request, seconds):
+        raise ChildError("crashed", "crashed (SIGILL)", words="illegal instruction")
+
+    monkeypatch.setattr(child, "ask", crash)
+    loads, findings = doctor.installed(Path("/"))
     assert not loads
-    assert findings[0].state == "wrong"
-    assert said in findings[0].text
+    assert (findings[0].state, findings[0].text) == ("wrong", "the library crashed (SIGILL): illegal instruction")
     assert findings[0].fix.startswith("pip install")
 
 
 def test_a_missing_model_ends_in_a_command():
-    header, findings = model.model("/nowhere/at/all.gguf", {})
+    header, findings = doctor.model("/nowhere/at/all.gguf", {})
     assert header is None
     assert findings[0].state == "wrong"
     assert findings[0].fix.startswith("dynscale ")
 
 
 def test_a_model_that_does_not_fit_in_memory(monkeypatch, bundled_model):
-    monkeypatch.setattr(model, "available", lambda: 400_000_000)
-    _, findings = model.model(str(bundled_model), {})
+    monkeypatch.setattr(doctor, "available", lambda: 400_000_000)
+    _, findings = doctor.model(str(bundled_model), {})
     found = next(finding for finding in findings if finding.state == "warning")
     assert found.fix.startswith("dynscale config set parallel ")
 
 
 def test_bad_settings_and_a_mistyped_variable(tmp_path):
     environ = {"DYNSCALE_HOME": str(tmp_path), "DYNSCALE_POLYCY": "race"}
-    values, findings = home.settings(KEYS, environ)
+    values, findings = doctor.written(KEYS, environ)
     assert values["policy"].value == "race"
     assert [(each.state, each.fix) for each in findings[1:]] == [("warning", "unset DYNSCALE_POLYCY")]
     (tmp_path / "config.toml").write_text("\ntmep = 1\n")
-    values, findings = home.settings(KEYS, environ)
+    values, findings = doctor.written(KEYS, environ)
     assert values == {}
     assert findings[0].state == "wrong"
     assert "config.toml, line 2" in findings[0].text
@@ -137,8 +124,8 @@ def test_bad_settings_and_a_mistyped_variable(tmp_path):
 def test_a_server_that_is_asked_instead_of_a_file():
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
-        assert states(server.servers([address])) == {"fine"}
-    assert states(server.servers([address, "http://127.0.0.1:port"])) == {"wrong"}
+        assert states(doctor.servers([address])) == {"fine"}
+    assert states(doctor.servers([address, "http://127.0.0.1:port"])) == {"wrong"}
 
 
 @pytest.mark.parametrize(
@@ -166,8 +153,8 @@ def test_of_a_model_and_a_server_the_one_that_is_passed_over_is_told(tmp_path, w
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
         (tmp_path / "config.toml").write_text(written.replace("URL", url))
         environ = {name: text.replace("URL", url) for name, text in environ.items()}
-        settings, _ = home.settings(KEYS, {"DYNSCALE_HOME": str(tmp_path), **environ})
-        found = list(server.asked(settings))
+        settings, _ = doctor.written(KEYS, {"DYNSCALE_HOME": str(tmp_path), **environ})
+        found = list(doctor.asked(settings))
     warned = [(said in finding.text, finding.fix) for finding in found if finding.state == "warning"]
     assert warned == ([(True, fix)] if said else [])
     asked = [finding for finding in found if finding.state == "fine"]
@@ -187,14 +174,14 @@ def test_a_model_that_is_missing_where_a_server_is_asked_is_not_wrong(tmp_path, 
 
 def test_folders_that_cannot_be_written_to(tmp_path):
     (tmp_path / "file").touch()
-    assert states(home.folders({"DYNSCALE_HOME": str(tmp_path / "new" / "home")})) == {"fine"}
-    assert states(home.folders({"DYNSCALE_HOME": str(tmp_path / "file" / "home")})) == {"wrong"}
+    assert states(doctor.folders({"DYNSCALE_HOME": str(tmp_path / "new" / "home")})) == {"fine"}
+    assert states(doctor.folders({"DYNSCALE_HOME": str(tmp_path / "file" / "home")})) == {"wrong"}
 
 
 def test_an_extra_that_is_not_installed(monkeypatch):
-    monkeypatch.setattr(versions, "find_spec", lambda name: None)
-    assert {finding.state for finding in versions.extras()} == {"note"}
-    assert all(finding.fix.startswith("pip install") for finding in versions.extras())
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    assert {finding.state for finding in doctor.extras()} == {"note"}
+    assert all(finding.fix.startswith("pip install") for finding in doctor.extras())
 
 
 def test_all_that_is_not_fine_ends_in_a_command(tmp_path, machine):
@@ -210,7 +197,7 @@ def test_all_that_is_not_fine_ends_in_a_command(tmp_path, machine):
 
 
 def test_the_folder_of_runs_is_the_one_that_runs_path_prints(tmp_path):
-    found = list(home.folders({"DYNSCALE_HOME": str(tmp_path)}))
+    found = list(doctor.folders({"DYNSCALE_HOME": str(tmp_path)}))
     assert any(f"runs: {tmp_path / 'runs'}" in each.text for each in found)
 
 
@@ -220,7 +207,7 @@ def test_the_report_as_a_user_sees_it(tmp_path):
     assert done.returncode == 0, told
     assert done.stderr == b""
     assert "tokens/s" in next(line for line in told if " speed " in line)
-    assert told[-1].startswith("All works")
+    assert told[-1].startswith("Everything works")
 
 
 def test_a_broken_setting_or_model_is_wrong_and_the_rest_is_told(tmp_path):

@@ -17,7 +17,7 @@ class Halves(ScriptedBackend):
 
 def ask(engine: BatchedEngine, id: int, text: str = "what is this", limit: int = 50, **options: object) -> Request:
     prompt = engine.prompt([Message("user", text)])
-    request = Request(id, prompt, limit, Sampling(), seed=id, keep=(len(prompt),), **options)
+    request = Request(id, prompt, limit, Sampling(), seed=id, cache_boundaries=(len(prompt),), **options)
     engine.submit(request)
     return request
 
@@ -27,7 +27,7 @@ def run(engine: BatchedEngine, until: int) -> tuple[dict[int, Finished], int]:
     finished: dict[int, Finished] = {}
     announced = 0
     while len(finished) < until:
-        announced += sum(charge.prompt + charge.generated for charge in engine.upcoming())
+        announced += sum(charge.prompt + charge.generated for charge in engine.plan_step())
         for event in engine.step():
             if isinstance(event, Finished):
                 finished[event.id] = event
@@ -56,9 +56,9 @@ def test_every_step_moves_every_sequence_and_a_free_slot_is_refilled_at_once():
     waiting = iter(range(3, 12))
     done = 0
     while done < 12:
-        while engine.room > 0 and (id := next(waiting, None)) is not None:
+        while engine.free_slots > 0 and (id := next(waiting, None)) is not None:
             ask(engine, id)
-        engine.upcoming()
+        engine.plan_step()
         done += sum(isinstance(event, Finished) for event in engine.step())
     assert engine._backend.widths[1:] == [3] * (len(engine._backend.widths) - 1)
 
@@ -74,9 +74,9 @@ def test_slots_stay_dense_when_sequences_end_in_any_order():
 def test_a_long_prompt_is_prefilled_between_the_steps_of_the_others():
     engine = scripted_engine(lambda prompt, seed: " w" * 20, width=2, chunk=8)
     ask(engine, 1, text="short")
-    engine.upcoming(), engine.step()
+    engine.plan_step(), engine.step()
     ask(engine, 2, text="long " * 60)
-    charges = engine.upcoming()
+    charges = engine.plan_step()
     assert {c.id: c.generated for c in charges}[1] == 1
     assert {c.id: c.prompt for c in charges}[2] == 8
     finished, _ = run(engine, 2)
@@ -98,7 +98,7 @@ def test_a_sample_can_be_extended_in_the_middle():
     engine = scripted_engine(lambda prompt, seed: " w" * 100, width=2, forced=lambda prompt, seed: "7\n and more")
     ask(engine, 1)
     for _ in range(4):
-        engine.upcoming()
+        engine.plan_step()
         engine.step()
     engine.extend(1, "\n\nAnswer:", 10, stop=("\n",))
     finished, _ = run(engine, 1)
@@ -109,12 +109,12 @@ def test_a_sample_can_be_extended_in_the_middle():
 def test_cancelling_frees_the_slot_and_the_sampler():
     engine = scripted_engine(lambda prompt, seed: " w" * 100, width=2)
     ask(engine, 1), ask(engine, 2), ask(engine, 3)
-    engine.upcoming(), engine.step()
-    engine.upcoming(), engine.step()
+    engine.plan_step(), engine.step()
+    engine.plan_step(), engine.step()
     for id in (1, 2, 3, 99):
         engine.cancel(id)
-    assert engine.upcoming() == []
-    assert (engine.room, engine._backend.samplers) == (2, 0)
+    assert engine.plan_step() == []
+    assert (engine.free_slots, engine._backend.samplers) == (2, 0)
 
 
 def test_a_prefix_goes_when_the_cache_is_full_and_is_then_paid_for_again():
@@ -130,9 +130,9 @@ def test_a_quoted_prefix_is_not_evicted_before_it_is_used():
     engine = scripted_engine(lambda prompt, seed: " w" * 3, width=1, cache_bytes=1000)
     first = ask(engine, 1, text="a b c d")
     run(engine, 1)
-    again = Request(2, first.prompt, 50, Sampling(), 2, keep=(len(first.prompt),))
+    again = Request(2, first.prompt, 50, Sampling(), 2, cache_boundaries=(len(first.prompt),))
     other = ask(engine, 3, text="x y z u v w")
-    quoted = engine.quote(again)
+    quoted = engine.prefill_cost(again)
     engine.submit(again)
     finished, _ = run(engine, 2)
     assert finished[2].tokens.prompt <= quoted
@@ -144,7 +144,7 @@ def test_pieces_make_up_the_text_and_never_split_a_character():
     ask(engine, 1)
     pieces = []
     while True:
-        engine.upcoming()
+        engine.plan_step()
         events = engine.step()
         pieces += [event.text for event in events if isinstance(event, Piece)]
         if any(isinstance(event, Finished) for event in events):
@@ -162,19 +162,19 @@ def test_a_stop_text_ends_a_sample_and_is_cut_off():
 
 
 def test_what_ends_with_its_first_token_can_be_extended_once_that_was_told():
-    """It ends inside `upcoming`; whatever is cancelled before the step, its slot is not given away untold."""
+    """It ends inside `plan_step`; whatever is cancelled before the step, its slot is not given away untold."""
     engine = scripted_engine(lambda prompt, seed: " w" * 9, width=3, forced=lambda prompt, seed: "42")
     ask(engine, 1)
     run(engine, 1)
     ask(engine, 2, limit=1), ask(engine, 3, text="another question")
-    engine.upcoming()
+    engine.plan_step()
     engine.cancel(3)
     ended = [event for event in engine.step() if isinstance(event, Finished)]
     assert [(event.id, event.text) for event in ended] == [(2, " w")]
     engine.extend(2, "\n\nAnswer:", 10)
     assert run(engine, 1)[0][2].text == " w\n\nAnswer: 42"
-    engine.upcoming()
-    assert (engine.room, engine._backend.samplers) == (3, 0)
+    engine.plan_step()
+    assert (engine.free_slots, engine._backend.samplers) == (3, 0)
 
 
 def test_nothing_more_is_told_of_what_was_cancelled():
@@ -182,7 +182,7 @@ def test_nothing_more_is_told_of_what_was_cancelled():
     ask(engine, 1)
     run(engine, 1)
     ask(engine, 2, limit=1)
-    engine.upcoming()
+    engine.plan_step()
     engine.cancel(2)
     assert engine.step() == []
 

@@ -6,8 +6,8 @@ import tracemalloc
 
 import numpy as np
 
-from dynscale_cli.engine.prefixes import PrefixCache, Snapshot
 from dynscale_cli.engine.protocol import Finished, Message, Request, Sampling
+from dynscale_cli.engine.scheduler import PrefixCache, Snapshot
 from tests.scripted import scripted_engine
 
 EARLY, LATE = 2_000, 10_000
@@ -21,10 +21,10 @@ def test_ten_thousand_questions_leave_nothing_behind():
     tracemalloc.start()
     try:
         for id, text in enumerate(itertools.islice(texts, LATE + 1)):
-            while engine.room < 1:
+            while engine.free_slots < 1:
                 _step(engine)
             prompt = engine.prompt([Message("user", text)])
-            engine.submit(Request(id, prompt, 9, Sampling(), id, keep=(1, len(prompt))))
+            engine.submit(Request(id, prompt, 9, Sampling(), id, cache_boundaries=(1, len(prompt))))
             if id % 3 == 0:
                 engine.cancel(id)
             if id in (EARLY, LATE):
@@ -34,7 +34,7 @@ def test_ten_thousand_questions_leave_nothing_behind():
     finally:
         tracemalloc.stop()
     assert sizes[LATE] - sizes[EARLY] < 20_000, sizes
-    while engine.upcoming():
+    while engine.plan_step():
         _step(engine)
     assert (engine._backend.samplers, len(engine._sequences), len(engine._held)) == (0, 0, 0)
 
@@ -55,5 +55,5 @@ def test_a_prefix_cache_takes_no_more_memory_than_it_may_with_all_that_an_entry_
 
 
 def _step(engine) -> list[Finished]:
-    engine.upcoming()
+    engine.plan_step()
     return [event for event in engine.step() if isinstance(event, Finished)]

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from dynscale_cli.engine import llama, loading, memory
+from dynscale_cli.engine import llama, loading, options
 from dynscale_cli.engine.llama import LlamaModel
 from dynscale_cli.engine.loading import context_for, open_engine, prefix_bytes
 from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.engine.protocol import Message
 from dynscale_cli.errors import EngineError
-from dynscale_cli.models.header import GGUFHeader, read_header
+from dynscale_cli.models.gguf import GGUFHeader, read_header
 from tests.tiny_gguf import write_tiny_gguf
 
 GB = 10**9
@@ -24,8 +24,9 @@ def tiny(tmp_path: Path) -> Iterator[Any]:
 
     def make(**options: Any) -> tuple[LlamaModel, GGUFHeader]:
         path = write_tiny_gguf(tmp_path / "tiny.gguf", **options)
-        opened.append(LlamaModel(path, LoadOptions(threads=1)))
-        return opened[-1], read_header(path)
+        header = read_header(path)
+        opened.append(LlamaModel(path, LoadOptions(threads=1), token_bytes=round(header.kv_bytes())))
+        return opened[-1], header
 
     yield make
     for model in opened:
@@ -33,7 +34,7 @@ def tiny(tmp_path: Path) -> Iterator[Any]:
 
 
 def test_width_halves_until_a_context_can_be_made_and_the_user_is_told(tiny, monkeypatch):
-    model, header = tiny()
+    model, _ = tiny()
     create, tried, told = model.lib.llama_init_from_model, [], []
 
     def only_small(handle: Any, params: Any) -> Any:
@@ -41,17 +42,17 @@ def test_width_halves_until_a_context_can_be_made_and_the_user_is_told(tiny, mon
         return create(handle, params) if params.n_seq_max <= 4 else None
 
     monkeypatch.setattr(model.lib, "llama_init_from_model", only_small)
-    engine, _ = open_engine(model, context=256, width=16, header=header, notice=told.append)
+    engine = open_engine(model, [], 1, context=256, width=16, notice=told.append)
     assert (tried, engine.info.width) == ([16, 8, 4], 4)
     assert told == ["not enough memory for 16 samples side by side: running 4"]
     engine.close()
 
 
 def test_no_memory_for_a_single_sample_is_an_error_that_names_the_way_out(tiny, monkeypatch):
-    model, header = tiny()
+    model, _ = tiny()
     monkeypatch.setattr(model.lib, "llama_init_from_model", lambda handle, params: None)
     with pytest.raises(EngineError, match="a context of 256 tokens cannot be had") as caught:
-        open_engine(model, context=256, width=4, header=header)
+        open_engine(model, [], 1, context=256, width=4)
     assert "--ctx-size" in caught.value.hint
 
 
@@ -59,24 +60,24 @@ def test_a_cache_beyond_the_free_memory_is_not_even_tried(tiny, monkeypatch):
     model, header = tiny()
     one = 256 * header.kv_bytes()
     monkeypatch.setattr(llama, "available", lambda: round(3 * one))
-    engine, _ = open_engine(model, context=256, width=16, header=header)
+    engine = open_engine(model, [], 1, context=256, width=16)
     assert engine.info.width == 2
     engine.close()
     monkeypatch.setattr(llama, "available", lambda: one // 2)
     with pytest.raises(EngineError, match="are free"):
-        open_engine(model, context=256, width=16, header=header)
+        open_engine(model, [], 1, context=256, width=16)
 
 
 def test_a_really_huge_context_is_refused_at_once(tiny):
-    model, header = tiny(context_length=1 << 30)
+    model, _ = tiny(context_length=1 << 30)
     with pytest.raises(EngineError, match=r"a context of .* cannot be had: it takes"):
-        open_engine(model, context=1 << 30, width=16, header=header)
+        open_engine(model, [], 1, context=1 << 30, width=16)
 
 
 def test_a_context_beyond_what_the_model_was_trained_with_is_cut_to_it(tiny):
-    model, header = tiny(context_length=300)
+    model, _ = tiny(context_length=300)
     told: list[str] = []
-    engine, _ = open_engine(model, context=4096, width=2, header=header, notice=told.append)
+    engine = open_engine(model, [], 1, context=4096, width=2, notice=told.append)
     assert engine.info.context == 300
     assert len(told) == 1
     assert "300" in told[0]
@@ -94,7 +95,7 @@ def test_the_context_follows_the_longest_question_but_never_the_training_limit(t
 def test_the_engine_is_no_wider_than_the_samples_that_a_run_is_expected_to_draw(tiny):
     model, _ = tiny()
     for samples, width in [(0, 1), (3, 3), (500, 16), (None, 16)]:
-        engine, _ = open_engine(model, context=256, samples=samples)
+        engine = open_engine(model, [], 1, context=256, samples=samples)
         assert engine.info.width == width
         engine.close()
 
@@ -116,18 +117,18 @@ def machine(tmp_path: Path) -> Any:
 
 def test_mapped_weights_are_not_free(machine):
     root = machine(meminfo="MemTotal: 9000 kB\nMemAvailable: 5000 kB\n", status="VmRSS: 2500 kB\nRssFile: 2000 kB\n")
-    assert memory.available(root) == 3000 * 1024
+    assert options.available(root) == 3000 * 1024
 
 
 def test_a_container_has_what_its_group_leaves(machine):
     group = {"max": "1000000\n", "current": "700000\n", "stat": "anon 5\nfile 200000\n"}
     root = machine(meminfo="MemAvailable: 9000000 kB\n", **group)
-    assert memory.available(root) == 500_000
-    assert memory.available(machine(max="max\n")) == 9_000_000 * 1024
+    assert options.available(root) == 500_000
+    assert options.available(machine(max="max\n")) == 9_000_000 * 1024
 
 
 def test_an_unknown_machine_is_not_guessed_at(tmp_path):
-    assert memory.available(tmp_path) is None
+    assert options.available(tmp_path) is None
     assert prefix_bytes(None) == loading.PREFIX_BYTES
 
 

@@ -102,8 +102,8 @@ class Driver:
 
     def submit(self, id: int, text: str = "Tell me about the sea.", limit: int = 8) -> None:
         prompt = self.engine.prompt([Message("user", text)])
-        request = Request(id, prompt, limit, Sampling(), seed=id, keep=(len(prompt),))
-        quote = self.engine.quote(request)
+        request = Request(id, prompt, limit, Sampling(), seed=id, cache_boundaries=(len(prompt),))
+        quote = self.engine.prefill_cost(request)
         assert len(prompt) > 0
         self.most[id] = quote + limit
         ahead = self.most[id] if self.engine.info.upfront else 0
@@ -111,7 +111,7 @@ class Driver:
         self.engine.submit(request)
 
     def step(self) -> None:
-        self.ledger.charge(self.engine.upcoming())
+        self.ledger.charge(self.engine.plan_step())
         for event in self.engine.step():
             if isinstance(event, Piece):
                 self.pieces[event.id] = self.pieces.get(event.id, "") + event.text
@@ -143,14 +143,14 @@ def test_a_request_streams_ends_at_its_limit_and_costs_no_more_than_was_quoted(e
 def test_more_requests_than_there_is_room_for_all_end(engine):
     driver, waiting = Driver(engine), list(range(5))
     while len(driver.finished) < 5:
-        while waiting and engine.room > 0:
+        while waiting and engine.free_slots > 0:
             driver.submit(waiting.pop(), text=f"What comes after {len(waiting)}?", limit=4)
         driver.step()
     for id, finished in driver.finished.items():
         driver.settle(id, finished.tokens)
     assert driver.ledger.spent == sum(finished.tokens.billed for finished in driver.finished.values())
-    assert engine.upcoming() == []
-    assert engine.room == engine.info.width
+    assert engine.plan_step() == []
+    assert engine.free_slots == engine.info.width
 
 
 def test_a_cut_off_request_can_be_extended_and_pays_for_it(engine):
@@ -161,8 +161,8 @@ def test_a_cut_off_request_can_be_extended_and_pays_for_it(engine):
     assert cut.reason == "length"
     prompt = engine.prompt([Message("user", "Tell me about the sea.")])
     request, turn = Request(1, prompt, 4, Sampling(), seed=1), "Say only the answer."
-    held = engine.spare(request, "\n\nAnswer:", 6, turn, cut.text)
-    assert engine.spare(request, "\n\nAnswer:", 6, turn, "") <= held
+    held = engine.extend_cost(request, "\n\nAnswer:", 6, turn, cut.text)
+    assert engine.extend_cost(request, "\n\nAnswer:", 6, turn, "") <= held
     driver.ledger.correct(1, cut.tokens.billed)
     driver.ledger.top_up(1, held if engine.info.upfront else 0)
     engine.extend(1, "\n\nAnswer:", 6, stop=("\n",), turn=turn, held=held)
@@ -185,8 +185,8 @@ def test_a_cancelled_request_makes_room_and_tells_its_cost(engine):
     assert engine.cancel(1) == engine.cancel(99) == Tokens()
     driver.settle(2, driver.finished[2].tokens)
     driver.step()
-    assert engine.upcoming() == []
-    assert engine.room == engine.info.width
+    assert engine.plan_step() == []
+    assert engine.free_slots == engine.info.width
 
 
 def test_the_same_questions_run_in_process_and_on_a_server(loopback, tmp_path):

@@ -33,15 +33,15 @@ def question(engine: BatchedEngine, text: str) -> Prompt:
 
 
 def request(id: int, prompt: Prompt, seed: int, sampling: Sampling = GREEDY, limit: int = 24) -> Request:
-    return Request(id, prompt, limit, sampling, seed, keep=(len(prompt),))
+    return Request(id, prompt, limit, sampling, seed, cache_boundaries=(len(prompt),))
 
 
 def run(engine: BatchedEngine, requests: list[Request]) -> dict[int, Finished]:
     waiting, finished = list(requests), {}
     while len(finished) < len(requests):
-        while waiting and engine.room > 0:
+        while waiting and engine.free_slots > 0:
             engine.submit(waiting.pop(0))
-        engine.upcoming()
+        engine.plan_step()
         finished |= {event.id: event for event in engine.step() if isinstance(event, Finished)}
     return finished
 
@@ -106,7 +106,7 @@ def test_extending_asks_a_cut_off_sample_for_its_answer(engine, monkeypatch):
     engine.extend(1, "\n\nAnswer:", 10, stop=("\n",))
     answered = None
     while answered is None:
-        engine.upcoming()
+        engine.plan_step()
         answered = next((event for event in engine.step() if isinstance(event, Finished)), None)
     assert answered.text.startswith(cut.text + "\n\nAnswer:")
     assert len(answered.text) > len(cut.text) + len("\n\nAnswer:")
@@ -118,7 +118,7 @@ def test_tokens_stream_as_they_are_decoded(engine):
     engine.submit(request(1, prompt, 1))
     pieces, finished = [], None
     while finished is None:
-        engine.upcoming()
+        engine.plan_step()
         for event in engine.step():
             if isinstance(event, Piece):
                 pieces.append(event.text)
@@ -130,10 +130,10 @@ def test_tokens_stream_as_they_are_decoded(engine):
 
 def test_the_mean_log_probability_is_that_of_a_plain_softmax(engine):
     prompt = question(engine, "What is the capital of France?")
-    engine.submit(Request(1, prompt, 12, GREEDY, 1, keep=(len(prompt),), logprobs=True))
+    engine.submit(Request(1, prompt, 12, GREEDY, 1, cache_boundaries=(len(prompt),), logprobs=True))
     finished = None
     while finished is None:
-        engine.upcoming()
+        engine.plan_step()
         finished = next((event for event in engine.step() if isinstance(event, Finished)), None)
     assert finished.logprob is not None
     assert -1.5 < finished.logprob < 0

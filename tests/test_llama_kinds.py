@@ -61,7 +61,7 @@ def engine_over(model: LlamaModel, width: int = 3, chunk: int = 24, **options: A
 def finish(engine: BatchedEngine, request: Request) -> Finished:
     engine.submit(request)
     while True:
-        engine.upcoming()
+        engine.plan_step()
         for event in engine.step():
             if isinstance(event, Finished):
                 return event
@@ -94,9 +94,9 @@ def test_forks_side_by_side_and_moved_between_slots_continue_alike(model):
     waiting = [sample(id, prompt, (len(prompt),), limit) for id, limit in enumerate(lengths)]
     finished: dict[int, str] = {}
     while len(finished) < len(lengths):
-        while waiting and engine.room > 0:
+        while waiting and engine.free_slots > 0:
             engine.submit(waiting.pop(0))
-        engine.upcoming()
+        engine.plan_step()
         finished |= {event.id: event.text for event in engine.step() if isinstance(event, Finished)}
     longest = max(finished.values(), key=len)
     assert all(longest.startswith(text.rstrip("\N{REPLACEMENT CHARACTER}")) for text in finished.values())
@@ -166,7 +166,7 @@ def test_a_base_model_gets_question_and_answer_lines_and_stops_at_the_next_quest
         "<s>Be brief.\n\nQuestion: Why?\n\nAnswer:"
     )
     assert "\nQuestion:" in model.prompt([Message("user", "Why?")]).stop
-    assert not model.has_template
+    assert model.template is None
 
 
 @pytest.mark.parametrize("spelled", [False, True])
@@ -352,12 +352,12 @@ def test_whatever_comes_and_goes_a_slot_holds_what_its_sequence_has_evaluated(mo
     extended: set[int] = set()
     billed = {}
     for step in range(150):
-        while engine.room and step < 130:
+        while engine.free_slots and step < 130:
             prompt, id = rng.choice(prompts), len(billed)
             keep = rng.choice([(), (len(prompt),), (3, len(prompt))])
             engine.submit(Request(id, prompt, rng.randrange(1, 4), Sampling(), rng.randrange(999), keep))
             billed[id] = 0
-        engine.upcoming()
+        engine.plan_step()
         for event in engine.step():
             if isinstance(event, Finished):
                 over[event.id] += 1
@@ -371,7 +371,7 @@ def test_whatever_comes_and_goes_a_slot_holds_what_its_sequence_has_evaluated(mo
             billed[id] = engine.cancel(id).billed
             over[id] += 1
     while going := [id for id in billed if not over[id]]:
-        engine.upcoming()
+        engine.plan_step()
         for event in engine.step():
             if isinstance(event, Finished):
                 over[event.id] += 1

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dynscale_cli.engine import devices, llama
+from dynscale_cli.child import ChildError
+from dynscale_cli.engine import binding, llama
 from dynscale_cli.engine.llama import LlamaBackend, LlamaModel
 from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.errors import ModelError, UsageError
@@ -74,14 +75,21 @@ def test_no_server_or_no_host_of_that_name_is_an_error_of_one_line(monkeypatch, 
         held.bind(("127.0.0.1", 0))
         address = f"{host}:{held.getsockname()[1]}"
         with pytest.raises(ModelError, match=f"no RPC server at {address}: [A-Zn]"):
-            devices.add_rpc_servers([address])
+            binding.add_rpc_servers([address])
 
 
 def test_a_server_that_would_end_the_process_is_found_out_by_a_child(monkeypatch):
     monkeypatch.setattr(llama.binding(), "llama_supports_rpc", lambda: True)
-    monkeypatch.setattr(devices, "_connect", lambda address: None)
+    monkeypatch.setattr(binding, "_connect", lambda address: None)
+    with pytest.raises(ModelError, match="the RPC server offers no device"):  # what the child says in this build
+        binding.add_rpc_servers(["127.0.0.1:1"])
+
+    def abort(target, address, seconds):
+        raise ChildError("crashed", "crashed (SIGABRT)")
+
+    monkeypatch.setattr(binding.child, "ask", abort)
     with pytest.raises(ModelError, match="not an RPC server"):
-        devices.add_rpc_servers(["127.0.0.1:1"])
+        binding.add_rpc_servers(["127.0.0.1:1"])
 
 
 def test_without_a_graphics_processor_nothing_is_offloaded(path, monkeypatch):

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dynscale_cli.answers.compare import Equivalence
-from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.equivalence import Equivalence
+from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.errors import UsageError
 from dynscale_cli.evaluation.logs import read_log
 from dynscale_cli.questions import Question

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynscale_cli.answers.extract import Answer
-from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.answers.vote import Ballot, tally
 from dynscale_cli.evaluation.logs import Pool
 from dynscale_cli.evaluation.replay import Tally

@@ -9,9 +9,9 @@ from dynscale_cli.engine.protocol import Prompt, Request, Sampling
 from dynscale_cli.engine.scheduler import Scheduler, Sequence
 
 
-def request(id: int, length: int = 5, keep: tuple[int, ...] = (), first: int | None = None) -> Request:
+def request(id: int, length: int = 5, cache_boundaries: tuple[int, ...] = (), first: int | None = None) -> Request:
     tokens = (first if first is not None else id, *range(100, 99 + length))
-    return Request(id, Prompt(tokens), 10, Sampling(), id, keep)
+    return Request(id, Prompt(tokens), 10, Sampling(), id, cache_boundaries)
 
 
 def admit(scheduler: Scheduler, *requests: Request, reusable: int = 0) -> list[Sequence]:
@@ -33,7 +33,7 @@ def step(scheduler: Scheduler) -> list[int]:
 def test_first_come_first_served_up_to_the_width():
     scheduler = Scheduler(width=2, chunk=64)
     assert [s.request.id for s in admit(scheduler, request(1), request(2), request(3))] == [1, 2]
-    assert scheduler.room == -1
+    assert scheduler.free_slots == -1
     scheduler.release(scheduler.active[0])
     assert [(s.request.id, s.slot) for s in admit(scheduler)] == [(3, 0)]
 
@@ -50,7 +50,7 @@ def test_prompts_share_a_chunk_and_decoding_sequences_never_wait_for_it():
 
 def test_a_chunk_ends_where_a_prefix_is_worth_keeping():
     scheduler = Scheduler(width=1, chunk=64)
-    admit(scheduler, request(1, 20, keep=(6, 15, 20)))
+    admit(scheduler, request(1, 20, cache_boundaries=(6, 15, 20)))
     kept = []
     for _ in range(3):
         (share,) = scheduler.plan()
@@ -60,7 +60,7 @@ def test_a_chunk_ends_where_a_prefix_is_worth_keeping():
 
 def test_who_shares_a_prefix_that_is_just_being_evaluated_waits_for_it_and_others_go_first():
     scheduler = Scheduler(width=3, chunk=64)
-    twins = [request(1, 20, keep=(20,), first=0), request(2, 20, keep=(20,), first=0)]
+    twins = [request(1, 20, cache_boundaries=(20,), first=0), request(2, 20, cache_boundaries=(20,), first=0)]
     assert [s.request.id for s in admit(scheduler, *twins, request(3))] == [1, 3]
     step(scheduler)
     assert [s.request.id for s in admit(scheduler, reusable=20)] == [2]
@@ -68,7 +68,9 @@ def test_who_shares_a_prefix_that_is_just_being_evaluated_waits_for_it_and_other
 
 def test_a_prefix_whose_sequence_is_gone_is_not_waited_for():
     scheduler = Scheduler(width=2, chunk=4)
-    (first,) = admit(scheduler, request(1, 20, keep=(20,), first=0), request(2, 20, keep=(20,), first=0))
+    (first,) = admit(
+        scheduler, request(1, 20, cache_boundaries=(20,), first=0), request(2, 20, cache_boundaries=(20,), first=0)
+    )
     step(scheduler)
     scheduler.release(first)
     assert [s.request.id for s in admit(scheduler)] == [2]
@@ -94,7 +96,7 @@ def test_slots_are_dense_batches_in_order_and_prompts_within_the_chunk(width, ch
     scheduler = Scheduler(width, chunk)
     for id, (action, number) in enumerate(actions):
         if action == "admit":
-            admit(scheduler, request(id, number, keep=(number,)))
+            admit(scheduler, request(id, number, cache_boundaries=(number,)))
         elif action == "end" and number < len(scheduler.active):
             scheduler.release(scheduler.active[number])
         scheduler.compact()
@@ -103,7 +105,7 @@ def test_slots_are_dense_batches_in_order_and_prompts_within_the_chunk(width, ch
         slots = [share.sequence.slot for share in shares]
         assert slots == sorted(set(slots))
         assert sum(share.count for share in shares if share.count > 1) <= chunk
-        assert all(share in shares for share in shares if len(share.sequence.feed) == 1)
+        assert all(share in shares for share in shares if len(share.sequence.pending_tokens) == 1)
         assert bool(shares) == bool(scheduler.active)
         step(scheduler)
 

@@ -193,7 +193,7 @@ def test_a_cancelled_request_closes_its_stream():
         prompt = engine.prompt([Message("user", "Why?")])
         engine.submit(Request(1, prompt, 40, Sampling(), 1))
         while not any(isinstance(event, Piece) for event in engine.step()):
-            engine.upcoming()
+            engine.plan_step()
         assert engine.cancel(1).generated == len(b"so")
         assert gone.wait(10)
         engine.close()

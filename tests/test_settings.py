@@ -131,7 +131,7 @@ def test_the_built_in_profiles_are_valid():
 
 def test_the_values_of_flags_are_those_of_the_rooms():
     from dynscale_cli.allocation import POLICIES
-    from dynscale_cli.answers import kinds, vote
+    from dynscale_cli.answers import types, vote
     from dynscale_cli.runs.settings import DEFAULT_MAX_TOKENS
     from dynscale_cli.sampling import prompts, sampler
 
@@ -139,7 +139,7 @@ def test_the_values_of_flags_are_those_of_the_rooms():
     assert options.MODES == sampler.MODES
     assert options.LAYOUTS == prompts.LAYOUTS
     assert options.VOTES == vote.METHODS
-    assert (*kinds._NAMES, "regex:") == options.ANSWER_TYPES
+    assert (*types._NAMES, "regex:") == options.ANSWER_TYPES
     assert KEYS["budget"].default == f"{2 * DEFAULT_MAX_TOKENS}/q"  # two samples of full length
 
 

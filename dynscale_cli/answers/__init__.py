@@ -4,13 +4,11 @@ Pure: no I/O, no clock, no global random state; only `prover` keeps a process, a
 The way through: `AnswerType` -> `extract` -> `Ballot` -> `tally`.
 """
 
-from dynscale_cli.answers.canonical import canonical
 from dynscale_cli.answers.cluster import Cluster, cluster
-from dynscale_cli.answers.compare import Equivalence, same_as_gold
+from dynscale_cli.answers.equivalence import Equivalence, canonical, same_as_gold
 from dynscale_cli.answers.extract import Answer, extract
-from dynscale_cli.answers.kinds import AnswerType, decide, inline_choices
 from dynscale_cli.answers.prover import Prover
-from dynscale_cli.answers.thoughts import ThoughtTracker, split_thought
+from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.answers.vote import METHODS, Ballot, Method, Tally, tally
 
 __all__ = [
@@ -23,13 +21,9 @@ __all__ = [
     "Method",
     "Prover",
     "Tally",
-    "ThoughtTracker",
     "canonical",
     "cluster",
-    "decide",
     "extract",
-    "inline_choices",
     "same_as_gold",
-    "split_thought",
     "tally",
 ]

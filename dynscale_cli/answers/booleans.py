@@ -6,9 +6,10 @@ Owns those words. Keys are `yes` and `no`: "true" and "yes" are one vote. Must n
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from dynscale_cli.answers.latex import prose
-from dynscale_cli.answers.plain import word_set
+from dynscale_cli.answers.normalize import word_set
 
 _YES = word_set(
     "yes yeah yep yup true correct right affirmative indeed definitely certainly absolutely "
@@ -30,19 +31,13 @@ _NEGATED = re.compile(
     re.IGNORECASE,
 )
 _VERDICT = re.compile(
-    r"\b(?:(?:is|are|was|were|be|it's|that's|as)\s+(?P<not>not\s+)?|(?P<isnt>isn't|aren't|wasn't|not)\s+)(?:\w+ly\s+)?[*_\"'`]{0,3}"
+    r"\b(?:(?:is|are|was|were|be|it's|that's|as)\s+(?P<not>not\s+)?|(?P<isnt>isn't|aren't|wasn't|"
+    r"not)\s+)(?:\w+ly\s+)?[*_\"'`]{0,3}"
     r"(?P<word>true|false|correct|incorrect|right|wrong|untrue|yes|no)\b(?![\w-])(?!\s+[a-z]+\s+(?:of|for)\b)"
     r"(?!\s*(?:or|/)\s*(?:not|true|false|correct|incorrect|right|wrong|yes|no)\b)",
     re.IGNORECASE,
 )
-_LONE = re.compile(
-    r"(?<![\w'-])(?P<word>yes|no|true|false)(?=\s*[*_\"'`]*(?:[.,!;:]|\s*$))", re.IGNORECASE | re.MULTILINE
-)
 
-
-_NOT_QUITE = re.compile(
-    r"[\s*_]*not\s+(?:necessarily|really|true|correct|always|exactly|possible|quite|at all)\b", re.IGNORECASE
-)
 _HEDGE = re.compile(
     r"[\s*_`'\"]*(?:(?:most\s+|very\s+)?(?:probably|likely|possibly|perhaps|maybe|presumably)|"
     r"i\s+(?:think|believe|would say)(?:\s+that)?|in\s+general|generally|technically|strictly speaking)"
@@ -50,10 +45,6 @@ _HEDGE = re.compile(
     re.IGNORECASE,
 )
 _WONDERED = re.compile(r"\b(?:whether|if)\b[^.!?;\n]{0,60}$", re.IGNORECASE)
-_REVISED = re.compile(
-    r"\b(?:actually|correction|no wait|wait|so|thus|therefore|hence)[,:]?\s+(yes|no|true|false)\b(?=\s*(?:[.,!;*]|$))",
-    re.IGNORECASE,
-)
 
 
 def _without_hedge(content: str) -> str:
@@ -81,30 +72,23 @@ def read_boolean(content: str) -> str | None:
     return _last_verdict(content)
 
 
-def find_boolean(text: str) -> str | None:
-    """The side that an uncommitted completion takes: how it begins, else its last verdict, else its last yes or no."""
-    head = text.lstrip()[:200]
-    first = _FIRST.match(head)
-    side = _side(first[1]) if first is not None else None
-    tail = text[-800:]
-    if _NOT_QUITE.match(head):
-        return "no"
-    revised = [match[1] for match in _REVISED.finditer(tail)]
-    if revised:
-        return _side(revised[-1])
-    if side is not None and first is not None and not _EITHER.match(head) and _stands_alone(head, first):
-        return side
-    verdict = _last_verdict(tail)
-    if verdict is not None:
-        return verdict
-    lone = [match["word"] for match in _LONE.finditer(tail) if not _is_wondered(tail, match.start())]
-    return _side(lone[-1]) if lone and not _EITHER.search(tail[-120:]) else None
+def read_side(content: str, offered: Sequence[str] = ()) -> tuple[str, str] | None:
+    """(`yes` or `no`, the word shown): the word that the question offers for that side, else the side itself."""
+    side = read_boolean(content)
+    if side is None:
+        return None
+    return side, next((word for word in offered if _side(word) == side), side)
 
 
-def _stands_alone(head: str, first: re.Match[str]) -> bool:
-    """Whether the first word is an answer, not "No doubt …" or "Right triangles …"."""
-    follows = head[first.end() :].lstrip("*_`'\" ")[:1]
-    return follows in tuple(",.!;:-\n。，、") or not follows or first[1].lower() not in ("no", "right", "correct")
+_PLAIN = word_set(
+    "yes no yeah nope true false sí si sì sim oui ja da tak evet vrai verdadero verdadeiro vero wahr non não nein nee "
+    "nej нет да faux falso falsch 是 是的 否 不是 はい いいえ 네 아니요"
+)
+
+
+def plain_side(word: str) -> str | None:
+    """The side of a word that means nothing else: "right", "never" and "correct" are words where no side is asked."""
+    return _side(word) if word.lower() in _PLAIN else None
 
 
 def _is_wondered(text: str, at: int) -> bool:

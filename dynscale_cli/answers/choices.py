@@ -10,9 +10,11 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from dynscale_cli.answers.booleans import read_boolean
 from dynscale_cli.answers.latex import prose
-from dynscale_cli.answers.plain import plain, words
-from dynscale_cli.answers.shapes import exact_math_key
+from dynscale_cli.answers.normalize import plain, sign_of, words
+from dynscale_cli.answers.structures import exact_math_key
+from dynscale_cli.answers.text import Reading
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _UNKNOWN = 8  # letters to expect where the choices are not known: A to H
@@ -168,125 +170,67 @@ def _mentioned(said: list[str], texts: list[tuple[str, ...]]) -> str | None:
     return LETTERS[longest[0]] if len(longest) == 1 else None
 
 
-_ASSERTED = re.compile(
-    r"(?:(?:\b(?i:leaves|leaving|choose|select|pick|go with|going with|option|choice|answer|it's|it is|"
-    r"therefore|thus|so|hence|"
-    r"must be|would be|is)[,:]?\s+|(?:应选|故选|选择|选|選擇|選)\s*)"
-    r"(?:option\s+|choice\s+|answer\s+)?[*_]*[(\[]?(?P<before>[A-Z])[)\]]?[*_]*(?=[.,;:!)*_\]\n。]|\s*$|"
-    r"\s+(?:because|since|as)\b)"
-    r"|(?<![\w'])[*_]{0,3}[(\[]?(?P<after>[A-Z])[)\].:]?[*_]*\s+(?:is|would be|must be|seems)\s+(?P<not>not\s+|"
-    r"in)?(?:the\s+|most\s+|only\s+|best\s+)*"
-    r"(?:correct|right|best|answer|true|accurate|appropriate|likely)\b)",
-)
-_LINE = re.compile(r"^[\s*_#>-]{0,6}[(\[]?([A-Z])(?:[)\].:]+[*_]*(?:\s|$)|[*_]*\s*$)", re.MULTILINE)
-_PARENTHESISED = re.compile(r"[(\[]([A-Z])[)\]]")
 _NOT = re.compile(r"\b(?:not|isn't|neither|nor|never|eliminate|exclude|rule out|incorrect|wrong)\b", re.IGNORECASE)
 
 
-# "Option B: Nitrogen. Incorrect.", "C) Oxygen ✅": the choices judged one by one.
-_JUDGED = re.compile(
-    r"(?:^|[.!?:]\s(?=option|choice))[ \t*_#>|-]{0,8}(?:(?:option|choice|answer)\s+)?[(\[]?([A-Z])[)\].:*_]{1,4}"
-    r"(?=\s)([^\n]*)",
-    re.IGNORECASE | re.MULTILINE,
-)
-_WRONG = re.compile(
-    r"[❌✗✘✖]|\b(?:incorrect|wrong|not (?:the )?(?:correct|right|best)|isn't (?:correct|right))\b", re.IGNORECASE
-)
-_RIGHT = re.compile(r"[✅✓✔☑]|\b(?:correct|right answer|best answer)\b(?!\s*\?)", re.IGNORECASE)
+# --- what the question offers in its own text ------------------------------------------------------------------
 
-
-def _judged(tail: str, allowed: str) -> str | None:
-    """The one choice called right where others are called wrong."""
-    right: set[str] = set()
-    wrong: set[str] = set()
-    for line in _JUDGED.finditer(tail):
-        letter = line[1].upper()
-        if letter in allowed and _WRONG.search(line[2]):
-            wrong.add(letter)
-        elif letter in allowed and _RIGHT.search(line[2]):
-            right.add(letter)
-    return str(*right) if len(right) == 1 and wrong and not right & wrong else None
-
-
-def find_choice(text: str, choices: Sequence[str] = ()) -> str | None:
-    """The choice of a completion without a committed answer: asserted, on a line, or alone in the last sentence."""
-    allowed = LETTERS[: letter_count(choices)]
-    if len(text) <= 80 and len(set(_MARKED.findall(text))) > 2 and "\n" not in text.strip():
-        return None  # "A. B. C. D."
-    if len(text) <= 80 and "\n" not in text.strip():
-        whole = read_choice(text, choices)
-        if whole is not None and not _NOT.search(text):
-            return whole
-    tail = prose(text[-2000:])
-    asserted = _asserted(tail, allowed)
-    if asserted is not None:
-        return asserted
-    judged = _judged(tail, allowed)
-    if judged is not None:
-        return judged
-    lines = {match[1] for match in _LINE.finditer(tail) if match[1] in allowed}
-    if len(lines) == 1:
-        return str(*lines)
-    closing = last_sentence(tail)
-    weighed = len(lines) > 1 and _LINE.match(closing)
-    if weighed or (_HEADING.match(closing) and len(set(_HEADING.findall(tail))) > 1):
-        return None  # the choices repeated, or weighed one by one
-    pointed = _POINTED.search(closing)
-    if pointed is not None and pointed[1] in allowed:
-        return pointed[1]
-    closing = _DENIED.split(_CONCEDED.sub("", closing), maxsplit=1)[0]
-    if not _NOT.search(closing):
-        letters = set(_PARENTHESISED.findall(closing)) & set(allowed)
-        if len(letters) == 1:
-            return str(*letters)
-        by_text = match_text(closing, choices)
-        if by_text is not None:
-            return by_text
-    return match_text(tail, choices) if len(tail) < 400 and not _NOT.search(tail) else None
-
-
-_CONCEDED = re.compile(
-    r"^[\s*_]*(?:while|although|though|even though|whereas|unlike)\b[^,\n]{1,160},\s*", re.IGNORECASE
-)
-_DENIED = re.compile(r",?\s+(?:(?:and|but)\s+not|rather than|instead of)\b|,\s+not\b", re.IGNORECASE)
-_POINTED = re.compile(r"[:>→∴]\s{0,3}[*_(\[]{0,3}([A-Z])[)\]*_.]{0,3}\s*$")
-_MARKED = re.compile(r"\b([A-J])[).:](?=\s|$)")
-_CLAUSE_END = re.compile(r"[.,;:!?\n]")
-
-
-_HEADING = re.compile(
-    r"(?:^|[.!?:]\s)[ \t*_#>|-]{0,8}(?:option|choice|answer)\s+[*_]*[(\[]?([A-Z])[)\]]?[*_]*[:.)]",
-    re.IGNORECASE | re.MULTILINE,
+_LABELLED = (
+    r"[\s*_`'\"(\[]*(?:(?:option|choice|answer|number|no\.?)\s{{0,2}})?[(#\[*_]{{0,3}}(?P<label>{labels})"
+    r"(?:[*_]{{0,2}}[)\].:]|[*_`'\"\s]*$|\s+-\s|\s+(?:because|since|as)\b)"
 )
 
 
-def _asserted(tail: str, allowed: str) -> str | None:
-    headings = [heading.span() for heading in _HEADING.finditer(tail)]
-    weighed = {at for start, end in headings for at in range(start, end)} if len(headings) > 1 else set()
-    found = None
-    for match in _ASSERTED.finditer(tail):
-        if match["before"] and match.start("before") in weighed:
-            continue  # "Option A: …", "Option B: …": headings of what is weighed
-        letter = match["before"] or match["after"]
-        if letter not in allowed or match["not"]:
-            continue
-        if _NOT.search(_CLAUSE_END.split(tail[max(0, match.start() - 20) : match.start()])[-1]) or _ANOTHER.match(
-            tail, match.end()
-        ):
-            continue
-        if match["before"] and _ANOTHER.match(tail, match.end("before")):
-            continue
-        found = letter
-    return found
+def read_option(
+    content: str, choices: Sequence[str], options: Sequence[str] = (), labels: Sequence[str] = ()
+) -> Reading | None:
+    """(key, text) of the option named: a letter for choices, the question's own label or words for what it offers."""
+    if choices or not options or labels[:1] == ("A",):
+        letter = read_choice(content, choices or options)
+        return None if letter is None else (letter, letter)
+    index = _labelled(content, labels) if labels else None
+    index = index if index is not None else _offered(content, options)
+    if index is None:
+        return None
+    if labels:
+        return labels[index], labels[index]
+    return " ".join(words(options[index])) or options[index], options[index]
 
 
-_SENTENCE_END = re.compile(r"(?<=[.!?。])\s+|\n+")
+def _labelled(content: str, labels: Sequence[str]) -> int | None:
+    """The option whose number a content begins with: "2", "2) river", "option 2"."""
+    spelt = "|".join(sorted(map(re.escape, labels), key=len, reverse=True))
+    named = re.match(_LABELLED.format(labels=spelt), content, re.IGNORECASE)
+    return labels.index(named["label"].lower()) if named is not None else None
 
 
-def last_sentence(text: str) -> str:
-    """The last sentence or line that says something."""
-    pieces = _SENTENCE_END.split(text.strip()[-600:])
-    for piece in reversed(pieces):
-        if any(char.isalnum() for char in piece):
-            return piece
-    return ""
+def _offered(content: str, options: Sequence[str]) -> int | None:
+    """The option that a content is or begins with, or alone mentions; yes and no in other words, where offered."""
+    sign = sign_of(content)
+    if sign is not None and sign in options:
+        return list(options).index(sign)
+    said = words(prose(content[:600]))
+    spelt = [words(option) for option in options]
+    begun = [index for index, option in enumerate(spelt) if option and said[: len(option)] == option]
+    if begun:
+        return max(begun, key=lambda index: len(spelt[index]))
+    letter = match_text(content, options)
+    if letter is not None:
+        return LETTERS.index(letter)
+    side = read_boolean(content)
+    sides = [read_boolean(option) for option in options]
+    return sides.index(side) if side is not None and sides.count(side) == 1 else None
+
+
+def read_special(content: str, also: Sequence[str]) -> Reading | None:
+    """(key, text) where a content is an answer that the question allows for a special case ("not stated")."""
+    if not also:
+        return None
+    said = words(content[:200])
+    for answer in also:
+        spelt = words(answer)
+        if said == spelt or (said[: len(spelt)] == spelt and len(spelt) > 1):
+            return " ".join(spelt), answer
+        if said[: len(spelt)] == spelt and content.strip(" *_`'\"")[len(answer) :][:1] in (".", ",", ";", " (", "\n"):
+            return " ".join(spelt), answer
+    return None

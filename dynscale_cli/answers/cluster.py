@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 
-from dynscale_cli.answers.moments import moment
-from dynscale_cli.answers.plain import word_set, words
+from dynscale_cli.answers.dates import moment
+from dynscale_cli.answers.normalize import word_set, words
 
 _LONGEST = 6000  # characters of a text that are compared
 _SHORT = 10  # telling words of a short answer

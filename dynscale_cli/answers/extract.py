@@ -1,22 +1,23 @@
 """From a completion to the answer it commits itself to.
 
-Owns the order of belief: hidden thoughts go; the last committed answer counts; without one, what the completion
-ends on. "No answer" is None and never votes. Linear in the completion, and never raises on any text.
+Owns the order of belief: the last committed answer counts; without one, what the completion ends on. "No answer" is
+None and never votes. A guessed kind gives way where a statement says something else. Linear in the completion, and
+never raises on any text. Thoughts are gone before.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dynscale_cli.answers.endings import ending
-from dynscale_cli.answers.kinds import AnswerType
-from dynscale_cli.answers.plain import lower, plain, strip_markup
-from dynscale_cli.answers.reading import Reading, read, read_math, states_none, text_key
-from dynscale_cli.answers.statements import Statement, statements
-from dynscale_cli.answers.thoughts import split_thought
+from dynscale_cli.answers.cues import Statement, statements
+from dynscale_cli.answers.fallback import ending
+from dynscale_cli.answers.normalize import lower, plain, strip_markup
+from dynscale_cli.answers.patterns import last_match
+from dynscale_cli.answers.reading import read, read_math
+from dynscale_cli.answers.text import Reading, read_json, states_none, text_key
+from dynscale_cli.answers.types import AnswerType
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,32 +29,32 @@ class Answer:
     committed: bool = True
 
 
-_CONTROL = re.compile(
-    r"<\|(?:im_end|eot_id|end|return|endoftext|end_of_text|im_start|start|eom_id)\|>|</s>|<eos>|<end_of_turn>|"
-    r"<\|begin_of_solution\|>|<\|end_of_solution\|>"
-)
 # Where a base model, its answer given, goes on to ask and answer something else.
 _RUN_ON = re.compile(
     r"\n[ \t*_#]{0,6}(?:(?:next\s+|new\s+)?(?:question|problem|exercise)\s{0,2}\d{0,4}\s?[:.]|q\s?\d{0,4}\s?:|"
     r"(?:user|human|student)\s?:|### ?instruction|<\|(?:im_start|start_header_id)\|>\s?user)",
     re.IGNORECASE,
 )
-_REGEX_REACH = 200_000
 
 
 def extract(completion: str, kind: AnswerType, *, choices: Sequence[str] = ()) -> Answer | None:
-    """The answer of a completion, None if it gives none. `choices`: options of a multiple-choice question, in order."""
-    _, rest, _ = split_thought(completion)
-    if "<" in rest:
-        rest = _CONTROL.sub("\n", rest)
-    rest = rest.strip()
+    """The answer of what a completion says (its thoughts are gone), None if it gives none.
+
+    `choices`: options of a multiple-choice question, in order.
+    """
+    rest = completion.strip()
     if not rest:
         return None
     if kind.name == "regex":
-        return _by_pattern(rest, kind.pattern)
-    if kind.name == "text" and kind.long:
+        said = last_match(kind.pattern, rest)
+        return Answer(*said) if said is not None else None
+    if kind.long:
         key = text_key(rest)
         return Answer(key, rest) if key else None
+    if kind.name == "json":
+        found = read_json(rest, anywhere=True)
+        if found is not None or not kind.guessed:
+            return Answer(*found) if found is not None else None
     return _extract(plain(rest), rest, kind, choices)
 
 
@@ -71,35 +72,32 @@ def _extract(text: str, original: str, kind: AnswerType, choices: Sequence[str])
     return Answer(*found[0], committed=found[1]) if found is not None else None
 
 
-def _by_pattern(text: str, pattern: str) -> Answer | None:
-    last = next(iter(deque(re.finditer(pattern, text[-_REGEX_REACH:]), maxlen=1)), None)
-    if last is None:
-        return None
-    groups = [group for group in last.groups() if group is not None]
-    said = (groups[0] if groups else last.group()).strip()
-    return Answer(" ".join(plain(said).split()), said) if said else None
-
-
-# --- committed -------------------------------------------------------------------------------------------------
-
-
 def _committed(text: str, lowered: str, kind: AnswerType, choices: Sequence[str]) -> tuple[Answer | None, bool]:
     """(last committed answer, whether the text breaks off behind "Answer:" with nothing stated)."""
     dangling = False
     revision: Reading | None = None
-    for statement in statements(text, lowered):
+    other: Reading | None = None
+    for statement in statements(text, lowered, kind.wording.labels_asked):
+        if statement.form == "initial" and kind.name == "choice":
+            continue  # "A: …" names a choice there
         if statement.form == "revision":
             revision = revision or read(statement.content, kind, choices)
             continue
         if not strip_markup(statement.content):
             dangling = dangling or not text[statement.end :].strip(" *_#\n\t:`$")
             continue
-        reading = _boxes(text, statement, kind) or read(_calmly(statement), kind, choices)
+        said = _calmly(statement)
+        reading = _boxes(text, statement, kind) or read(said, kind, choices)
         if reading is not None:
             return Answer(*(revision or reading)), False
         if states_none(strip_markup(statement.content)):
             return None, True
-    return None, dangling
+        if kind.guessed and other is None:
+            # The question was taken for one that wants a number, say, and this sample answers otherwise.
+            other = read(said, replace(kind, name="auto"))
+            if other is not None and statement.form != "sentence":
+                break
+    return (Answer(*other) if other is not None else None), dangling
 
 
 def _calmly(statement: Statement) -> str:
@@ -108,25 +106,31 @@ def _calmly(statement: Statement) -> str:
     if (
         statement.form in ("sentence", "label")
         and content.rstrip(" *_").endswith("!")
+        and len(content) > 2
         and not set(content) & {"$", "\\"}
     ):
         return content.rstrip("!*_ ")
     return content
 
 
-_BETWEEN_BOXES = re.compile(r"[\s$,;\\().]{0,8}(?:and|or)?[\s$,;\\().]{0,8}(?:[a-zA-Z]\s?=\s?)?")
+_BETWEEN_BOXES = re.compile(
+    r"(?:[\s$,;\\()&.]|\\q?quad|\\text\s?\{[^{}]{0,12}\}|\b(?:and|or|also|either|else|und|oder|et|ou|y|o)\b){0,24}"
+    r"(?P<name>[a-zA-Z](?:_\{?\w\}?)?)?\s{0,2}=?\s{0,2}\$?"
+)
 
 
 def _boxes(text: str, last: Statement, kind: AnswerType) -> Reading | None:
     """x = \\boxed{1} or x = \\boxed{2}: boxes that one sentence joins are one answer."""
-    if last.form != "box" or kind.name not in ("math", "auto"):
+    if last.form != "box" or kind.name not in ("math", "auto", "number"):
         return None
-    contents, start = [last.content], last.start
+    contents, start, joint = [last.content], last.start, ", "
     for previous in (
         statements(text[:start], lower(text[:start])) if text.count("boxed", max(0, start - 400), start) else ()
     ):
-        if previous.form != "box" or not _BETWEEN_BOXES.fullmatch(text[previous.end : start]):
+        between = _BETWEEN_BOXES.fullmatch(text[previous.end : start])
+        if previous.form != "box" or between is None:
             break
+        joint = " or " if re.search(r"\b(?:or|oder|ou)\b", between.group()) else joint
         contents.append(previous.content)
         start = previous.start
-    return read_math(", ".join(reversed(contents))) if len(contents) > 1 else None
+    return read_math(joint.join(reversed(contents))) if len(contents) > 1 else None

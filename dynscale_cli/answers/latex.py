@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from dynscale_cli.answers.plain import word_set
+from dynscale_cli.answers.normalize import word_set
 
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _LONGEST_GROUP = 4000
@@ -62,7 +62,7 @@ _SIGNS = str.maketrans(
         "φ": r"\phi ", "ω": r"\omega ", "∞": r"\infty ", "√": r"\sqrt ", "∛": r"\sqrt[3] ", "×": "*", "·": "*",
         "⋅": "*", "∙": "*", "÷": "/", "±": r"\pm ", "∓": r"\mp ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ",
         "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ", "ℝ": r"\R ", "≈": r"\approx ",
-        "°": "", "⟨": "(", "⟩": ")", "∧": r"\wedge ", "⩽": r"\le ", "⩾": r"\ge ",
+        "⟨": "(", "⟩": ")", "∧": r"\wedge ", "⩽": r"\le ", "⩾": r"\ge ",
     }
 )  # fmt: skip
 
@@ -73,7 +73,7 @@ def ascii_math(text: str) -> str:
         return text
     text = _RAISED.sub(lambda run: "^{" + "".join(_SUPERSCRIPTS[char] for char in run.group()) + "}", text)
     text = _LOWERED.sub(lambda run: "_{" + "".join(_SUBSCRIPTS[char] for char in run.group()) + "}", text)
-    return _DEGREE_SIGN.sub("", text).translate(_SIGNS)
+    return text.translate(_SIGNS)
 
 
 _COMMAND = re.compile(r"\\(?:operatorname\*|[a-zA-Z]+|.)", re.DOTALL)
@@ -97,13 +97,16 @@ _SPACE = frozenset({r"\ ", "\\\n", r"\,", r"\;", r"\:", r"\quad", r"\qquad", r"\
 _TEXTUAL = (r"\text", r"\textbf", r"\textit", r"\textrm", r"\texttt", r"\textsf", r"\mbox", r"\hbox", r"\emph")
 _STYLED = (r"\mathrm", r"\mathbf", r"\mathit", r"\mathsf", r"\mathcal", r"\operatorname", r"\boldsymbol", r"\bm")
 _THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|\\,|\\!|\\;|\\ |~)(?=\d{3}(?!\d))|(?<=\d),\\!(?=\d{3}(?!\d))")
-_DEGREES = re.compile(r"\^\s?\{?\s?(?:\\circ|\\degree)\s?\}?(?:\s*[CFK](?![a-zA-Z]))?")
+_DEGREES = re.compile(
+    r"\s?\^\s?\{?\s?(?:\\circ|\\degree)\s?\}?"
+    r"(?:\s*\\?[ ,]?(?:\\(?:text|mathrm)\s?\{)?\s?([CFK])\}?(?![a-zA-Z]))?"
+)
 _DEGREE_SIGN = re.compile(r"°\s?[CFK]?(?![a-zA-Z])")
 
 
 def tidy(text: str) -> str:
     r"""One spelling: \frac for its kin, no spacing, sizes or degrees, `\text{…}` for all words in formulas."""
-    text = ascii_math(text)
+    text = _DEGREE_SIGN.sub("", ascii_math(text))
     if "\\" not in text:
         return text.replace("$", "").replace("{,}", "")
     text = _DEGREES.sub("", _THOUSANDS.sub("", text.replace(r"\$", "")))
@@ -127,15 +130,21 @@ _FRACTION = re.compile(
 _TEXT_GROUP = re.compile(r"\\text\s*\{([^{}]*)\}")
 
 
+_INLINE = re.compile(r"(?<![\\$])\$(?![\s$])([^$\n]{1,300})(?<![\s\\])\$(?![\d$])")
+_SPACES = re.compile(r" {2,}")
+_WORDED_FRACTION = re.compile(r"\\frac\s?\{\s*([A-Za-z]+(?:\^\{?\d\}?)?)\s*\}\s?\{\s*([A-Za-z]+(?:\^\{?\d\}?)?)\s*\}")
+
+
 def prose(text: str) -> str:
     r"""Formulas spelt for a reader of numbers: \frac{3}{4} as 3/4, \text{ cm} as " cm"."""
-    text = text.replace("{,}", "")
+    text = _INLINE.sub(r"\1", text.replace("{,}", "")) if "$" in text else text.replace("{,}", "")
     if "\\" not in text:
         return ascii_math(text).replace(r"\sqrt ", "√").replace("*", "×") if not text.isascii() else text
     dollars = text.replace(r"\$", "\x00").replace("$", "").replace("\x00", "$")
-    spelt = _COMMAND.sub(_respell, _DEGREES.sub("", _THOUSANDS.sub("", dollars)))
-    spelt = _TEXT_GROUP.sub(r" \1", spelt)
-    return _FRACTION.sub(_spell_fraction, spelt)
+    degrees = _DEGREES.sub(lambda found: f"°{found[1] or ''}", _THOUSANDS.sub("", dollars))
+    spelt = _COMMAND.sub(_respell, degrees).replace("~", " ")
+    spelt = _WORDED_FRACTION.sub(r" \1/\2", _TEXT_GROUP.sub(r" \1", spelt).replace("/ ", "/"))
+    return _SPACES.sub(" ", _FRACTION.sub(_spell_fraction, spelt))
 
 
 def _spell_fraction(match: re.Match[str]) -> str:

@@ -1,9 +1,9 @@
-"""Numbers as people and models write them: signs, currency, separators, fractions, powers of ten, words.
+"""Numbers and quantities as people and models write them: signs, currency, separators, fractions, units.
 
-Owns finding number literals in plain text and their exact values. Percent signs, currency and units are
-labels, not factors: "25%", "25 percent" and "25" are one vote, and 0.25 is another (a model asked
-"what percent" writes the first three). Words of scale are factors: "2 million" is 2000000.
-Must not know which number of a text is the answer.
+Owns decimal text -> `Fraction` (or `Huge`, where writing the value out would cost memory), the key of a rational,
+and finding numbers with their units in plain text: "25%", "$12.50", "490 BC", "5 ft 7 in", "2 million" (words of
+scale are factors). A compound quantity is one. Nothing here is ever a float. Must not know which number of a text
+is the answer, nor whether a bare 25 may stand for 25%.
 """
 
 from __future__ import annotations
@@ -13,9 +13,77 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd
+from typing import TypeAlias
 
-from dynscale_cli.answers.exact import Huge, literal, value_key
-from dynscale_cli.answers.moments import clock as time_of_day
+from dynscale_cli.answers.dates import clock as time_of_day
+from dynscale_cli.answers.units import Dimension, Unit, times, unit_at, unit_named
+
+# Digits that a value may need when written out. Python's own limit on int <-> str is 4300.
+DIGITS = 1000
+_EXPONENT_DIGITS = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Huge:
+    """±digits · 10^exponent, `digits` without a zero at either end: too long to write out."""
+
+    negative: bool
+    digits: str
+    exponent: int
+
+    @property
+    def key(self) -> str:
+        return f"{'-' if self.negative else ''}{self.digits}e{self.exponent}"
+
+    def __neg__(self) -> Huge:
+        return Huge(not self.negative, self.digits, self.exponent)
+
+
+def literal(whole: str, fraction: str = "", exponent: str = "0") -> Fraction | Huge | None:
+    """The value of `whole.fraction · 10^exponent` (ASCII digits); None where even the exponent is absurd."""
+    negative_power = exponent.startswith("-")
+    power_digits = exponent.lstrip("+-").lstrip("0")
+    if len(power_digits) > _EXPONENT_DIGITS:
+        return None
+    power = int(power_digits or "0")
+    power = (-power if negative_power else power) - len(fraction)
+    digits = (whole + fraction).lstrip("0")
+    if not digits:
+        return Fraction(0)
+    shortened = digits.rstrip("0")
+    power += len(digits) - len(shortened)
+    if len(shortened) + abs(power) > DIGITS:
+        return Huge(False, shortened, power)
+    return Fraction(int(shortened) * 10**power) if power >= 0 else Fraction(int(shortened), 10**-power)
+
+
+def rational_key(value: Fraction) -> str:
+    """`12`, `0.25`, `1/3`: a decimal where it ends soon, else numerator/denominator in lowest terms."""
+    numerator, denominator = value.numerator, value.denominator
+    if denominator == 1:
+        return str(numerator)
+    places = _decimal_places(denominator)
+    if places is None:
+        return f"{numerator}/{denominator}"
+    digits = str(abs(numerator) * 10**places // denominator).rjust(places + 1, "0")
+    return f"{'-' if numerator < 0 else ''}{digits[:-places]}.{digits[-places:]}"
+
+
+def _decimal_places(denominator: int, most: int = 12) -> int | None:
+    """Decimal places of 1/denominator; None if it does not end within `most`."""
+    if 10**most % denominator:
+        return None
+    places = 1
+    while 10**places % denominator:
+        places += 1
+    return places
+
+
+def value_key(value: Fraction | Huge) -> str:
+    return value.key if isinstance(value, Huge) else rational_key(value)
+
+
+# --- numbers in a text -----------------------------------------------------------------------------------------
 
 # A run of digits with single separators; with spaces only as thousands. No part can match in two ways.
 _BODY = r"(?:\d{1,3}(?: \d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,'_]\d+)*|\.\d+)"
@@ -38,23 +106,82 @@ _SCALES = {
 _SCALE = re.compile(rf"\s?(?:(?P<word>{'|'.join(sorted(_SCALES, key=len, reverse=True))})\b|(?P<k>k)\b)", re.IGNORECASE)
 _MONEY_SCALES = {"k": 3, "m": 6, "b": 9, "bn": 9, "t": 12}
 _MONEY_SCALE = re.compile(r"\s?(bn|[kmbt])\b", re.IGNORECASE)
-_LABEL = re.compile(rf"\s?(?:\\?%|percent\b|per cent\b|pct\b|{_CURRENCY}(?!\w))", re.IGNORECASE)
 _CLOCK = re.compile(
     r"(?::(?P<minutes>[0-5]\d(?::[0-5]\d)?)(?!\d)(?:\s?(?P<half>[ap])\.?m\b)?|\s?(?P<hours>[ap])\.?m\b)", re.IGNORECASE
 )
 _VARIABLE = re.compile(r"[xyzn](?![^\W\d_])|[a-zA-Z]?\^|_")
 _NEIGHBOURS = 6  # raw matches that may belong to one number and its surroundings
 _LONGEST_RANGE = 60  # characters
+_LONGEST_QUANTITY = 120
 _GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d?(?:,\d{2})+,\d{3}")
 
 
+_PER = re.compile(r"\s?/\s?|\s(?:per|an?)\s")
+_ERA_BEFORE = re.compile(r"(?<![A-Za-z])(A\.?D\.?|B\.?C\.?(?:E\.?)?|C\.?E\.?)\s?\Z")
+_DECADE = re.compile(r"'?s(?![^\W\d_])")
+_BASED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[bB][01]+|[oO][0-7]+)(?!\w)")
+_FEET = re.compile(r"(\d{1,2})'\s?(\d{1,2}(?:\.\d+)?)(?:\s?(?:\"|'')|\s?in\b|(?![\d'.,]))|(\d{1,3})'(?![\w'])")
+_BETWEEN_PARTS = re.compile(r"[ ,]{0,2}(?:(?:and|&|und|et|y) )?")
+_SIGNS_BEFORE = ("$", "€", "£", "₹")
+
+
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A number in a text: its key and its span with sign, currency, scale and percent."""
+class Quantity:
+    """A number in a text: its key, its span with sign, currency, scale and unit, and what it is made of.
+
+    `parts`: (value, unit) of each part of a quantity with units, largest first; `value` of a single number.
+    """
 
     key: str
     start: int
     end: int
+    value: Fraction | Huge | None = None
+    parts: tuple[tuple[Fraction | Huge, Unit], ...] = ()
+
+    def amounts(self) -> frozenset[Amount]:
+        """What it may be, in base units; more than one where a name has several meanings, none without a unit."""
+        found: list[dict[Dimension, Fraction]] = [{}]
+        for value, unit in self.parts:
+            if isinstance(value, Huge):
+                return frozenset()
+            grown = []
+            for amount in found:
+                for dimension, factor in unit.readings():
+                    if not amount or _joins(tuple(amount), dimension):
+                        grown.append({**amount, dimension: amount.get(dimension, Fraction(0)) + value * factor})
+            found = grown
+        return frozenset(tuple(sorted(amount.items())) for amount in found if amount)
+
+
+Amount: TypeAlias = tuple[tuple[Dimension, Fraction], ...]
+_TIME, _MONTH = (("time", 1),), (("month", 1),)
+
+
+def _joins(dimensions: tuple[Dimension, ...], more: Dimension) -> bool:
+    return more in dimensions or (more == _TIME and _MONTH in dimensions)
+
+
+def spell(value: str, unit: Unit) -> str:
+    """`$12.5`, `25%`, `5 km`: the key of a value (a key itself) with its unit."""
+    symbol = unit.symbol
+    if symbol in _SIGNS_BEFORE:
+        return f"-{symbol}{value[1:]}" if value.startswith("-") else f"{symbol}{value}"
+    return f"{value}{'' if symbol in ('%', '°') else ' '}{unit}"
+
+
+_WITH_UNIT = re.compile(r"(?P<sign>-?)[$€£₹]?(?P<value>\S+?)(?:[%°]| \S+)?")
+
+
+def bare(key: str) -> str:
+    """The value of a key without its unit: `25%` is 25, `5 km` is 5; a key without a unit is itself."""
+    parts = _WITH_UNIT.fullmatch(key)
+    return parts["sign"] + parts["value"] if parts is not None else key
+
+
+def as_quantity(text: str) -> Quantity | None:
+    """The one number or quantity that all of `text` is; None for anything else."""
+    found = next(numbers(text), None) if text and len(text) <= _LONGEST_QUANTITY else None
+    return found if found is not None and found.start == 0 and found.end == len(text) else None
 
 
 def _digits(body: str, comma_decimal: bool) -> tuple[str, str] | None:
@@ -129,7 +256,7 @@ def _scaled(value: Fraction | Huge, text: str, end: int, money: bool) -> tuple[F
     return value * 10**power, scale.end()
 
 
-def _clock(text: str, match: re.Match[str]) -> Found | None:
+def _clock(text: str, match: re.Match[str]) -> Quantity | None:
     """A time of day, on the 24-hour clock where its half is said, or a short ratio, as written: `10:30`, `21:05`."""
     if not match["body"].isdigit() or len(match["body"]) > 2:
         return None
@@ -137,19 +264,29 @@ def _clock(text: str, match: re.Match[str]) -> Found | None:
     if clock is None:
         return _ratio(text, match)
     key = time_of_day(int(match["body"]), clock["minutes"] or "00", clock["half"] or clock["hours"])
-    return Found(key, match.start(), clock.end())
+    return Quantity(key, match.start(), clock.end(), parts=_duration(key))
+
+
+def _duration(clock: str) -> tuple[tuple[Fraction | Huge, Unit], ...]:
+    """3:12:45 may be read as three hours, twelve minutes and 45 seconds; 3:12 may be many things."""
+    parts = clock.split(":")
+    if len(parts) != 3:
+        return ()
+    return tuple(
+        (Fraction(int(part)), Unit(((symbol, 1),))) for part, symbol in zip(parts, ["h", "min", "s"], strict=True)
+    )
 
 
 _RATIO = re.compile(r"(?::|\s:\s)(\d{1,12})(?![\d.,:]\d|\d)")
 
 
-def _ratio(text: str, match: re.Match[str]) -> Found | None:
+def _ratio(text: str, match: re.Match[str]) -> Quantity | None:
     """2:3, in lowest terms."""
     second = _RATIO.match(text, match.end("body"))
     if second is None:
         return None
     divisor = gcd(int(match["body"]), int(second[1])) or 1
-    return Found(f"{int(match['body']) // divisor}:{int(second[1]) // divisor}", match.start(), second.end())
+    return Quantity(f"{int(match['body']) // divisor}:{int(second[1]) // divisor}", match.start(), second.end())
 
 
 def _is_part_of_a_name(text: str, match: re.Match[str], bare: bool) -> bool:
@@ -163,37 +300,94 @@ def _is_part_of_a_name(text: str, match: re.Match[str], bare: bool) -> bool:
     return match["den"] is not None and text[end : end + 1] == "/"
 
 
-def _found_at(text: str, match: re.Match[str], comma_decimal: bool) -> Found | None:
-    """The number that a raw match stands for, with what stands before and behind it."""
+def _found_at(text: str, match: re.Match[str], comma_decimal: bool, joined: bool) -> Quantity | None:
+    """The number that a raw match stands for, with what stands before and behind it.
+
+    `joined`: the unit of a number ends where it begins ("1h30")."""
     start, end = match.span()
+    special = _literal(text, start) or _feet(text, start)
+    if special is not None:
+        return special
     before = _BEFORE.search(text, max(0, start - 12), start)
     assert before is not None  # every part of the pattern is optional
     sign = before["sign"] or ""
     if sign[-1:].isspace() and sign[0] in "-+" and start > len(before.group()):
         sign = ""  # an operator between two numbers, not a sign
-    if _is_part_of_a_name(text, match, not before.group()):
-        return None
     clock = _clock(text, match)
     if clock is not None:
         return clock
+    if _is_part_of_a_name(text, match, not before.group() and not joined):
+        return None
     value = body_value(match["body"], comma_decimal=comma_decimal)
     value = _with_tail(value, match) if value is not None else None
     if value is None:
         return None
+    if _DECADE.match(text, end) and match["body"].isdigit() and match["body"][-1] == "0":
+        return Quantity(f"{match['body']}s", start, _DECADE.match(text, end).end())  # type: ignore[union-attr]
     value, end = _scaled(value, text, end, bool(before["currency"]))
-    label = _LABEL.match(text, end)
     if sign.strip() not in ("", "+") or before["inner"]:
         value = -value
-    taken = len(before["currency"] or "") + len(before["inner"] or "") + len(sign)
-    return Found(value_key(value), start - taken, label.end() if label is not None else end)
+    unit, end = _unit_of(text, start, end, (before["currency"] or "").strip())
+    start -= len(before["currency"] or "") + len(before["inner"] or "") + len(sign)
+    era = _ERA_BEFORE.search(text, max(0, start - 8), start) if unit is None else None
+    if era is not None:
+        unit, start = unit_named(era[1].replace(".", "")), era.start()
+    if unit is None:
+        return Quantity(value_key(value), start, end, value)
+    return Quantity(spell(value_key(value), unit), start, end, value, ((value, unit),))
 
 
-def numbers(text: str, *, comma_decimal: bool = True) -> Iterator[Found]:
+def _literal(text: str, start: int) -> Quantity | None:
+    """0xFF and 0b101 as written: what is asked for is how it is written."""
+    based = _BASED.match(text, start) if text[start] == "0" else None
+    return Quantity(based.group().lower(), start, based.end()) if based is not None else None
+
+
+_FOOT, _INCH = Unit((("ft", 1),)), Unit((("in", 1),))
+
+
+def _feet(text: str, start: int) -> Quantity | None:
+    """5'7" and 6'."""
+    feet = _FEET.match(text, start)
+    if feet is None or text[start - 1 : start].isdigit():
+        return None
+    if feet[3] is not None:
+        return Quantity(
+            f"{int(feet[3])} ft", start, feet.end(), Fraction(int(feet[3])), ((Fraction(int(feet[3])), _FOOT),)
+        )
+    first, second = Fraction(int(feet[1])), Fraction(feet[2])
+    if second >= 12:
+        return None
+    return Quantity(f"{first} ft {rational_key(second)} in", start, feet.end(), parts=((first, _FOOT), (second, _INCH)))
+
+
+def _unit_of(text: str, start: int, end: int, currency: str) -> tuple[Unit | None, int]:
+    """(unit, end): the unit behind a number, or the currency before it, by the hour or not."""
+    money = _currency(currency) if currency else None
+    if text[end : end + 2] == "\\%":
+        return unit_named("%"), end + 2
+    found = unit_at(text, end)
+    if money is None:
+        return found if found is not None else (None, end)
+    per = _PER.match(text, end)
+    more = unit_at(text, per.end()) if per is not None else None
+    if more is not None:
+        return times(money, more[0], -1), more[1]
+    if found is not None and found[0].is_money:
+        return money, found[1]
+    return money, end
+
+
+def _currency(sign: str) -> Unit | None:
+    return unit_named(sign) or unit_named(sign.rstrip(".")) or unit_named(sign[-1])
+
+
+def numbers(text: str, *, comma_decimal: bool = True) -> Iterator[Quantity]:
     """The numbers of a plain text from left to right. A range ("5-7") is one answer, not two."""
     return _read(text, _NUMBER.finditer(text), comma_decimal)
 
 
-def last_number(text: str) -> Found | None:
+def last_number(text: str) -> Quantity | None:
     """The last of `numbers(text)`, without reading those before it."""
     matches = list(_NUMBER.finditer(text))
     for reach in (_NEIGHBOURS, _NEIGHBOURS**2, _NEIGHBOURS**3):
@@ -204,19 +398,60 @@ def last_number(text: str) -> Found | None:
     return None
 
 
-def _read(text: str, matches: Iterator[re.Match[str]], comma_decimal: bool) -> Iterator[Found]:
-    pending: Found | None = None
+def _read(text: str, matches: Iterator[re.Match[str]], comma_decimal: bool) -> Iterator[Quantity]:
+    pending: Quantity | None = None
     for match in matches:
-        inside = pending is not None and match.start() < pending.end  # the minutes of a clock
-        found = None if inside else _found_at(text, match, comma_decimal)
+        if pending is not None and match.start() < pending.end:
+            continue  # the minutes of a clock
+        attached = pending is not None and bool(pending.parts) and pending.end == match.start()
+        found = _found_at(text, match, comma_decimal, attached)
         if found is None:
             continue
         if pending is not None:
-            joined = found.start == pending.end + 1 and text[pending.end] == "-"
-            if joined and pending.end - pending.start < _LONGEST_RANGE:
-                pending = Found(f"{pending.key}-{found.key}", pending.start, found.end)
+            longer = _range(text, pending, found) or _compound(text, pending, found)
+            if longer is not None:
+                pending = longer
                 continue
             yield pending
         pending = found
     if pending is not None:
         yield pending
+
+
+def _range(text: str, first: Quantity, second: Quantity) -> Quantity | None:
+    """5-7 is one answer, and 1990-05-12 another."""
+    joined = second.start == first.end + 1 and text[first.end] == "-"
+    if not joined or first.end - first.start >= _LONGEST_RANGE:
+        return None
+    return Quantity(f"{first.key}-{second.key}", first.start, second.end)
+
+
+def _compound(text: str, first: Quantity, second: Quantity) -> Quantity | None:
+    """1 h and 30 min, 5 ft 7 in, 2 days, 3 hours: whole parts of ever smaller units of one dimension."""
+    if not first.parts or first.key.count(":") or len(first.parts) > 5 or isinstance(second.value, Huge):
+        return None
+    between = _BETWEEN_PARTS.fullmatch(text, first.end, second.start)
+    if between is None or second.value is None or second.value < 0 or len(second.parts) > 1:
+        return None
+    value, unit = first.parts[-1]
+    smaller = _next_unit(unit, second, attached=first.end == second.start)
+    if smaller is None or isinstance(value, Huge) or value.denominator != 1:
+        return None
+    for dimension, factor in unit.readings():
+        for other, part in smaller.readings():
+            if (dimension == other and second.value * part < factor) or (dimension == _MONTH and other == _TIME):
+                parts = (*first.parts, (second.value, smaller))
+                key = " ".join(spell(value_key(value), unit) for value, unit in parts)
+                return Quantity(key, first.start, second.end, parts=parts)
+    return None
+
+
+def _next_unit(unit: Unit, second: Quantity, attached: bool) -> Unit | None:
+    """The unit of the next part: of "1h30" minutes, and behind hours "m" is minutes."""
+    if not second.parts:
+        return _MINUTE if attached and unit.symbol == "h" else None
+    smaller = second.parts[0][1]
+    return _MINUTE if smaller.symbol == "m" and unit.symbol in ("h", "d") else smaller
+
+
+_MINUTE = Unit((("min", 1),))

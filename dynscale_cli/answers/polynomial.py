@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import gcd, isqrt
 from typing import TypeAlias
 
-from dynscale_cli.answers.exact import rational_key
+from dynscale_cli.answers.numbers import rational_key
 
 Monomial: TypeAlias = tuple[tuple[str, Fraction], ...]
 Polynomial: TypeAlias = dict[Monomial, Fraction]
@@ -89,6 +89,8 @@ def _product(first: Monomial, second: Monomial) -> tuple[Monomial, Fraction]:
     for name, exponent in list(exponents.items()):
         if name.isdigit() and not 0 <= exponent < 1:
             whole = exponent.numerator // exponent.denominator
+            if abs(whole) * int(name).bit_length() > _MOST_BITS:
+                continue  # too long to be written out: 2^2025 stays a power
             factor *= Fraction(int(name)) ** whole
             exponents[name] = exponent - whole
         elif name == "i" and exponent.denominator == 1 and not 0 <= exponent < 2:
@@ -107,8 +109,8 @@ def power(base: Polynomial, exponent: Fraction) -> Polynomial:
     content, primitive = _content(base)
     outer = _root_of_rational(content, exponent)
     if len(primitive) == 1:
-        ((monomial, _),) = primitive.items()
-        if len(monomial) == 1 and monomial[0][1] == 1:
+        ((monomial, sign),) = primitive.items()
+        if len(monomial) == 1 and monomial[0][1] == 1 and sign == 1:
             return multiply(outer, {((monomial[0][0], exponent),): Fraction(1)})
     return multiply(outer, atom(f"({spell(primitive)})", exponent))
 
@@ -120,7 +122,8 @@ def _whole_power(base: Polynomial, exponent: int) -> Polynomial:
         ((monomial, coefficient),) = base.items()
         size = coefficient.numerator.bit_length() + coefficient.denominator.bit_length()
         if abs(coefficient) != 1 and size * exponent > _MOST_BITS:
-            raise TooLarge
+            rest: Polynomial = {tuple((name, power * exponent) for name, power in monomial): Fraction(1)}
+            return multiply(rest, _root_of_rational(coefficient, Fraction(exponent)))
         scaled: Monomial = tuple((name, power * exponent) for name, power in monomial)
         merged, factor = _product(scaled, ())
         return _bounded({merged: coefficient**exponent * factor})
@@ -192,7 +195,7 @@ def _root_of_rational(value: Fraction, exponent: Fraction) -> Polynomial:
 def _prime_power(prime: int, exponent: Fraction) -> Polynomial:
     whole = exponent.numerator // exponent.denominator
     if abs(whole) * prime.bit_length() > _MOST_BITS:
-        raise TooLarge
+        return atom(str(prime), exponent)
     rest = exponent - whole
     factor = constant(Fraction(prime) ** whole)
     return multiply(factor, atom(str(prime), rest)) if rest else factor
@@ -239,7 +242,36 @@ def spell(poly: Polynomial) -> str:
     return text
 
 
+def prime_factors(number: Fraction) -> list[tuple[str, int]]:
+    """(prime, exponent) of a positive rational."""
+    above = [(str(prime), times) for prime, times in _factors(number.numerator)]
+    return above + [(str(prime), -times) for prime, times in _factors(number.denominator)]
+
+
+def logarithm(number: Fraction, name: str) -> Polynomial:
+    """The logarithm of a positive rational as a sum over its prime factors; `name` is that of the function."""
+    total: Polynomial = {}
+    for prime, times in prime_factors(number):
+        total = add(total, scale(atom(f"{name}({prime})"), Fraction(times)))
+    return total
+
+
+def _gathered(value: Fraction, monomial: Monomial) -> tuple[Fraction, Monomial]:
+    """2·2^2024 as 2^2025: a prime that stays a power takes its like from the coefficient."""
+    powers = []
+    for name, exponent in monomial:
+        if name.isdigit() and abs(exponent) >= 1:
+            prime = int(name)
+            while value.numerator % prime == 0:
+                value, exponent = value / prime, exponent + 1
+            while value.denominator % prime == 0:
+                value, exponent = value * prime, exponent - 1
+        powers.append((name, exponent))
+    return value, tuple(powers)
+
+
 def _spell_term(value: Fraction, monomial: Monomial) -> str:
+    value, monomial = _gathered(value, monomial)
     factors = [_spell_power(name, exponent) for name, exponent in monomial]
     if not factors:
         return str(value)
@@ -254,6 +286,9 @@ def _spell_power(name: str, exponent: Fraction) -> str:
         return name
     if exponent == Fraction(1, 2):
         return f"\\sqrt{{{name}}}"
+    if name.endswith("}") and "^{" in name and exponent.denominator == 1 and not name.startswith(("(", "\\")):
+        base, _, inner = name.partition("^{")
+        return f"{base}^{{{'-' if exponent == -1 else f'{exponent}*'}{inner}"  # e^{3*x}
     if not name.startswith("(") and ("^" in name or "(" in name):
         name = f"({name})"  # an exponential or a function: (e^{x})^{3}, (\\sin(x))^{2}
     return f"{name}^{{{exponent}}}"

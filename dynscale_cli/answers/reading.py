@@ -7,47 +7,60 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from hashlib import blake2b
 
-from dynscale_cli.answers.booleans import read_boolean
-from dynscale_cli.answers.choices import LETTERS, read_choice
-from dynscale_cli.answers.exact import rational_key
-from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.booleans import plain_side, read_side
+from dynscale_cli.answers.choices import LETTERS, read_option, read_special
+from dynscale_cli.answers.dates import holds_date, moment
 from dynscale_cli.answers.latex import prose
-from dynscale_cli.answers.moments import holds_date, moment
+from dynscale_cli.answers.normalize import sign_of, strip_markup
 from dynscale_cli.answers.number_words import read_words, spelt_out
-from dynscale_cli.answers.numbers import Found, numbers
-from dynscale_cli.answers.plain import strip_markup, words
-from dynscale_cli.answers.shapes import exact_math_key, math_key
-
-Reading = tuple[str, str]  # (key, text as shown)
-
-_LONGEST_KEY = 160
+from dynscale_cli.answers.numbers import Quantity, bare, numbers, rational_key
+from dynscale_cli.answers.structures import exact_math_key, math_key
+from dynscale_cli.answers.text import (
+    FILLER,
+    SENTENCE_END,
+    Reading,
+    first_sentence,
+    read_json,
+    read_text,
+    states_none,
+    without_subject,
+)
+from dynscale_cli.answers.types import AnswerType
 
 
 def read(content: str, kind: AnswerType, choices: Sequence[str] = ()) -> Reading | None:
-    """(key, text) of a stated answer; None where it holds none of that kind. The key of the key is the key."""
+    """(key, text) of a stated answer; None where it holds none of that kind. The key of the key is the key.
+
+    What the question allows beside its kind ("answer 'unknown' if …") is an answer of every kind.
+    """
+    wording = kind.wording
+    special = read_special(content, wording.also)
+    if special is not None:
+        return special
     if kind.name == "number":
         return read_number(content)
     if kind.name == "choice":
-        letter = read_choice(content, choices)
-        return (letter, letter) if letter is not None else None
+        return read_option(content, choices, wording.options, wording.labels)
     if kind.name == "boolean":
-        side = read_boolean(content)
-        return (side, side) if side is not None else None
+        return read_side(content, wording.options)
     if kind.name == "math":
-        return read_math(content)
+        return read_math(without_subject(content, wording.topic))
     if kind.name == "text":
-        return read_text(content)
-    return _settled(read_any(content, choices), choices)
+        return read_text(content, wording.topic)
+    if kind.name == "json":
+        return read_json(content)
+    if choices:
+        return read_option(content, choices)
+    return _settled(read_any(content, wording.topic), wording.topic)
 
 
-def _settled(reading: Reading | None, choices: Sequence[str]) -> Reading | None:
+def _settled(reading: Reading | None, topic: frozenset[str]) -> Reading | None:
     """Words without their punctuation may read as a number or a side ("<: 0"); then that is their key."""
     for _ in range(4):
-        if reading is None or _VALUE.fullmatch(reading[0]):
+        if reading is None or _VALUE.fullmatch(reading[0]) or reading[0][:1] in ("{", "["):
             return reading
-        again = read_any(reading[0], choices)
+        again = read_any(reading[0], topic)
         if again is None or again[0] == reading[0]:
             return again and (again[0], reading[1])
         reading = (again[0], reading[1])
@@ -72,9 +85,6 @@ _STATED_NUMBER = re.compile(
     r"about\s+)?[*_]{0,3}$",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(
-    r"(?<!\b[A-Z])(?<!\bMr)(?<!\bDr)(?<!\bMs)(?<!\bSt)(?<!\bMt)(?<!\bNo)(?<!\bvs)(?<!\bMrs)(?<!\bRev)(?<!\bi\.e)(?<!\be\.g)[.!?。](?=\s+[A-Z\u0400-\u04ff]|\s*$|。)|。"
-)
 # "30 eggs cost $7.50": the first number belongs to what the sentence is about.
 _SUBJECT = re.compile(
     r"(?:\s+[^\W\d_]+){1,5}\s+(?:costs?|is|are|equals?|weighs?|takes?|makes?|comes?\s+to|would\s+cost|will\s+cost|will\s+take)\s+"
@@ -89,22 +99,6 @@ _VERDICT = re.compile(
     r"clear|correct))\b",
     re.IGNORECASE,
 )
-_NONE = re.compile(
-    r"[\s*_`'\"(\[]*(?:none|n/?a|null|unknown|unclear|undetermined|i don't know|i do not know|not sure|no answer|"
-    r"cannot (?:be )?determined?|"
-    r"can't be determined|unable to|undefined answer|\?+|-+|\.{2,}|_+)[\s*_`'\")\].!]*$",
-    re.IGNORECASE,
-)
-
-
-def states_none(content: str) -> bool:
-    """Whether what is stated is that there is no answer ("unknown", "N/A", null)."""
-    return _NONE.match(content) is not None
-
-
-def first_sentence(content: str) -> str:
-    end = _SENTENCE_END.search(content)
-    return content if end is None else content[: end.start()]
 
 
 def read_number(content: str) -> Reading | None:
@@ -148,13 +142,13 @@ def _several(content: str) -> Reading | None:
     return (key, said) if key is not None and _SEVERAL.fullmatch(key) else None
 
 
-def _shown(text: str, number: Found) -> Reading:
+def _shown(text: str, number: Quantity) -> Reading:
     return number.key, text[number.start : number.end].strip()
 
 
-def _most_stated(text: str, found: list[Found]) -> Found:
+def _most_stated(text: str, found: list[Quantity]) -> Quantity:
     """In the first sentence that has a number: the last one behind a verb, else the last."""
-    boundary = next((end.start() for end in _SENTENCE_END.finditer(text) if end.start() >= found[0].end), len(text))
+    boundary = next((end.start() for end in SENTENCE_END.finditer(text) if end.start() >= found[0].end), len(text))
     inside = [number for number in found if number.start < boundary]
     stated = [number for number in inside if _STATED_NUMBER.search(text[max(0, number.start - 40) : number.start])]
     return (stated or inside or found)[-1]
@@ -174,7 +168,7 @@ def _in_words(text: str) -> Reading | None:
 
 
 _VALUE = re.compile(r"-?\d+(?:\.\d+)?(?:/\d+)?")
-_SEVERAL = re.compile(r"\{-?\d[\d./]*(?:,-?\d[\d./]*)*\}")
+_SEVERAL = re.compile(r"\{-?\d[\d./]*(?:,-?\d[\d./]*)*\}|-?\d[\d./]*(?:, -?\d[\d./]*)+")
 _IRRATIONAL = re.compile(r"[√π]|\\pi\b|\\sqrt|\bsqrt\b|\bpi\b|\d\s?pi\b")
 # A value without variables: digits, roots, π.
 _CONSTANT = re.compile(r"(?:[-+*/(){}^\d.]|\\pi|\\sqrt)+")
@@ -186,7 +180,7 @@ def _computed(content: str, wanted: re.Pattern[str] = _VALUE) -> Reading | None:
     if len(content) > 200 or not (any(char.isdigit() for char in content) or _IRRATIONAL.search(content)):
         return None
     key = exact_math_key(content)
-    return (key, _without_dollars(content)) if key is not None and wanted.fullmatch(key) else None
+    return (key, _without_dollars(content)) if key is not None and wanted.fullmatch(bare(key)) else None
 
 
 # --- formulas --------------------------------------------------------------------------------------------------
@@ -199,12 +193,6 @@ _REASON = re.compile(
 _INLINE = re.compile(r"\${1,2}([^$\n]{1,300})\${1,2}|\\\(([^\n]{1,300}?)\\\)|\\\[([^\n]{1,300}?)\\\]")
 _CHUNK = re.compile(
     r"(?:\\(?:pi|sqrt|frac|dfrac|cdot)|pi\b|sqrt|[π√\d.+\-*/^(){}·×]|(?<=[\d)}\-+*/])\s(?=[π√\\+\-*/(\d]))+"
-)
-_FILLER = re.compile(
-    r"[\s*_`'\"]*(?:as follows|given by|correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|"
-    r"found|the following|that|in the form|"
-    r"to (?:the|this|be)|not)\b",
-    re.IGNORECASE,
 )
 
 
@@ -276,7 +264,7 @@ def _math_in_sentence(sentence: str) -> Reading | None:
     wordy = sum(token.isalpha() and len(token) > 2 for token in tokens) >= 3
     if wordy and any(char.isdigit() for char in sentence):
         return read_number(sentence)
-    if _FILLER.match(sentence):
+    if FILLER.match(sentence):
         return None
     key = math_key(sentence)
     return (key, _without_dollars(sentence)) if key is not None and any(char.isalnum() for char in key) else None
@@ -314,55 +302,40 @@ def _without_dollars(text: str) -> str:
     return text.strip()
 
 
-# --- text and whatever is there --------------------------------------------------------------------------------
-
-
-def text_key(text: str) -> str:
-    """Words in lower case without punctuation or articles; of long texts the beginning and a digest."""
-    said = " ".join(words(text))
-    said = moment(text) or moment(said) or said
-    if len(said) <= _LONGEST_KEY:
-        return said or "".join(text.split())[:_LONGEST_KEY]
-    begin = said[:80].rpartition(" ")[0] or said[:80].rstrip(".,'")
-    return f"{begin} {blake2b(said.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
-
-
-def read_text(content: str) -> Reading | None:
-    shown = strip_markup(content)
-    if not shown or states_none(shown) or _FILLER.fullmatch(shown):
-        return None
-    sentence = strip_markup(first_sentence(shown))
-    key = text_key(sentence)
-    return (key, sentence) if key else None
-
+# --- whatever is there ----------------------------------------------------------------------------------------
 
 _LETTER_ALONE = re.compile(
     r"[\s*_`'\"]*(?:\\text\s?\{)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z])\s*[).:])(?:[\s*_`'\".}]|$)"
 )
 _SIDE_ALONE = re.compile(r"[\s*_`'\"(]*([^\W\d_]+)[\s*_`'\").!,。]*(?:$|[,.;!]\s)")
+_LIST_ITEM = re.compile(r"[\[{]\s*[\"{\[]")
 
 
-def read_any(content: str, choices: Sequence[str] = ()) -> Reading | None:
-    """Whatever is stated: a choice, a side, a number, a formula, else words."""
+def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | None:
+    """Whatever is stated: JSON, a sign, a letter, a side, a number, a formula, else words."""
     bare = strip_markup(content)
     if not bare or states_none(bare):
         return None
-    if choices:
-        letter = read_choice(content, choices)
-        return (letter, letter) if letter is not None else None
+    sign = sign_of(content)
+    if sign is not None:
+        return sign, sign
+    if _LIST_ITEM.match(bare.lstrip("`jsonJSON \n")):
+        value = read_json(content)
+        if value is not None:
+            return value
     letter_alone = _LETTER_ALONE.match(prose(content))
     if letter_alone is not None and (letter_alone[1] or letter_alone[2]).upper() in LETTERS[:10]:
         letter = (letter_alone[1] or letter_alone[2]).upper()
         return letter, letter
     side_alone = _SIDE_ALONE.match(content)
     if side_alone is not None:
-        side = read_boolean(side_alone[1])
+        side = plain_side(side_alone[1])
         if side is not None:
-            return side, bare if len(bare) <= 12 else side
-    return _value_or_words(bare)
+            return side, bare if len(bare) <= 12 else side_alone[1]
+    return _value_or_words(strip_markup(without_subject(bare, topic)), topic)
 
 
-def _value_or_words(bare: str) -> Reading | None:
+def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     when = moment(bare)
     if when is not None:
         return when, bare
@@ -381,7 +354,7 @@ def _value_or_words(bare: str) -> Reading | None:
         return read_math(bare)
     if "\\" in stated or "=" in stated:
         return read_math(stated)
-    return None if _FILLER.match(stated) else read_text(bare)
+    return read_text(bare, topic)
 
 
 def _is_one_word(text: str) -> bool:

@@ -22,9 +22,9 @@ from math import exp, fsum, sqrt
 from typing import Literal
 
 from dynscale_cli.answers.cluster import cluster
-from dynscale_cli.answers.compare import Equivalence
+from dynscale_cli.answers.equivalence import Equivalence
 from dynscale_cli.answers.extract import Answer
-from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.types import AnswerType
 
 Method = Literal["majority", "length", "confidence"]
 METHODS: tuple[Method, ...] = ("majority", "length", "confidence")
@@ -90,7 +90,7 @@ def tally(
     ballots = sorted(ballots, key=lambda ballot: ballot.number)
     voters = [ballot for ballot in ballots if ballot.answer is not None and ballot.weight > 0]
     weights = _weights(voters, method)
-    groups = _by_text(voters) if kind.name == "text" else _by_key(voters, equivalence or Equivalence())
+    groups = _by_text(voters) if kind.name == "text" else _by_key(voters, equivalence or Equivalence(), kind.ordered)
     classes = [
         _Class(key, tuple(members), shown, fsum(weights[ballot.number] for ballot in members))
         for key, members, shown in groups
@@ -124,9 +124,11 @@ def _factors(voters: list[Ballot], method: Method) -> list[float]:
     return [1.0] * len(voters)
 
 
-def _by_key(voters: list[Ballot], equivalence: Equivalence) -> list[tuple[str, list[Ballot], Answer]]:
+def _by_key(voters: list[Ballot], equivalence: Equivalence, ordered: bool) -> list[tuple[str, list[Ballot], Answer]]:
     """(key, ballots, answer shown) for each class of keys; shown is the commonest wording, the first seen of equals."""
-    classes = equivalence.classes(ballot.answer.key for ballot in voters if ballot.answer is not None)
+    classes = equivalence.classes(
+        (ballot.answer.key for ballot in voters if ballot.answer is not None), ordered=ordered
+    )
     members: dict[str, list[Ballot]] = {}
     for ballot in voters:
         if ballot.answer is not None:

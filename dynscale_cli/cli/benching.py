@@ -52,7 +52,7 @@ def compare(told: Benching) -> int:
     plan = _plan(told)
     settings = _settings(told, plan)
     with watch() as interrupts:
-        model = ModelFile(told.options.model, told.options.loading(), _notice(told))
+        model = ModelFile(told.options, _notice(told))
         _check_questions(plan, settings)
         longest = sorted(plan.questions, key=lambda q: len(q.text), reverse=True)[:8]
         prompts = [settings.prompts.parallel(question, compared=True) for question in longest]
@@ -100,7 +100,7 @@ def _settings(told: Benching, plan: Plan) -> Settings:
 
 
 def _check_questions(plan: Plan, settings: Settings) -> None:
-    from dynscale_cli.answers.compare import Equivalence
+    from dynscale_cli.answers.equivalence import Equivalence
     from dynscale_cli.evaluation.bench import check_gold
     from dynscale_cli.evaluation.course import Judge
 

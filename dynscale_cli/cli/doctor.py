@@ -43,8 +43,7 @@ def doctor(
 
     Exits 1 when something is wrong. The speed check takes about five seconds.
     """
-    from dynscale_cli.doctor import examine
-    from dynscale_cli.doctor.report import patient
+    from dynscale_cli.doctor import examine, patient
 
     findings = examine(patient(keys(ctx.find_root().command), model=model, threads=threads, speed=speed))
     seen = []
@@ -67,7 +66,7 @@ def _closing(states: list[str]) -> str:
     wrong, warnings = states.count("wrong"), states.count("warning")
     if wrong:
         return f"{wrong} {'thing is' if wrong == 1 else 'things are'} wrong."
-    return "All works." if not warnings else f"All works; {warnings} warning{'s' if warnings > 1 else ''}."
+    return f"Everything works; {warnings} warning{'s' if warnings > 1 else ''}." if warnings else "Everything works."
 
 
 def _print(finding: Finding) -> None:

@@ -158,10 +158,9 @@ def show_model(
 ) -> None:
     """Tell what a model is, what a run of it takes, and whether that fits in memory."""
     from dynscale_cli.display.models import show_lines
-    from dynscale_cli.engine.memory import available
-    from dynscale_cli.engine.options import CACHE_BYTES, CPU_WIDTH, LoadOptions
+    from dynscale_cli.engine.options import CACHE_BYTES, CPU_WIDTH, LoadOptions, available
     from dynscale_cli.models.fit import TYPICAL, fit
-    from dynscale_cli.models.header import read_header
+    from dynscale_cli.models.gguf import read_header
     from dynscale_cli.models.resolve import resolve
 
     LoadOptions(cache_type_k=cache_type_k, cache_type_v=cache_type_v)  # raises for types that there are not

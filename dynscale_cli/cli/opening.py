@@ -41,7 +41,7 @@ def open_model(options: Options, notice: Callable[[str], None]) -> ModelFile | M
     """
     server = _server(options)
     if server is None:
-        return ModelFile(options.model, options.loading(), notice)
+        return ModelFile(options, notice)
     if without_effect := [flag for name, flag in LOCAL.items() if options.typed(name)]:
         notice(f"no effect on a server: {', '.join(without_effect)}")
     return ModelServer(server, notice)
@@ -91,20 +91,20 @@ class Background(Generic[T]):
 class ModelFile:
     """A GGUF file, loading. Its header is read at once: what it refuses need not wait for a library."""
 
-    def __init__(self, name: str | None, options: LoadOptions, notice: Callable[[str], None]) -> None:
-        from dynscale_cli.models.header import read_header, require_generator
+    def __init__(self, options: Options, notice: Callable[[str], None]) -> None:
+        from dynscale_cli.models.gguf import read_header, require_generator
         from dynscale_cli.models.resolve import resolve
 
-        self.header = read_header(resolve(name))
+        self.header = read_header(resolve(options.model))
         require_generator(self.header)
-        self.options = options
+        self.options = options.loading()
         self._notice = notice
-        self._model = Background(self._load)
+        self._model = Background(lambda: self._load(options.parallel))
 
-    def _load(self) -> LlamaModel:
+    def _load(self, width: int | None) -> LlamaModel:
         from dynscale_cli.engine.loading import load_model
 
-        return load_model(self.header.path, self.options)
+        return load_model(self.header, self.options, width=width, notice=self._notice)
 
     def identity(self) -> dict[str, Any]:
         """Which model this is, for a stored run to tell it from another."""
@@ -126,23 +126,30 @@ class ModelFile:
 
         `samples`: how many the run is expected to draw, where that is known. Waits for the model.
         """
-        from dynscale_cli.display.terminal import waiting
-        from dynscale_cli.engine.loading import context_for, open_engine
+        from dynscale_cli.engine.loading import open_engine
 
-        with waiting(None if options.quiet else sys.stderr, f"loading {self.header.path.name}"):
-            model = self._model.wait()
-        engine, backend = open_engine(
-            model,
-            context=options.ctx_size or context_for(model, prompts, most, least),
-            width=options.parallel,
-            samples=samples,
-            header=self.header,
-            notice=self._notice,
-        )
+        model = self.wait(quiet=options.quiet)
         if options.nearness("n_gpu_layers") and self.options.n_gpu_layers > 0 and not model.offloads:
             self._notice("-ngl has no effect: this llama.cpp is built for the CPU alone; see dynscale doctor")
-        interrupts.on_first = backend.abort
+        engine = open_engine(
+            model,
+            prompts,
+            most,
+            least=least,
+            context=options.ctx_size,
+            width=options.parallel,
+            samples=samples,
+            notice=self._notice,
+        )
+        interrupts.on_first = engine.abort
         return engine
+
+    def wait(self, *, quiet: bool = False) -> LlamaModel:
+        """The model, when it is loaded. Raises what loading raised."""
+        from dynscale_cli.display.terminal import waiting
+
+        with waiting(None if quiet else sys.stderr, f"loading {self.header.path.name}"):
+            return self._model.wait()
 
 
 class ModelServer:

@@ -38,7 +38,7 @@ POLICIES = ("race", "ucb", "adaptive", "early-stop", "uniform")
 MODES = ("hybrid", "parallel", "chain", "sequential")
 LAYOUTS = ("turns", "quoted")
 VOTES = ("majority", "length", "confidence")
-ANSWER_TYPES = ("auto", "number", "choice", "boolean", "math", "text", "regex:")
+ANSWER_TYPES = ("auto", "number", "choice", "boolean", "math", "text", "long", "json", "regex:")
 
 # Where a value can be from; each goes before those on its left.
 SOURCES: Final = ("DEFAULT", "FILE", "PROFILE", "ENVIRONMENT", "COMMANDLINE")
@@ -105,7 +105,7 @@ def _policy(value: str) -> None:
 
 def _answer_type(value: str) -> None:
     if value != "auto":
-        from dynscale_cli.answers.kinds import AnswerType
+        from dynscale_cli.answers.types import AnswerType
 
         AnswerType.parse(value)
 
@@ -282,7 +282,7 @@ class Options:
         setting(
             OUTPUT,
             "TYPE",
-            "auto, number, choice, boolean, math, text or regex:PATTERN.",
+            "auto, number, choice, boolean, math, text, long, json or regex:PATTERN.",
             "--answer-type",
             **words("--answer-type", ANSWER_TYPES, _answer_type),
         ),

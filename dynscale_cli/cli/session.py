@@ -259,7 +259,7 @@ def _export(options: Options, questions: Sequence[Question], run: Run) -> Iterat
     if options.export is None:
         yield ()
         return
-    from dynscale_cli.answers.kinds import AnswerType
+    from dynscale_cli.answers.types import AnswerType
     from dynscale_cli.runs.export import Pool
 
     pool = Pool(options.export, questions, AnswerType.parse(run.settings.answer_type), run.books.equivalence)

@@ -27,14 +27,13 @@ def speed(options: Options, tokens: int, rounds: int) -> None:
 def _measured(options: Options, tokens: int, rounds: int) -> dict[str, Any]:
     import statistics
 
-    from dynscale_cli.engine.options import physical_cores
     from dynscale_cli.engine.protocol import Message
     from dynscale_cli.evaluation.speed import QUESTION, measure
 
-    model = ModelFile(options.model, options.loading(), say)
+    model = ModelFile(options, say)
     engine = model.engine(options, [[Message("user", QUESTION)]], Interrupts(), most=tokens)
-    name, threads = engine.info.model, options.threads or physical_cores()
-    say(f"{name}: {engine.info.width} samples of {tokens} tokens, {threads} threads")
+    loaded = model.wait()
+    say(f"{loaded.name}: {engine.info.width} samples of {tokens} tokens, {loaded.threads} threads")
     rates = []
     for number, measured in enumerate(measure(engine, tokens=tokens, rounds=rounds, clock=time.perf_counter), 1):
         rates.append(measured.tokens_per_second)
@@ -44,7 +43,8 @@ def _measured(options: Options, tokens: int, rounds: int) -> dict[str, Any]:
         "tokens_per_second": round(statistics.median(rates), 1),
         "width": engine.info.width,
         "tokens": tokens,
-        "threads": threads,
+        "threads": loaded.threads,
+        "buffers": loaded.buffers,
         "rounds": [round(rate, 1) for rate in rates],
-        "model": name,
+        "model": loaded.name,
     }

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from dynscale_cli.display.text import columns, count, plain
 from dynscale_cli.models.describe import Listed, Listing
 from dynscale_cli.models.fit import Fit, thinks
-from dynscale_cli.models.header import GGUFHeader
+from dynscale_cli.models.gguf import GGUFHeader
 from dynscale_cli.models.sizes import in_bytes, in_parameters
 
 HEAD = ("name", "architecture", "parameters", "quant", "context", "size", "where", "")

@@ -11,9 +11,9 @@ from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from .prefixes import PrefixCache, Sized, Snapshot
 from .protocol import Charge, EngineEvent, EngineInfo, Finished, Message, Piece, Prompt, Request, Sampling, Tokens
-from .scheduler import Scheduler, Sequence, Share
+from .reasoning import ReasoningFormat
+from .scheduler import PrefixCache, Scheduler, Sequence, Share, Sized, Snapshot
 
 
 class Sampler(Protocol):
@@ -24,6 +24,7 @@ class Backend(Protocol):
     """One model and its KV cache, slot by slot. Token ids in, logits inside, token ids out."""
 
     info: EngineInfo
+    reasoning: ReasoningFormat
 
     def prompt(self, messages: Seq[Message]) -> Prompt: ...
     def tokenize(self, text: str) -> list[int]: ...
@@ -51,6 +52,9 @@ class Backend(Protocol):
         """log P(token) for (share number or logits, token) pairs, before temperature and cuts."""
 
     def free(self, sampler: Any) -> None: ...
+    def abort(self) -> None:
+        """Stop what is running, from another thread; only `close` is of use afterwards."""
+
     def close(self) -> None: ...
 
 
@@ -89,8 +93,12 @@ class BatchedEngine:
         return self._backend.info
 
     @property
-    def room(self) -> int:
-        return self._scheduler.room + len(self._ended)
+    def reasoning(self) -> ReasoningFormat:
+        return self._backend.reasoning
+
+    @property
+    def free_slots(self) -> int:
+        return self._scheduler.free_slots + len(self._ended)
 
     def prompt(self, messages: Seq[Message]) -> Prompt:
         return self._backend.prompt(messages)
@@ -98,16 +106,18 @@ class BatchedEngine:
     def count(self, text: str) -> int:
         return len(self._backend.tokenize(text))
 
-    def quote(self, request: Request) -> int:
-        return len(request.prompt) - self._prefixes.longest(request.prompt.tokens, request.keep)[0]
+    def prefill_cost(self, request: Request) -> int:
+        return len(request.prompt) - self._prefixes.longest(request.prompt.tokens, request.cache_boundaries)[0]
 
-    def spare(self, request: Request, text: str, max_tokens: int, turn: str = "", written: str | None = None) -> int:
+    def extend_cost(
+        self, request: Request, text: str, max_tokens: int, turn: str = "", written: str | None = None
+    ) -> int:
         return 1 + self.count(text) + max_tokens  # the newest token is not evaluated yet
 
     def submit(self, request: Request) -> None:
         if not request.prompt.tokens or len(request.prompt) + request.max_tokens > self.info.context:
             raise ValueError(f"request {request.id} does not fit a context of {self.info.context} tokens")
-        self._held[request.id] = self._prefixes.longest(request.prompt.tokens, request.keep)
+        self._held[request.id] = self._prefixes.longest(request.prompt.tokens, request.cache_boundaries)
         self._scheduler.waiting.append(request)
         self._plan = None
 
@@ -118,10 +128,10 @@ class BatchedEngine:
         sequence = self._sequences.get(id)
         if sequence is None:
             raise ValueError(f"request {id} is not active")
-        room = self.info.context - sequence.past - len(sequence.feed) - len(tokens)
+        room = self.info.context - sequence.past - len(sequence.pending_tokens) - len(tokens)
         if room < 1:
             raise ValueError(f"request {id} has no room left to extend")
-        if not tokens and not sequence.feed:
+        if not tokens and not sequence.pending_tokens:
             raise ValueError(f"request {id} has nothing to go on from")
         if sequence in self._ended:
             self._ended.remove(sequence)
@@ -149,7 +159,7 @@ class BatchedEngine:
         sequence = self._sequences.get(id)
         return Tokens(sequence.prompt, sequence.generated, sequence.reused) if sequence else Tokens()
 
-    def upcoming(self) -> list[Charge]:
+    def plan_step(self) -> list[Charge]:
         if self._plan is None:
             self._release_ended()
             self._admit()
@@ -159,12 +169,12 @@ class BatchedEngine:
         return [share.charge for share in self._plan]
 
     @property
-    def liable(self) -> int:
-        coming = sum(charge.prompt + charge.generated for charge in self.upcoming())
+    def max_committed(self) -> int:
+        coming = sum(charge.prompt + charge.generated for charge in self.plan_step())
         return coming + sum(self.usage(id).billed for id in self._sequences)
 
     def step(self) -> list[EngineEvent]:
-        self.upcoming()
+        self.plan_step()
         shares, self._plan = self._plan or [], None
         if shares:
             self._backend.evaluate(shares)
@@ -175,6 +185,9 @@ class BatchedEngine:
             self._sample([(number, share.sequence) for number, share in enumerate(shares) if share.last])
         events, self._events = self._events, []
         return list(events)
+
+    def abort(self) -> None:
+        self._backend.abort()
 
     def close(self) -> None:
         for completion in self._completions.values():
@@ -193,13 +206,14 @@ class BatchedEngine:
                 self._backend.clear(sequence.slot)
             self._sequences[request.id] = sequence
             sampler = self._backend.sampler(request.sampling, request.seed)
-            self._completions[request.id] = Completion(sampler, stop=request.prompt.stop)
-            if not sequence.feed and snapshot is not None:
+            opened = self.reasoning.opening if request.prompt.open_thought else ""
+            self._completions[request.id] = Completion(sampler, text=opened, stop=request.prompt.stop)
+            if not sequence.pending_tokens and snapshot is not None:
                 self._sample([(snapshot.logits, sequence)])
 
     def _reusable(self, request: Request) -> int:
         """The longest prefix at hand. It is held from `submit` on: what was quoted cannot be evicted."""
-        found = self._prefixes.longest(request.prompt.tokens, request.keep)
+        found = self._prefixes.longest(request.prompt.tokens, request.cache_boundaries)
         self._held[request.id] = max(found, self._held[request.id], key=lambda prefix: prefix[0])
         return self._held[request.id][0]
 
@@ -229,7 +243,7 @@ class BatchedEngine:
         request = sequence.request
         sequence.accept(token)
         if self._backend.is_end(token) and not request.ignore_end:
-            sequence.feed, sequence.sampled_in_feed = [], 0
+            sequence.pending_tokens, sequence.sampled_pending = [], 0
             self._finish(sequence, "stop")
             return
         completion = self._completions[request.id]
@@ -254,7 +268,7 @@ class BatchedEngine:
         mean = completion.logprob / sequence.sampled if sequence.request.logprobs else None
         tokens = Tokens(sequence.prompt, sequence.generated, sequence.reused)
         self._events.append(Finished(sequence.request.id, reason, completion.text, tokens, mean))
-        sequence.over = True
+        sequence.finished = True
         self._ended.append(sequence)
 
     def _release_ended(self) -> None:

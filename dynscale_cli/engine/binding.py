@@ -1,7 +1,8 @@
-"""llama.cpp's C interface, imported quickly and kept quiet.
+"""llama.cpp's and ggml's C interface: imported quickly, kept quiet, and asked what it can compute on.
 
-Owns the import of `llama_cpp.llama_cpp`, llama.cpp's log (a ring buffer, never the terminal) and
-the abort flag. Knows nothing of models or requests.
+Owns the import of `llama_cpp.llama_cpp`, llama.cpp's log (a ring buffer, never the terminal), the abort flag, and the
+calls into ggml's registry of devices and buffer types, which llama-cpp-python does not wrap. Knows nothing of models or
+requests.
 """
 
 from __future__ import annotations
@@ -10,17 +11,29 @@ import ctypes
 import importlib
 import importlib.util
 import os
+import socket
 import sys
 import types
 from collections import deque
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
+from dynscale_cli import child
+from dynscale_cli.child import ChildError
 from dynscale_cli.errors import ModelError
 
 LOG_LINES = 200
 PATIENCE = "1000"  # turns of a waiting loop: some tens of microseconds, as long as threads that all run are apart
+CPU, GPU, INTEGRATED_GPU = 0, 1, 2  # ggml's numbers for kinds of devices
+CONNECT_SECONDS, PROBE_SECONDS = 5, 30
+REBUILD = (
+    "CMAKE_ARGS=-DGGML_RPC=on pip install --force-reinstall --no-cache-dir "
+    "--no-binary llama-cpp-python llama-cpp-python"
+)
+
+KINDS = {0: "CPU", 1: "GPU", 2: "integrated GPU", 3: "accelerator"}
 _log: deque[str] = deque(maxlen=LOG_LINES)
 
 
@@ -33,6 +46,7 @@ def binding() -> Any:
     taken away again: whoever imports `llama_cpp` later gets the whole of it.
     """
     yield_soon()
+    os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # it is written into the user's results
     try:
         module = _import_low_level()
     except Exception as error:  # a build for another CPU or a missing library fails in many ways
@@ -88,6 +102,12 @@ def log_tail(lines: int = 3) -> str:
     return "; ".join((told or text)[-lines:])
 
 
+def log_to_stderr() -> None:
+    """Have llama.cpp write its log to standard error, where its last words outlive a crash: for child processes."""
+    module = binding()
+    module.llama_log_set(ctypes.cast(0, module.llama_log_callback), None)
+
+
 def log_clear() -> None:
     _log.clear()
 
@@ -110,3 +130,182 @@ class Abort:
 
     def install(self, context: Any) -> None:
         binding().llama_set_abort_callback(context, self.callback, ctypes.cast(self.flag, ctypes.c_void_p))
+
+
+def has_gpu() -> bool:
+    """Whether there is a device to offload layers to; RPC servers count once they are added."""
+    if not binding().llama_supports_gpu_offload():
+        return False
+    by_type = ggml("ggml_backend_dev_by_type", ctypes.c_void_p, ctypes.c_int)
+    return any(by_type(kind) for kind in (GPU, INTEGRATED_GPU))
+
+
+def add_rpc_servers(addresses: Sequence[str]) -> None:
+    """Make the devices of llama.cpp RPC servers usable, before a model is loaded. Raises ModelError.
+
+    The library ends the process when a server does not answer as expected: so each is tried out by a child first.
+    """
+    if not addresses:
+        return
+    if not binding().llama_supports_rpc():
+        raise ModelError("this build of llama-cpp-python has no RPC", REBUILD)
+    for address in addresses:
+        _connect(address)
+        _probe(address)
+    for address in addresses:
+        add_rpc_server(address)
+
+
+def _connect(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, UnicodeError) as error:  # a name of the latter kind cannot even be looked up
+        problem = "no host has such a name" if isinstance(error, UnicodeError) else error.strerror or str(error)
+        raise ModelError(f"no RPC server at {address}: {problem}", f"rpc-server -p {port}") from error
+
+
+def _probe(address: str) -> None:
+    try:
+        child.ask(f"{__name__}:add_rpc_server", address, PROBE_SECONDS)
+    except ChildError as error:
+        problem = (
+            "it does not answer" if error.fate == "slow" else "it is not an RPC server of the same llama.cpp version"
+        )
+        raise ModelError(f"{address}: {problem}", "start rpc-server of the same llama.cpp release there") from None
+
+
+def add_rpc_server(address: str) -> None:
+    """Use the devices of a server, as llama.cpp's own tools do: a registry for it, found by name, then registered."""
+    registry = ggml("ggml_backend_reg_by_name", ctypes.c_void_p, ctypes.c_char_p)(b"RPC")
+    find = ggml("ggml_backend_reg_get_proc_address", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
+    add = find(registry, b"ggml_backend_rpc_add_server") if registry else None
+    server = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p)(add)(address.encode()) if add else None
+    if not server:
+        raise ModelError(f"{address}: the RPC server offers no device", "see what rpc-server printed when it started")
+    ggml("ggml_backend_register", None, ctypes.c_void_p)(server)
+
+
+def extra_buffer_types() -> list[str]:
+    """The buffer types besides its plain one in which the CPU can hold weights, best first: AMX, CPU_REPACK, ..."""
+    return [_buffer_name(each) for each in _extra_buffers() if each]
+
+
+def leave_out_amx() -> None:
+    """Have llama.cpp choose among the extra buffer types as if AMX were none of them.
+
+    `use_extra_bufts` knows all or none. But llama.cpp goes through the table that ggml hands out, up to its first NULL,
+    each time it loads a model: the others move up by one. What ggml itself looks up by is another table.
+    """
+    table = _extra_buffers()
+    for place, kept in enumerate([each for each in table if each and _buffer_name(each) != "AMX"] + [None]):
+        table[place] = kept
+
+
+def _extra_buffers() -> Any:
+    """ggml's own table of the CPU's extra buffer types, its closing NULL included; empty where there is none."""
+    device = ggml("ggml_backend_dev_by_type", ctypes.c_void_p, ctypes.c_int)(CPU)
+    registry = ggml("ggml_backend_dev_backend_reg", ctypes.c_void_p, ctypes.c_void_p)(device)
+    find = ggml("ggml_backend_reg_get_proc_address", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
+    get = find(registry, b"ggml_backend_dev_get_extra_bufts")
+    start = ctypes.CFUNCTYPE(ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p)(get)(device) if get else None
+    if not start:
+        return (ctypes.c_void_p * 0)()
+    size = next(place for place in range(64) if not start[place]) + 1
+    return (ctypes.c_void_p * size).from_address(ctypes.addressof(start.contents))
+
+
+def _buffer_name(buffer: int) -> str:
+    name: bytes = ggml("ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)(buffer)
+    return name.decode("utf-8", "replace")
+
+
+def ggml(name: str, result: Any, *arguments: Any) -> Any:
+    """A function of ggml, with its types."""
+    function = getattr(_library(name), name)
+    function.restype, function.argtypes = result, arguments
+    return function
+
+
+@cache
+def _library(name: str) -> Any:
+    """The library that has the function: found through llama.cpp's own handle, or else opened by its name."""
+    module = binding()
+    if hasattr(module._lib, name):  # where symbols of dependencies are found, too: not on Windows
+        return module._lib
+    load = sys.modules["llama_cpp._ctypes_extensions"].load_shared_library
+    parts = [load(part, module._base_path) for part in ("ggml", "ggml-base")]
+    return next(part for part in parts if hasattr(part, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Something that ggml computes on; memory in bytes, as the device itself reports it."""
+
+    name: str
+    description: str
+    kind: str
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """`features`: what llama.cpp was compiled to use, such as AVX2; `backends`: CPU, CUDA, Metal, Vulkan and so on."""
+
+    features: tuple[str, ...]
+    backends: tuple[str, ...]
+    devices: tuple[Device, ...]
+    offload: bool
+    rpc: bool
+
+
+def describe() -> Build:
+    """How llama.cpp was built, and the devices it found. Raises ModelError where it does not load."""
+    library = binding()
+    info: str = library.llama_print_system_info().decode("utf-8", "replace")
+    return Build(
+        features=tuple(_features(info)),
+        backends=tuple(_backends()),
+        devices=tuple(_devices()),
+        offload=bool(library.llama_supports_gpu_offload()),
+        rpc=bool(library.llama_supports_rpc()),
+    )
+
+
+def _features(info: str) -> Iterator[str]:
+    """`CPU : AVX2 = 1 | FMA = 1 |`: the names of what is on."""
+    for part in info.replace(" : ", " | ").split("|"):
+        name, equals, value = part.partition("=")
+        if equals and value.strip() not in ("", "0"):
+            yield name.strip()
+
+
+def _backends() -> Iterator[str]:
+    get = ggml("ggml_backend_reg_get", ctypes.c_void_p, ctypes.c_size_t)
+    name = ggml("ggml_backend_reg_name", ctypes.c_char_p, ctypes.c_void_p)
+    for number in range(ggml("ggml_backend_reg_count", ctypes.c_size_t)()):
+        yield _text(name(get(number)))
+
+
+def _devices() -> Iterator[Device]:
+    get = ggml("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
+    name = ggml("ggml_backend_dev_name", ctypes.c_char_p, ctypes.c_void_p)
+    description = ggml("ggml_backend_dev_description", ctypes.c_char_p, ctypes.c_void_p)
+    kind = ggml("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)
+    size = ctypes.POINTER(ctypes.c_size_t)
+    memory = ggml("ggml_backend_dev_memory", None, ctypes.c_void_p, size, size)
+    for number in range(ggml("ggml_backend_dev_count", ctypes.c_size_t)()):
+        device, free, total = get(number), ctypes.c_size_t(), ctypes.c_size_t()
+        memory(device, ctypes.byref(free), ctypes.byref(total))
+        text = _text(description(device)).strip()
+        yield Device(_text(name(device)), text, KINDS.get(kind(device), "device"), free.value, total.value)
+
+
+def _text(raw: Any) -> str:
+    return (raw or b"").decode("utf-8", "replace")
+
+
+def described(_: None = None) -> dict[str, Any]:
+    """`describe`, for a child process: a library that crashes takes no more than that down."""
+    return asdict(describe())

@@ -7,7 +7,11 @@ Knows nothing of requests, prefixes or questions.
 from __future__ import annotations
 
 import ctypes
+import re
+from collections.abc import Iterator
 from collections.abc import Sequence as Seq
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +19,42 @@ import numpy as np
 
 from dynscale_cli.errors import EngineError, ModelError, UsageError
 
-from .binding import Abort, binding, log_clear, log_tail
-from .devices import add_rpc_servers, has_gpu
-from .memory import available
-from .options import CACHE_TYPES, FLASH_ATTENTION, LoadOptions, physical_cores
+from .binding import Abort, add_rpc_servers, binding, has_gpu, leave_out_amx, log_clear, log_tail
+from .options import CACHE_TYPES, FLASH_ATTENTION, MEMORY_SHARE, Buffers, LoadOptions, available, physical_cores
 from .protocol import Aborted, EngineInfo, Message, Prompt, Sampling
+from .reasoning import ReasoningFormat
 from .scheduler import Share
 from .template import BASE_STOP, ChatTemplate, render_plain
 
-MEMORY_SHARE = 0.9  # of what is free: llama.cpp's buffers and kept prefixes need some, too
 # Prompt tokens a step: what takes the time of a few decode steps. On a CPU chunks of 32 to 512 prefill at one rate.
 CPU_CHUNK, GPU_CHUNK = 64, 512
+BPE = 2  # llama.cpp's number for vocabularies whose texts are split by regular expressions
+# Characters of a text that is split at once: std::regex recurses once or more for each character of what matches, and
+# a run of some ten thousand without a break overflows the stack.
+STRETCH = 2000
+LINE_START, WORD_START = re.compile(r"(?<=\n)(?=\S)"), re.compile(r"(?<=\S)(?= \S)")
+AROUND = 64  # characters within which a control token is looked for where a text is cut
 
 
 class LlamaModel:
     """A loaded GGUF: vocabulary, chat template and weights; no KV cache yet.
 
-    Raises ModelError for whatever llama.cpp refuses. The file's header must have been checked
-    before (see `models.gguf`): past that point a damaged file can take the process down.
+    Raises ModelError for whatever llama.cpp refuses; a damaged file can take the process down, so see `trial` first,
+    which also tells the `buffers` to use. `token_bytes`: what the KV cache holds for one token at most; 0: unknown.
     """
 
-    def __init__(self, path: Path, options: LoadOptions, name: str = "") -> None:
+    def __init__(
+        self, path: Path, options: LoadOptions, name: str = "", *, buffers: Buffers = "all", token_bytes: int = 0
+    ) -> None:
         self.lib = binding()
-        self.options = options
+        self.options, self.buffers, self.token_bytes = options, buffers, token_bytes
+        self.threads = options.threads or physical_cores()
         self.name = name or path.stem
         self._pieces: dict[int, bytes] = {}
         log_clear()
         add_rpc_servers(options.rpc)
         file = str(path).encode("utf-8", "surrogateescape")
-        self.handle = self.lib.llama_model_load_from_file(file, self._params(options))
+        self.handle = self.lib.llama_model_load_from_file(file, self._params(options, buffers))
         if not self.handle:
             raise ModelError(f"llama.cpp cannot load {path}: {log_tail()}", "check the file, or try another model")
         self._refuse_unusable()
@@ -52,27 +63,58 @@ class LlamaModel:
         self.n_ctx_train: int = self.lib.llama_model_n_ctx_train(self.handle)
         bos = self.lib.llama_vocab_bos(self.vocab)
         self.bos = self._special(bos)
+        self._recursive = self.lib.llama_vocab_type(self.vocab) == BPE
         self._begin = [bos] if bos >= 0 and self.lib.llama_vocab_get_add_bos(self.vocab) else []
-        self._template = self._chat_template()
 
     @property
     def offloads(self) -> bool:
         """Whether layers are put on another device than the CPU."""
         return self.options.n_gpu_layers != 0 and has_gpu()
 
+    @cached_property
+    def template(self) -> ChatTemplate | None:
+        """The chat template, compiled when it is first asked for: a model may be loaded for other ends."""
+        own, options = self.lib.llama_model_chat_template(self.handle, None), self.options
+        source = options.chat_template or (own.decode("utf-8", "replace") if own else "")
+        if not source:
+            return None
+        now = datetime.fromisoformat(options.day) if options.day else None
+        eos = self._special(self.lib.llama_vocab_eos(self.vocab))
+        return ChatTemplate(source, self.bos, eos, think=options.think, variables=options.template_kwargs, now=now)
+
     @property
-    def has_template(self) -> bool:
-        return self._template is not None
+    def reasoning(self) -> ReasoningFormat:
+        return self.template.reasoning if self.template else ReasoningFormat()
 
     def prompt(self, messages: Seq[Message]) -> Prompt:
-        if self._template is None:
+        if self.template is None:
             return Prompt(tuple(self.tokenize(render_plain(messages), special=True)), stop=BASE_STOP)
-        text = self._template.render(messages)
+        text = self.template.render(messages)
         tokens = self._tokenize_turns(text, messages)
-        return Prompt(tuple(tokens), open_thought=text.rstrip().endswith("<think>"))
+        return Prompt(tuple(tokens), open_thought=self.template.state(text, messages) == "open")
 
     def tokenize(self, text: str, special: bool = False, parse: bool = True) -> list[int]:
         """Token ids of `text`. `special`: with the model's own BOS where it wants one, never with an EOS."""
+        tokens = self._begin if special else []
+        for part in self._portions(text, parse) if self._recursive and len(text) > STRETCH else (text,):
+            tokens = tokens + self._ids(part, parse)
+        return tokens
+
+    def _portions(self, text: str, parse: bool) -> Iterator[str]:
+        """`text` in parts of at most `STRETCH` characters, none of which ends inside a control token."""
+        start = 0
+        while len(text) - start > STRETCH:
+            end = cut(text, start, start + STRETCH)
+            while parse and end - start > 2 * AROUND:
+                around = text[end - AROUND : end + AROUND]
+                if self._ids(around, True) == self._ids(around, False):
+                    break
+                end -= AROUND
+            yield text[start:end]
+            start = end
+        yield text[start:]
+
+    def _ids(self, text: str, parse: bool) -> list[int]:
         data = text.encode("utf-8", "replace")
         size = len(data) + 8
         while True:
@@ -83,12 +125,12 @@ class LlamaModel:
             if -count <= size:
                 raise EngineError("llama.cpp cannot split a text into tokens", "report the question and the model")
             size = -count  # some tokenizers make a text longer before they split it
-        return [*self._begin, *buffer[:count]] if special else list(buffer[:count])
+        return list(buffer[:count])
 
     def piece(self, token: int) -> bytes:
         found = self._pieces.get(token)
         if found is None:
-            found = self._pieces[token] = self._spell(token)
+            found = self._pieces[token] = self._spell(token) or self._marker(token)
         return found
 
     def is_end(self, token: int) -> bool:
@@ -99,8 +141,11 @@ class LlamaModel:
             self.lib.llama_model_free(self.handle)
             self.handle = None
 
-    def _params(self, options: LoadOptions) -> Any:
+    def _params(self, options: LoadOptions, buffers: Buffers) -> Any:
         params = self.lib.llama_model_default_params()
+        params.use_extra_bufts = buffers != "none"
+        if buffers == "without AMX":
+            leave_out_amx()
         params.n_gpu_layers = options.n_gpu_layers
         params.main_gpu = options.main_gpu
         if options.tensor_split:
@@ -130,16 +175,14 @@ class LlamaModel:
                 return buffer.raw[:count]
             size = -count
 
+    def _marker(self, token: int) -> bytes:
+        """A control token has no text of its own; one that fences thoughts is spelt out nevertheless."""
+        name = self._special(token)
+        return name.encode() if self.reasoning.spells(name) else b""
+
     def _special(self, token: int) -> str:
         text = self.lib.llama_vocab_get_text(self.vocab, token) if token >= 0 else None
         return text.decode("utf-8", "replace") if text else ""
-
-    def _chat_template(self) -> ChatTemplate | None:
-        source = self.lib.llama_model_chat_template(self.handle, None)
-        if not source:
-            return None
-        eos = self._special(self.lib.llama_vocab_eos(self.vocab))
-        return ChatTemplate(source.decode("utf-8", "replace"), self.bos, eos)
 
     def _tokenize_turns(self, text: str, messages: Seq[Message]) -> list[int]:
         """Tokens of a rendered conversation; a turn that spells a control token stays plain text."""
@@ -158,20 +201,31 @@ class LlamaModel:
         return tokens + self.tokenize(text, special=begin)
 
 
+def cut(text: str, start: int, end: int) -> int:
+    """Where to cut a text before `end`: in its later half behind a line's end, else before a word, else at `end`.
+
+    There the tokenizers cut as well, so that the tokens are those of the whole text.
+    """
+    for pattern in (LINE_START, WORD_START):
+        found = [match.start() for match in pattern.finditer(text, (start + end) // 2, end)]
+        if found:
+            return found[-1]
+    return end
+
+
 class LlamaBackend:
     """A context over a model: `width` streams of `context` tokens each.
 
-    Tries `width` first and halves it until the memory suffices (`info.width` tells). `token_bytes`: what the KV cache
-    holds for one token at most; 0 where that is unknown. Raises EngineError when not even one stream can be had.
+    Tries `width` first and halves it until the memory suffices (`info.width` tells). Raises EngineError when not even
+    one stream can be had.
     """
 
-    def __init__(self, model: LlamaModel, *, width: int, context: int, token_bytes: int = 0) -> None:
+    def __init__(self, model: LlamaModel, *, width: int, context: int) -> None:
         self.lib = model.lib
         self.model = model
         self.chunk = GPU_CHUNK if model.offloads else CPU_CHUNK
-        self.threads = model.options.threads or physical_cores()
+        self.threads = model.threads
         self._abort = Abort()
-        self._token_bytes = token_bytes
         self.context, width = self._open(width, context)
         self._abort.install(self.context)
         self.memory = self.lib.llama_get_memory(self.context)
@@ -180,6 +234,7 @@ class LlamaBackend:
             raise ModelError(f"{model.name} has no memory of a text: it cannot generate", "choose a decoder model")
         capacity = min(context, int(self.lib.llama_n_ctx_seq(self.context)))  # llama.cpp rounds it up
         self.info = EngineInfo(model.name, width, capacity)
+        self.reasoning = model.reasoning
         self._batch = Batch(self.lib, width + self.chunk)
         self._candidates: Any = None
 
@@ -299,9 +354,9 @@ class LlamaBackend:
 
     def _too_large(self, width: int, context: int) -> str:
         """Why a KV cache cannot be had, as far as that is known beforehand; empty where it may be tried."""
-        swa = self.lib.llama_model_n_swa(self.model.handle) > 0  # then `token_bytes` may be far too high
+        swa = self.lib.llama_model_n_swa(self.model.handle) > 0  # then the bytes may be far too high
         free = None if self.model.offloads or (swa and width == 1) else available()
-        needed = width * context * self._token_bytes
+        needed = width * context * self.model.token_bytes
         if free is None or needed <= MEMORY_SHARE * free:
             return ""
         return f"it takes {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
@@ -349,7 +404,7 @@ class Batch:
         self.last = []
         for share in shares:
             sequence, count = share.sequence, share.count
-            tokens += sequence.feed[:count]
+            tokens += sequence.pending_tokens[:count]
             positions += range(sequence.past, sequence.past + count)
             slots += [sequence.slot] * count
             wanted += [0] * (count - 1) + [int(share.last)]

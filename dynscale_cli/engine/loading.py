@@ -1,27 +1,76 @@
-"""From a GGUF file to an engine: check the header, load the weights, size the KV cache, fill it.
+"""From a GGUF file to an engine: try it, load the weights, size the KV cache, fill it.
 
-Owns the sizes: how many sequences, how many tokens each. Knows nothing of questions beyond how long
-they are.
+The one place where a model file becomes an engine. Owns the sizes: how many sequences, how many tokens each. Knows
+nothing of questions beyond how long they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .batched import BatchedEngine
-from .llama import LlamaBackend, LlamaModel
-from .memory import available
+from . import trial
 from .options import CACHE_BYTES, CPU_WIDTH, GPU_WIDTH, LoadOptions
 from .protocol import Message
 
 if TYPE_CHECKING:
-    from dynscale_cli.models.header import GGUFHeader
+    from dynscale_cli.models.gguf import GGUFHeader
+
+    from .batched import BatchedEngine
+    from .llama import LlamaModel
 
 ROUND = 256  # llama.cpp rounds a stream's capacity up to this many tokens
 SLACK = 96  # for asking a sample for its answer
 PREFIX_BYTES = 1 << 30  # memory for kept prefixes, where a tenth of what is free is not less
+
+
+def load_model(
+    header: GGUFHeader,
+    options: LoadOptions,
+    *,
+    width: int | None = None,
+    notice: Callable[[str], None] = lambda text: None,
+) -> LlamaModel:
+    """Load a model that is known to work here, or is found to: see `trial`. Raises ModelError.
+
+    `width`: how many sequences will be asked for, where that is known already.
+    """
+    verdict = trial.tried(header.parts, options, width or CPU_WIDTH, notice=notice)
+    from .llama import LlamaModel
+
+    return LlamaModel(header.path, options, buffers=verdict.buffers, token_bytes=token_bytes(header, options))
+
+
+def open_engine(
+    model: LlamaModel,
+    longest: Sequence[Sequence[Message]],
+    max_tokens: int,
+    *,
+    least: int = 0,
+    context: int | None = None,
+    width: int | None = None,
+    samples: int | None = None,
+    notice: Callable[[str], None] = lambda text: None,
+) -> BatchedEngine:
+    """An engine over a loaded model. Raises EngineError when none can be had.
+
+    Without a `context`, as long as the `longest` conversations need (see `context_for`). Without a `width`, as wide as
+    the device decodes well, but no wider than the `samples` that the run is expected to draw: clearing an idle slot's
+    share of the cache takes time. `notice` is told where the engine is smaller than asked for.
+    """
+    from .batched import BatchedEngine
+    from .llama import LlamaBackend
+    from .options import available
+
+    context = context or context_for(model, longest, max_tokens, least)
+    if 0 < model.n_ctx_train < context:
+        notice(f"{model.name} was trained with {model.n_ctx_train} tokens of context: using these, not {context}")
+        context = model.n_ctx_train
+    wanted = width or default_width(model, samples)
+    backend = LlamaBackend(model, width=wanted, context=context)
+    if backend.info.width < wanted:
+        notice(f"not enough memory for {wanted} samples side by side: running {backend.info.width}")
+    return BatchedEngine(backend, chunk=backend.chunk, cache_bytes=prefix_bytes(available()))
 
 
 def context_for(model: LlamaModel, longest: Sequence[Sequence[Message]], max_tokens: int, least: int = 0) -> int:
@@ -36,41 +85,14 @@ def context_for(model: LlamaModel, longest: Sequence[Sequence[Message]], max_tok
     return min(limit, -(-needed // ROUND) * ROUND)
 
 
-def open_engine(
-    model: LlamaModel,
-    *,
-    context: int,
-    width: int | None = None,
-    samples: int | None = None,
-    header: GGUFHeader | None = None,
-    notice: Callable[[str], None] = lambda text: None,
-) -> tuple[BatchedEngine, LlamaBackend]:
-    """An engine over a loaded model; with its `header`, a KV cache that memory cannot hold is not even tried.
-
-    Without a `width`, as wide as the device decodes well, but no wider than the `samples` that the run is expected to
-    draw: clearing an idle slot's share of the cache takes time. `notice` is told where the engine is smaller than asked
-    for. Raises EngineError when none can be had.
-    """
-    if 0 < model.n_ctx_train < context:
-        notice(f"{model.name} was trained with {model.n_ctx_train} tokens of context: using these, not {context}")
-        context = model.n_ctx_train
-    wanted = width or default_width(model, samples)
-    backend = LlamaBackend(model, width=wanted, context=context, token_bytes=token_bytes(header, model.options))
-    if backend.info.width < wanted:
-        notice(f"not enough memory for {wanted} samples side by side: running {backend.info.width}")
-    return BatchedEngine(backend, chunk=backend.chunk, cache_bytes=prefix_bytes(available())), backend
-
-
 def default_width(model: LlamaModel, samples: int | None) -> int:
     """How many samples to decode side by side where the user does not say."""
     widest = GPU_WIDTH if model.offloads else CPU_WIDTH
     return widest if samples is None else max(1, min(widest, samples))
 
 
-def token_bytes(header: GGUFHeader | None, options: LoadOptions) -> int:
-    """What one token takes in the KV cache, at most; 0 where the header is not at hand."""
-    if header is None:
-        return 0
+def token_bytes(header: GGUFHeader, options: LoadOptions) -> int:
+    """What one token takes in the KV cache, at most; 0 where the header does not tell."""
     return header.kv_bytes(CACHE_BYTES[options.cache_type_k], CACHE_BYTES[options.cache_type_v])
 
 
@@ -79,6 +101,9 @@ def prefix_bytes(free: int | None) -> int:
     return PREFIX_BYTES if free is None else min(PREFIX_BYTES, free // 10)
 
 
-def load_model(path: Path, options: LoadOptions, name: str = "") -> LlamaModel:
-    """Load a GGUF whose header has been read and found sound."""
-    return LlamaModel(path, options, name)
+def standing(header: GGUFHeader, options: LoadOptions) -> str:
+    """What is known of a model with this build of llama.cpp, in words; nothing is tried."""
+    found = trial.known(header.parts, options)
+    if found is None:
+        return "not tried yet"
+    return found.problem or found.remark or "works"

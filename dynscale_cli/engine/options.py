@@ -1,13 +1,16 @@
-"""How a model is put on the machine: the options of llama.cpp that users may set, and their checks.
+"""How a model is put on the machine: the options of llama.cpp that users may set, and what the machine has.
 
-Owns names, ranges and the default number of threads. Imports no library: `ask --help` needs these.
+Owns names, ranges and checks of the options, the default number of threads, and how much memory is left for a KV cache.
+Imports no library: `ask --help` needs these.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
 
 from dynscale_cli.errors import UsageError
 
@@ -18,7 +21,14 @@ CACHE_BYTES = {  # of one element; the quantised types hold 32 values in a block
     "f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q5_1": 24 / 32, "q5_0": 22 / 32, "q4_1": 20 / 32,
     "q4_0": 18 / 32,
 }  # fmt: skip
+Level: TypeAlias = Literal["auto", "on", "off", "low", "medium", "high"]
+LEVELS: tuple[Level, ...] = get_args(Level)  # of thinking
 CPU_WIDTH, GPU_WIDTH = 16, 32
+# Which of ggml's extra buffer types may hold weights: AMX, repacked for the CPU, and so on. The trial finds it out.
+Buffers: TypeAlias = Literal["all", "without AMX", "none"]
+ROOT = Path("/")
+MEMORY_SHARE = 0.9  # of what is free: llama.cpp's buffers and kept prefixes need some, too
+
 LARGEST_SHARE = 1e30  # whose sums llama.cpp can still hold
 
 
@@ -34,6 +44,10 @@ class LoadOptions:
     cache_type_v: str = "f16"
     threads: int = 0  # 0: one for each physical core
     rpc: tuple[str, ...] = ()  # HOST:PORT of llama.cpp RPC servers
+    think: Level = "auto"
+    template_kwargs: Mapping[str, Any] = field(default_factory=dict)  # further variables of the chat template
+    chat_template: str = ""  # in place of the model's own
+    day: str = ""  # the date that a template is told: a run's first, also when it is resumed
 
     def __post_init__(self) -> None:
         for flag, value in (("-k", self.cache_type_k), ("-v", self.cache_type_v)):
@@ -46,6 +60,8 @@ class LoadOptions:
         if not all(0 <= share < LARGEST_SHARE for share in self.tensor_split):  # nan is neither
             shares = ",".join(f"{share:g}" for share in self.tensor_split)
             raise UsageError(f"--tensor-split {shares}: not proportions", "use numbers from 0 on, such as 3,1")
+        if self.think not in LEVELS:
+            raise UsageError(f"--think {self.think}: unknown", "use one of " + ", ".join(LEVELS))
         if self.threads < 0 or self.main_gpu < 0:
             raise UsageError("--threads and --main-gpu cannot be negative", "leave them out for the defaults")
         for address in self.rpc:
@@ -68,3 +84,49 @@ def physical_cores() -> int:
             return max(1, len(allowed))
         cores.add(siblings.strip())
     return max(1, len(cores))
+
+
+def available(root: Path = ROOT) -> int | None:
+    """Bytes that this process can still take: None where that is unknown. `root` is where /proc and /sys are.
+
+    Linux grants any allocation and kills the process when it is filled, so a cache that is too large must be refused
+    before it is asked for. Elsewhere the allocation itself fails.
+
+    The kernel counts mapped files as free, as it could read them again; the weights that every step reads are not.
+    """
+    free = _kilobytes(root / "proc/meminfo", "MemAvailable:")
+    if free is None:
+        return None
+    mapped = _kilobytes(root / "proc/self/status", "RssFile:") or 0
+    granted = _left_in_group(root / "sys/fs/cgroup")
+    return max(0, (free if granted is None else min(free, granted)) - mapped)
+
+
+def _left_in_group(group: Path) -> int | None:
+    """What a container may still take, its file cache counted as free."""
+    limit, used = _read(group / "memory.max").strip(), _read(group / "memory.current").strip()
+    if not limit.isdigit() or not used.isdigit():
+        return None
+    cached = _field(group / "memory.stat", "file") or 0
+    return max(0, int(limit) - int(used) + cached)
+
+
+def _kilobytes(path: Path, name: str) -> int | None:
+    value = _field(path, name)
+    return None if value is None else 1024 * value
+
+
+def _field(path: Path, name: str) -> int | None:
+    """The number behind `name` at the beginning of a line."""
+    for line in _read(path).splitlines():
+        words = line.split()
+        if len(words) > 1 and words[0] == name and words[1].isdigit():
+            return int(words[1])
+    return None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("ascii", "replace")
+    except OSError:
+        return ""

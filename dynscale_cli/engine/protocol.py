@@ -1,7 +1,7 @@
 """What an engine is: prompts in, tokens out, every evaluated token announced before it is spent.
 
 Owns the `Engine` protocol and the records that cross it. Knows nothing of questions, answers,
-votes or budgets: the caller asks `upcoming()` what the next `step()` will evaluate, says yes by
+votes or budgets: the caller asks `plan_step()` what the next `step()` will evaluate, says yes by
 calling `step()`, and hears of everything that happened as events.
 
 Two kinds of engine differ in when they ask. One that decodes here asks before every step. A server
@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
+
+from .reasoning import ReasoningFormat
 
 Role = Literal["system", "user", "assistant"]
 Reason = Literal["stop", "length"]
@@ -51,11 +53,11 @@ class Prompt:
     """A conversation as the engine will evaluate it. `len` is its tokens, as far as the engine knows them.
 
     `tokens` are the model's own ids, in order; where only a server knows these there are none, but the
-    `messages` that it will be sent, and the length that is `likely`. What they cost at most, `quote` tells.
+    `messages` that it will be sent, and the length that is `likely`. What they cost at most, `prefill_cost` tells.
     """
 
     tokens: tuple[int, ...] = ()
-    open_thought: bool = False  # the template ends inside a thought
+    open_thought: bool = False  # it ends inside a thought: its completions begin with the marker that opened it
     stop: tuple[str, ...] = ()  # texts that end a completion, beside the model's own end tokens
     messages: tuple[Message, ...] = ()
     likely: int = 0
@@ -77,7 +79,7 @@ class Sampling:
 class Request:
     """One sample to draw.
 
-    At most `max_tokens` tokens are sampled. `keep` names prefix lengths of the prompt, ascending,
+    At most `max_tokens` tokens are sampled. `cache_boundaries` names prefix lengths of the prompt, ascending,
     whose KV state later requests are likely to share: the engine reuses the longest it still has.
     `ignore_end`: the model's own end tokens do not end the sample (for measuring).
     `recall`: the length of a prefix that is evaluated before anything else moves on, as if it had been at hand.
@@ -88,7 +90,7 @@ class Request:
     max_tokens: int
     sampling: Sampling
     seed: int
-    keep: tuple[int, ...] = ()
+    cache_boundaries: tuple[int, ...] = ()
     logprobs: bool = False
     ignore_end: bool = False
     recall: int = 0
@@ -115,7 +117,7 @@ class Piece:
 class Finished:
     """A request is over. `text` is the whole completion, without the stop text or end token.
 
-    Until the next `upcoming()`, `extend` can still take it further.
+    Until the next `plan_step()`, `extend` can still take it further.
     """
 
     id: int
@@ -153,7 +155,7 @@ class EngineInfo:
     model: str  # as shown to people
     width: int  # sequences decoded side by side
     context: int  # tokens one sequence can hold
-    upfront: bool = False  # a request's `quote` and `max_tokens` have to be certain before `submit`
+    upfront: bool = False  # a request's `prefill_cost` and `max_tokens` have to be certain before `submit`
 
 
 class Aborted(Exception):
@@ -163,7 +165,7 @@ class Aborted(Exception):
 class Engine(Protocol):
     """A model that decodes many requests side by side.
 
-    The life of a request: `submit`; then, again and again, `upcoming` (what the next step will
+    The life of a request: `submit`; then, again and again, `plan_step` (what the next step will
     cost) and `step` (do exactly that); it ends by a `Finished` event or by `cancel`.
     """
 
@@ -171,7 +173,11 @@ class Engine(Protocol):
     def info(self) -> EngineInfo: ...
 
     @property
-    def room(self) -> int:
+    def reasoning(self) -> ReasoningFormat:
+        """How the model's completions tell thought from speech."""
+
+    @property
+    def free_slots(self) -> int:
         """How many more requests would move at the next step."""
 
     def prompt(self, messages: Sequence[Message]) -> Prompt:
@@ -180,10 +186,12 @@ class Engine(Protocol):
     def count(self, text: str) -> int:
         """Tokens that `extend` would add for `text`."""
 
-    def quote(self, request: Request) -> int:
+    def prefill_cost(self, request: Request) -> int:
         """Upper bound of the prompt tokens that `request` would newly evaluate if submitted now."""
 
-    def spare(self, request: Request, text: str, max_tokens: int, turn: str = "", written: str | None = None) -> int:
+    def extend_cost(
+        self, request: Request, text: str, max_tokens: int, turn: str = "", written: str | None = None
+    ) -> int:
         """Tokens to set aside so that `extend` can be paid for, whenever it comes.
 
         The least with which it can be done at all; given what was `written`, all that it takes to do it well.
@@ -199,7 +207,7 @@ class Engine(Protocol):
 
         At most `max_tokens` further tokens are sampled, up to one of `stop`. The text counts as prompt
         tokens. Where nothing can be put into the model's mouth, the user's turn `turn` asks for the same,
-        as well as `held` tokens allow (`spare` says how many that are).
+        as well as `held` tokens allow (`extend_cost` says how many that are).
         """
 
     def cancel(self, id: int) -> Tokens:
@@ -208,14 +216,17 @@ class Engine(Protocol):
     def usage(self, id: int) -> Tokens:
         """What an active request has been charged so far."""
 
-    def upcoming(self) -> list[Charge]:
+    def plan_step(self) -> list[Charge]:
         """What the next step will evaluate; empty when there is nothing to do."""
 
     @property
-    def liable(self) -> int:
+    def max_committed(self) -> int:
         """Tokens that all active requests will have cost once the next step is over, at most."""
 
     def step(self) -> list[EngineEvent]:
-        """Evaluate what `upcoming` announced: one token for every active sequence, or a prompt chunk."""
+        """Evaluate what `plan_step` announced: one token for every active sequence, or a prompt chunk."""
+
+    def abort(self) -> None:
+        """Stop the step that is running, from another thread: it raises Aborted, if it was in the middle."""
 
     def close(self) -> None: ...

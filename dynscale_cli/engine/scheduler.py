@@ -1,7 +1,8 @@
-"""Which tokens go into the next batch: continuous batching over every active sequence.
+"""Which tokens go into the next batch, and which need not: continuous batching over every active sequence.
 
-Owns slots, the waiting line and the make-up of each step. Pure: it moves integers about and
-knows neither llama.cpp nor text, so it is tested without a model.
+Owns slots, the waiting line, the make-up of each step, and which KV states of prompt prefixes are kept for the requests
+that will share them. Pure: it moves integers about and knows neither llama.cpp nor text (a state is bytes of a size),
+so it is tested without a model.
 
 Slots are kept dense (0, 1, 2, ... in use) because llama.cpp splits a batch of separate streams
 wherever the sequence ids have a gap: eight sequences on every other slot take twice the time of
@@ -10,25 +11,29 @@ eight neighbours.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from .protocol import Charge, Request
+
+TOKEN_BYTES = 8 + 32  # of a token in a prefix that is kept: its place in the tuple, and the number itself
+ENTRY_BYTES = 512  # of a kept prefix besides: tuple, snapshot, its arrays' heads, its place in the table
 
 
 @dataclass(slots=True, eq=False)
 class Sequence:
-    """One request in a slot. `feed` is evaluated next, behind the `past` tokens in the KV cache."""
+    """One request in a slot. `pending_tokens` is evaluated next, behind the `past` tokens in the KV cache."""
 
     request: Request
     slot: int = -1
     past: int = 0
-    feed: list[int] = field(default_factory=list)
-    sampled_in_feed: int = 0  # how many of the first tokens of `feed` the model sampled (0 or 1)
+    pending_tokens: list[int] = field(default_factory=list)
+    sampled_pending: int = 0  # how many of the first tokens of `pending_tokens` the model sampled (0 or 1)
     sampled: int = 0
     limit: int = 0
-    over: bool = False  # it has ended, and moves again only if it is extended
+    finished: bool = False  # it has ended, and moves again only if it is extended
     prompt: int = 0  # tokens charged
     generated: int = 0
     reused: int = 0
@@ -36,23 +41,23 @@ class Sequence:
     def begin(self, length: int) -> None:
         """Start behind a restored prefix of `length` tokens."""
         self.past = self.reused = length
-        self.feed = list(self.request.prompt.tokens[length:])
+        self.pending_tokens = list(self.request.prompt.tokens[length:])
         self.limit = self.request.max_tokens
 
     def accept(self, token: int) -> None:
         """Take a sampled token: it is evaluated at the next step, if there is one."""
-        self.feed, self.sampled_in_feed = [token], 1
+        self.pending_tokens, self.sampled_pending = [token], 1
         self.sampled += 1
 
     def extend(self, tokens: Iterable[int], limit: int) -> None:
         """Go on behind `tokens`, sampling at most `limit` more."""
-        self.feed = self.feed + list(tokens)
+        self.pending_tokens = self.pending_tokens + list(tokens)
         self.limit = self.sampled + limit
-        self.over = False
+        self.finished = False
 
     def boundaries(self) -> list[int]:
         """Prefix lengths of the prompt that are worth keeping and not evaluated yet."""
-        return [length for length in self.request.keep if length > self.past]
+        return [length for length in self.request.cache_boundaries if length > self.past]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ class Share:
 
     @property
     def charge(self) -> Charge:
-        sampled = min(self.count, self.sequence.sampled_in_feed)
+        sampled = min(self.count, self.sequence.sampled_pending)
         return Charge(self.sequence.request.id, self.count - sampled, sampled)
 
 
@@ -85,7 +90,7 @@ class Scheduler:
         return [sequence for sequence in self._slots if sequence is not None]
 
     @property
-    def room(self) -> int:
+    def free_slots(self) -> int:
         return self._slots.count(None) - len(self.waiting)
 
     def admit(self, reusable: Callable[[Request], int]) -> list[Sequence]:
@@ -99,7 +104,7 @@ class Scheduler:
             if None not in self._slots:
                 break
             length = reusable(request)
-            if any(request.prompt.tokens[:b] in self._coming for b in request.keep if b > length):
+            if any(request.prompt.tokens[:b] in self._coming for b in request.cache_boundaries if b > length):
                 continue
             self.waiting.remove(request)
             sequence = Sequence(request, slot=self._slots.index(None))
@@ -135,15 +140,15 @@ class Scheduler:
         """
         left = self.chunk
         shares = []
-        open_ones = [s for s in self.active if not s.over]
+        open_ones = [s for s in self.active if not s.finished]
         moving = [s for s in open_ones if s.past < s.request.recall] or open_ones
         for sequence in sorted(moving, key=lambda sequence: sequence.request.id):
-            count = len(sequence.feed)
+            count = len(sequence.pending_tokens)
             if count > 1:
                 count = min([count, left, *(b - sequence.past for b in sequence.boundaries())])
                 left -= count
             if count:
-                shares.append(Share(sequence, count, count == len(sequence.feed)))
+                shares.append(Share(sequence, count, count == len(sequence.pending_tokens)))
         return sorted(shares, key=lambda share: share.sequence.slot)
 
     def advance(self, share: Share) -> int | None:
@@ -153,8 +158,8 @@ class Scheduler:
         sequence.past += share.count
         sequence.prompt += charge.prompt
         sequence.generated += charge.generated
-        sequence.sampled_in_feed -= charge.generated
-        del sequence.feed[: share.count]
+        sequence.sampled_pending -= charge.generated
+        del sequence.pending_tokens[: share.count]
         if not before or before[0] != sequence.past:
             return None
         prefix = sequence.request.prompt.tokens[: sequence.past]
@@ -162,3 +167,76 @@ class Scheduler:
         if not self._coming[prefix]:
             del self._coming[prefix]
         return sequence.past
+
+
+class Sized(Protocol):
+    @property
+    def nbytes(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A prefix's KV state; `logits` after its last token where the prefix is a whole prompt."""
+
+    state: Sized
+    logits: Any = None
+
+    @property
+    def nbytes(self) -> int:
+        return self.state.nbytes + (self.logits.nbytes if self.logits is not None else 0)
+
+
+class PrefixCache:
+    """Token prefix -> `Snapshot`, least recently used out first beyond `capacity` bytes, those of Python included.
+
+    A fork is the restoring of a saved state, not the copying of a live sequence: a state holds exactly the tokens of
+    its prefix, so nothing needs to be cut off afterwards and recurrent, hybrid and sliding-window models fork like any
+    other. It also holds only the cells in use, where llama.cpp copies a whole stream (the 135M model on a CPU: 0.1 ms
+    against 7 ms for 60 tokens).
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.nbytes = 0
+        self._entries: OrderedDict[tuple[int, ...], Snapshot] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, prefix: tuple[int, ...]) -> bool:
+        return prefix in self._entries
+
+    def put(self, prefix: tuple[int, ...], snapshot: Snapshot) -> None:
+        """Keep a state, unless it alone is larger than the cache."""
+        nbytes = _nbytes(prefix, snapshot)
+        if nbytes > self.capacity:
+            return
+        self._drop(prefix)
+        self._entries[prefix] = snapshot
+        self.nbytes += nbytes
+        while self.nbytes > self.capacity:
+            self._drop(next(iter(self._entries)))
+
+    def longest(self, tokens: tuple[int, ...], boundaries: tuple[int, ...]) -> tuple[int, Snapshot | None]:
+        """The longest kept prefix of `tokens` among the lengths in `boundaries`: (length, state) or (0, None).
+
+        The whole of `tokens` counts only with the logits behind it: without, its last token must be
+        evaluated again.
+        """
+        for length in reversed(boundaries):
+            prefix = tokens[:length]
+            found = self._entries.get(prefix)
+            if found is not None and (length < len(tokens) or found.logits is not None):
+                self._entries.move_to_end(prefix)
+                return length, found
+        return 0, None
+
+    def _drop(self, prefix: tuple[int, ...]) -> None:
+        dropped = self._entries.pop(prefix, None)
+        if dropped is not None:
+            self.nbytes -= _nbytes(prefix, dropped)
+
+
+def _nbytes(prefix: tuple[int, ...], snapshot: Snapshot) -> int:
+    """What an entry holds."""
+    return snapshot.nbytes + len(prefix) * TOKEN_BYTES + ENTRY_BYTES

@@ -35,6 +35,7 @@ from .protocol import (
     Tokens,
 )
 from .reading import ABSURD, Delta, Usage
+from .reasoning import ReasoningFormat
 
 DEFAULT_WIDTH = 16
 TOGETHER = 4  # requests in one: they end when the longest of them does, and hold their places until then
@@ -57,6 +58,7 @@ class ServerEngine:
         logprobs: bool = False,
     ) -> None:
         self.info = EngineInfo(_shown(courier.model), width, context, upfront=True)
+        self.reasoning = ReasoningFormat()
         self._courier, self._together = courier, together
         self._gauge = Gauge()
         self._flights: dict[int, Flight] = {}
@@ -70,7 +72,7 @@ class ServerEngine:
         self._due: dict[int, int] | None = None  # what came since the last step, not yet told
 
     @property
-    def room(self) -> int:
+    def free_slots(self) -> int:
         width = self.info.width if self._courier.counts is not None else min(FEW, self.info.width)
         return max(0, width - len(self._flights) + len(self._ended))
 
@@ -81,15 +83,17 @@ class ServerEngine:
     def count(self, text: str) -> int:
         return self._gauge.count(text)
 
-    def quote(self, request: Request) -> int:
+    def prefill_cost(self, request: Request) -> int:
         return self._gauge.most(request.prompt.messages)
 
-    def spare(self, request: Request, text: str, max_tokens: int, turn: str = "", written: str | None = None) -> int:
+    def extend_cost(
+        self, request: Request, text: str, max_tokens: int, turn: str = "", written: str | None = None
+    ) -> int:
         shown = LEAST_SHOWN if written is None else size(written)
-        return self.quote(request) + 2 * PER_MESSAGE + size(turn) + shown + max_tokens
+        return self.prefill_cost(request) + 2 * PER_MESSAGE + size(turn) + shown + max_tokens
 
     def submit(self, request: Request) -> None:
-        self._flights[request.id] = Flight(request, request.max_tokens, self.quote(request))
+        self._flights[request.id] = Flight(request, request.max_tokens, self.prefill_cost(request))
         self._waiting.append((request.id, request.prompt.messages))
 
     def extend(
@@ -99,18 +103,19 @@ class ServerEngine:
         flight = self._flights.get(id)
         if flight is None:
             raise ValueError(f"request {id} is not active")
-        room = held - self.spare(flight.request, text, max_tokens, turn, written="")
+        room = held - self.extend_cost(flight.request, text, max_tokens, turn, written="")
         if room < 0:
             raise ValueError(f"request {id} needs {-room} tokens more to be extended")
         if id in self._ended:
             self._ended.remove(id)
         else:
             self._leave(flight)
-        shown = _tail(flight.text.replace("<think>", "").replace("</think>", "").strip(), room)
+        thought, said, _ = self.reasoning.split(flight.text)
+        shown = _tail(f"{thought}\n\n{said}".strip(), room)
         flight.thinking = False
         flight.write(text)
         flight.limit, flight.stop, flight.extended = max_tokens, stop, True
-        flight.most = self.spare(flight.request, text, max_tokens, turn, written=shown) - max_tokens
+        flight.most = self.extend_cost(flight.request, text, max_tokens, turn, written=shown) - max_tokens
         if stop:
             flight.reply_from, flight.label = len(flight.text), text.strip().rpartition("\n")[2]
         self._waiting.append((id, _asking(flight.request.prompt.messages, shown, turn)))
@@ -127,7 +132,7 @@ class ServerEngine:
         flight = self._flights.get(id)
         return flight.before + Tokens(0, flight.announced) if flight else Tokens()
 
-    def upcoming(self) -> list[Charge]:
+    def plan_step(self) -> list[Charge]:
         """What has come since the last step."""
         if self._due is None:
             for id in list(self._ended):
@@ -137,7 +142,7 @@ class ServerEngine:
         return [Charge(id, 0, tokens) for id, tokens in self._due.items()]
 
     @property
-    def liable(self) -> int:
+    def max_committed(self) -> int:
         """See `Engine`. An order that is under way may cost its limit, and its prompt once for all that share it."""
         waiting = {id for id, _ in self._waiting}
         total, seen = 0, set()
@@ -151,8 +156,8 @@ class ServerEngine:
         return total
 
     def step(self) -> list[EngineEvent]:
-        """Send what waits, and tell what `upcoming` has charged; wait for news a moment where there is none."""
-        self.upcoming()
+        """Send what waits, and tell what `plan_step` has charged; wait for news a moment where there is none."""
+        self.plan_step()
         self._due = None
         self._launch()
         if not self._events and self._flights and not self._aborted and self._error is None:

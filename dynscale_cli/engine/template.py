@@ -1,25 +1,32 @@
 """A conversation as text: the model's own chat template, or a plain layout for a base model.
 
-Owns rendering and its fall-backs (no system role, no repeated roles). Knows nothing of token ids.
+Owns rendering and its fall-backs (no system role, no repeated roles, content in typed parts, templates for tools only),
+and what a template tells of the model's thoughts. Knows nothing of token ids.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from dynscale_cli.errors import ModelError
 
+from .options import Level
 from .protocol import Message
+from .reasoning import ASKED, learn
+from .thinking import Thinking, choose
 
 BASE_STOP = ("\nQuestion:", "\n\n\n")
 SECONDS = 10.0  # for the first rendering, which takes milliseconds where it comes to an end at all
 LARGEST = 1 << 20  # elements of a product
 LONGEST = 200  # characters of a template's own words
-HINT = "try another build of the model"
+HINT = "try another build of the model, or --chat-template FILE"
+SWITCH = ("/no_think", "/think")  # words that a template acts on, and takes out
+
+Turn: TypeAlias = Mapping[str, Any]
 
 
 def render_plain(messages: Sequence[Message]) -> str:
@@ -32,11 +39,125 @@ def render_plain(messages: Sequence[Message]) -> str:
 
 
 class ChatTemplate:
-    """A Jinja chat template from a GGUF's metadata. Raises ModelError when it does not compile."""
+    """A Jinja chat template from a GGUF's metadata. Raises ModelError when it does not compile.
 
-    def __init__(self, source: str, bos: str, eos: str) -> None:
-        from jinja2 import BaseLoader
+    `think` and `variables` are the user's wishes for it, `now` the time that it is told. `reasoning` is the format of
+    the model's thoughts, `thinking` what is done about them.
+    """
 
+    def __init__(
+        self,
+        source: str,
+        bos: str,
+        eos: str,
+        *,
+        think: Level = "auto",
+        variables: Mapping[str, Any] | None = None,
+        now: datetime | None = None,
+    ) -> None:
+        self._program = Program(source, bos, eos, now or datetime.now())
+        self._tools, self._typed = self._accepted()
+        self.thinking = Thinking(variables=dict(variables or {}))
+        on: dict[str, Any] = {name: True for name in ("enable_thinking", "thinking") if name in self._program.names}
+        self.reasoning = learn(lambda turns, generation: self._try(turns, generation, on), source)
+        self.thinking = choose(
+            think, variables or {}, self._program.names, source, self.reasoning, self._prompt_when_switched
+        )
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The conversation, ready for the assistant's next turn.
+
+        Templates refuse what their model was not taught, so simpler layouts follow: the system text inside the first
+        user turn, then the whole conversation as one user turn.
+        """
+        problem = ""
+        for layout in (_merge_roles, fold_system, fold_all):
+            try:
+                text = self._render(layout(self._switched(messages)))
+            except Exception as error:
+                problem = problem or _words(error)
+            else:
+                return text + self._closed(text, messages)
+        raise ModelError(f"the model's chat template fails: {problem}", HINT)
+
+    def state(self, text: str, messages: Sequence[Message]) -> str:
+        """What a rendered prompt has done about the model's thought: see `ReasoningFormat.state`."""
+        asked = messages[-1].content.strip()
+        return self.reasoning.state(text.rpartition(asked)[2] if asked else text)
+
+    def _render(self, messages: Sequence[Message]) -> str:
+        from jinja2 import TemplateError
+
+        text = self._lay_out([{"role": m.role, "content": self._content(m.content)} for m in messages], True)
+        missing = [m for m in messages if m.role != "assistant" and not _stands_in(m.content, text)]
+        if missing:
+            raise TemplateError(f"it drops the {missing[0].role} turn")
+        return text
+
+    def _lay_out(self, turns: Sequence[Turn], generation: bool, variables: Mapping[str, Any] | None = None) -> str:
+        told = {**self._tools, **(self.thinking.variables if variables is None else variables)}
+        return self._program.render(turns, generation, told)
+
+    def _try(self, turns: Sequence[Turn], generation: bool, variables: Mapping[str, Any]) -> str:
+        """As `_lay_out`, of turns whose content is plain text; empty where the template refuses."""
+        try:
+            turns = [
+                {**turn, "content": self._content(turn["content"])} if isinstance(turn["content"], str) else turn
+                for turn in turns
+            ]
+            return self._lay_out(turns, generation, variables)
+        except Exception:  # a program from elsewhere: it fails in whichever way
+            return ""
+
+    def _prompt_when_switched(self, variables: Mapping[str, Any], system: str) -> str:
+        head = [{"role": "system", "content": system}] if system else []
+        return self._try([*head, {"role": "user", "content": ASKED}], True, variables)
+
+    def _accepted(self) -> tuple[dict[str, Any], bool]:
+        """What the template wants to be told of tools, and whether it takes content in typed parts only."""
+        empty: dict[str, Any] = {"tools": [], "documents": []}
+        none: dict[str, Any] = {"tools": None, "documents": None}
+        for tools in (none, empty, {**empty, "functions": "[]", "datetime": self._program.now.strftime("%Y-%m-%d")}):
+            for typed in (False, True):
+                content = [{"type": "text", "text": ASKED}] if typed else ASKED
+                try:
+                    text = self._program.render([{"role": "user", "content": content}], True, tools)
+                except ModelError:
+                    raise
+                except Exception:  # tried in another way
+                    continue
+                if ASKED in text:
+                    return tools, typed
+        return none, False
+
+    def _content(self, text: str) -> Any:
+        return [{"type": "text", "text": text}] if self._typed else text
+
+    def _switched(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """The conversation with the words that switch thinking in its system text, where the user has none there."""
+        words = self.thinking.system
+        system = next((m.content for m in messages if m.role == "system"), "")
+        if not words or any(switch in system for switch in SWITCH):
+            return messages
+        rest = [m for m in messages if m.role != "system"]
+        return [Message("system", f"{system}\n{words}".strip()), *rest]
+
+    def _closed(self, text: str, messages: Sequence[Message]) -> str:
+        """What keeps a model from thinking that has no switch for it."""
+        if not self.thinking.closed:
+            return ""
+        state = self.state(text, messages)
+        opening = self.reasoning.opening if state == "unmarked" else ""
+        return "" if state == "closed" else opening + self.reasoning.closing
+
+
+class Program:
+    """The template itself, compiled, as transformers runs it. Raises ModelError when it does not compile."""
+
+    def __init__(self, source: str, bos: str, eos: str, now: datetime) -> None:
+        from jinja2 import BaseLoader, meta
+
+        self.now = now
         environment = _sandbox()(
             loader=BaseLoader(),
             trim_blocks=True,
@@ -45,45 +166,37 @@ class ChatTemplate:
         )
         environment.filters["tojson"] = _to_json
         environment.globals["raise_exception"] = _refuse
-        environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+        environment.globals["strftime_now"] = now.strftime
         self._special = {"bos_token": bos, "eos_token": eos}
         self._known_to_end = False
         try:
+            self.names = frozenset(meta.find_undeclared_variables(environment.parse(source)))
             self._template = environment.from_string(source)
         except Exception as error:  # a program from elsewhere: it fails in whichever way
             raise ModelError(f"the model's chat template does not compile: {_words(error)}", HINT) from error
 
-    def render(self, messages: Sequence[Message]) -> str:
-        """The conversation, ready for the assistant's next turn."""
+    def render(self, turns: Sequence[Turn], generation: bool, variables: Mapping[str, Any]) -> str:
+        """The turns as text. Raises whatever the template raises; ModelError when it does not come to an end."""
+
+        def lay_out() -> str:
+            text: str = self._template.render(
+                messages=list(turns), add_generation_prompt=generation, **self._special, **variables
+            )
+            return text
+
         if self._known_to_end:
-            return self._lay_out(messages)
-        text = _in_time(lambda: self._lay_out(messages))
+            return lay_out()
+        text = _in_time(lay_out)
         self._known_to_end = True
         return text
 
-    def _lay_out(self, messages: Sequence[Message]) -> str:
-        """Templates refuse what their model was not taught, so simpler layouts follow: the system text
-        inside the first user turn, then the whole conversation as one user turn.
-        """
-        problem = ""
-        for layout in (_merge_roles, fold_system, fold_all):
-            try:
-                return self._render(layout(messages))
-            except Exception as error:
-                problem = problem or _words(error)
-        raise ModelError(f"the model's chat template fails: {problem}", HINT)
 
-    def _render(self, messages: Sequence[Message]) -> str:
-        from jinja2 import TemplateError
-
-        turns = [{"role": m.role, "content": m.content} for m in messages]
-        text: str = self._template.render(
-            messages=turns, add_generation_prompt=True, tools=None, documents=None, **self._special
-        )
-        missing = [m for m in messages if m.role != "assistant" and m.content.strip() not in text]
-        if missing:
-            raise TemplateError(f"it drops the {missing[0].role} turn")
-        return text
+def _stands_in(content: str, text: str) -> bool:
+    """Whether a turn was laid out, words that switch thinking aside."""
+    pieces = [content]
+    for switch in SWITCH:
+        pieces = [part for piece in pieces for part in piece.split(switch)]
+    return all(piece.strip() in text for piece in pieces)
 
 
 def _merge_roles(messages: Sequence[Message]) -> list[Message]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
-from dynscale_cli.answers.compare import Equivalence
+from dynscale_cli.answers.equivalence import Equivalence
 from dynscale_cli.answers.extract import Answer
 from dynscale_cli.answers.prover import Prover
 from dynscale_cli.answers.vote import Ballot
@@ -201,7 +201,7 @@ def prompt_tokens(judge: Judge, engine: Engine, settings: Settings) -> int:
     seen, total = set[tuple[int, ...]](), 0
     for question, kind in zip(judge.questions, judge.kinds, strict=True):
         request = sampler.redraft(sampler.ask(question, compared=not kind.long), 0, 0, "parallel", []).request
-        prefixes = [request.prompt.tokens[:length] for length in request.keep]
+        prefixes = [request.prompt.tokens[:length] for length in request.cache_boundaries]
         total += len(request.prompt) - max((len(prefix) for prefix in prefixes if prefix in seen), default=0)
         seen.update(prefixes)
     return total

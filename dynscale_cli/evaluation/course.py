@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dynscale_cli.allocation.posterior import confidence
-from dynscale_cli.answers.compare import Equivalence, same_as_gold
+from dynscale_cli.answers.equivalence import Equivalence, same_as_gold
 from dynscale_cli.answers.extract import Answer
-from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.answers.vote import Ballot, Tally, tally
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.questions import Question

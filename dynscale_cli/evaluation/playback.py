@@ -27,6 +27,7 @@ from dynscale_cli.engine.protocol import (
     Sampling,
     Tokens,
 )
+from dynscale_cli.engine.reasoning import ReasoningFormat
 
 Name: TypeAlias = tuple[Prompt, int, Sampling]  # what makes two requests one sample
 
@@ -71,7 +72,7 @@ class Playing:
     ended: bool = False
 
     @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         """Whether nothing is left to be charged before the take's end."""
         return not self.prompt and self.generated >= self.takes[self.take].tokens.generated
 
@@ -80,14 +81,14 @@ class Playing:
         return Tokens(self.paid, self.generated, self.reused)
 
     def charge(self) -> Charge:
-        return Charge(self.request.id, self.prompt, 0 if self.prompt else int(not self.over))
+        return Charge(self.request.id, self.prompt, 0 if self.prompt else int(not self.finished))
 
     def advance(self) -> list[EngineEvent]:
         charge = self.charge()
         self.prompt -= charge.prompt
         self.paid += charge.prompt
         self.generated += charge.generated
-        if not self.over:
+        if not self.finished:
             return []
         self.ended = True
         take, before = self.takes[self.take], self.takes[self.take - 1].text if self.take else ""
@@ -150,8 +151,12 @@ class Playback:
         return self._inner.info
 
     @property
-    def room(self) -> int:
-        return self._inner.room - sum(not playing.ended for playing in self._playing.values())
+    def reasoning(self) -> ReasoningFormat:
+        return self._inner.reasoning
+
+    @property
+    def free_slots(self) -> int:
+        return self._inner.free_slots - sum(not playing.ended for playing in self._playing.values())
 
     def prompt(self, messages: Sequence[Message]) -> Prompt:
         return self._inner.prompt(messages)
@@ -161,13 +166,15 @@ class Playback:
 
     def remember(self, request: Request) -> None:
         """An earlier part of this run has paid for the prompt."""
-        self._known.update(request.prompt.tokens[:length] for length in request.keep)
+        self._known.update(request.prompt.tokens[:length] for length in request.cache_boundaries)
 
-    def quote(self, request: Request) -> int:
+    def prefill_cost(self, request: Request) -> int:
         return len(request.prompt) - self._reused(request)
 
-    def spare(self, request: Request, text: str, max_tokens: int, turn: str = "", written: str | None = None) -> int:
-        return self._inner.spare(request, text, max_tokens, turn, written)
+    def extend_cost(
+        self, request: Request, text: str, max_tokens: int, turn: str = "", written: str | None = None
+    ) -> int:
+        return self._inner.extend_cost(request, text, max_tokens, turn, written)
 
     def submit(self, request: Request) -> None:
         reused = self._reused(request)
@@ -207,20 +214,20 @@ class Playback:
             return self._playing[id].tokens
         return self._live[id].billed(self._inner.usage(id)) if id in self._live else Tokens()
 
-    def upcoming(self) -> list[Charge]:
+    def plan_step(self) -> list[Charge]:
         self._release()
         played = [playing.charge() for playing in self._playing.values()]
-        live = [self._live[charge.id].bill(charge) for charge in self._inner.upcoming()]
+        live = [self._live[charge.id].bill(charge) for charge in self._inner.plan_step()]
         return [charge for charge in played + live if charge.prompt or charge.generated]
 
     @property
-    def liable(self) -> int:
-        coming = sum(charge.prompt + charge.generated for charge in self.upcoming())
+    def max_committed(self) -> int:
+        coming = sum(charge.prompt + charge.generated for charge in self.plan_step())
         return coming + sum(self.usage(id).billed for id in (*self._playing, *self._live))
 
     def step(self) -> list[EngineEvent]:
-        self.upcoming()
-        for charge in self._inner.upcoming():
+        self.plan_step()
+        for charge in self._inner.plan_step():
             self._live[charge.id].pay(charge)
             self.decoded += charge.prompt + charge.generated
         events = [self._heard(event) for event in self._inner.step()] if self._live else []
@@ -228,13 +235,16 @@ class Playback:
             events += playing.advance()
         return events
 
+    def abort(self) -> None:
+        self._inner.abort()
+
     def close(self) -> None:
         self._inner.close()
 
     def _reused(self, request: Request) -> int:
         """The longest prefix that this run has paid for already."""
         tokens = request.prompt.tokens
-        return max((length for length in request.keep if tokens[:length] in self._known), default=0)
+        return max((length for length in request.cache_boundaries if tokens[:length] in self._known), default=0)
 
     def _release(self) -> None:
         """What ended and was not extended is over."""

@@ -42,10 +42,10 @@ def measure(engine: Engine, *, tokens: int, rounds: int, clock: Callable[[], flo
 def _round(engine: Engine, ids: range, tokens: int, clock: Callable[[], float]) -> float:
     """Seconds from the first decode step after the prompt to the last."""
     ledger = _submit(engine, ids, tokens)
-    while not all(charge.generated for charge in engine.upcoming()):  # the prompt
+    while not all(charge.generated for charge in engine.plan_step()):  # the prompt
         _step(engine, ledger)
     begun = clock()
-    while engine.upcoming():
+    while engine.plan_step():
         _step(engine, ledger)
     return clock() - begun
 
@@ -56,12 +56,12 @@ def _submit(engine: Engine, ids: range, tokens: int) -> Ledger:
     ledger = Ledger(len(ids) * (len(prompt) + tokens))
     for id in ids:
         # The last token of a sample is never evaluated: one more makes as many decode steps as tokens are asked for.
-        request = Request(id, prompt, tokens + 1, Sampling(), id, keep=(len(prompt),), ignore_end=True)
-        ledger.reserve(id, engine.quote(request), 0)
+        request = Request(id, prompt, tokens + 1, Sampling(), id, cache_boundaries=(len(prompt),), ignore_end=True)
+        ledger.reserve(id, engine.prefill_cost(request), 0)
         engine.submit(request)
     return ledger
 
 
 def _step(engine: Engine, ledger: Ledger) -> None:
-    ledger.charge(engine.upcoming())
+    ledger.charge(engine.plan_step())
     engine.step()

@@ -14,10 +14,8 @@ from typing import Final
 
 from dynscale_cli.errors import ModelError
 from dynscale_cli.models import catalog, choices, huggingface, quants, sources
-from dynscale_cli.models.architectures import ENCODERS, UNUSUAL
 from dynscale_cli.models.found import SOURCES, Found
-from dynscale_cli.models.gguf import reading
-from dynscale_cli.models.header import GGUFHeader, read_header
+from dynscale_cli.models.gguf import ENCODERS, UNUSUAL, GGUFHeader, read_header, reading
 from dynscale_cli.models.splits import siblings
 
 ASIDE: Final = frozenset({"adapter", "mmproj", "imatrix", "controlvector"})  # general.type, where it is no model
@@ -71,7 +69,7 @@ def _read(found: Found) -> tuple[GGUFHeader | None, str]:
     if not found.path.exists():
         return None, "the file is gone; only its name is left"
     try:
-        header = read_header(found.path, vocabulary=False)
+        header = read_header(found.path)
     except ModelError as error:
         return None, "" if _is_aside(found.path) else error.message.removeprefix(f"{found.path}: ")
     return (header, "") if header.generates else (None, "")

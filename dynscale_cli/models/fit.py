@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dynscale_cli.models.header import GGUFHeader
+from dynscale_cli.models.gguf import GGUFHeader
 
 ROUND = 256  # llama.cpp rounds a sequence's share of the cache up to this many tokens
 TYPICAL = 1280  # tokens: a short question, a sample of the default 1024, and asking it for its answer, rounded up

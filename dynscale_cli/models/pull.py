@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from dynscale_cli.errors import ModelError, UsageError
 from dynscale_cli.models import hub, huggingface, quants
 from dynscale_cli.models.found import Found
-from dynscale_cli.models.header import GGUFHeader, read_header, require_generator
+from dynscale_cli.models.gguf import GGUFHeader, read_header, require_generator
 from dynscale_cli.models.hub import Remote
 from dynscale_cli.models.sizes import in_bytes
 

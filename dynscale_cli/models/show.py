@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dynscale_cli.models.fit import Fit, thinks
-from dynscale_cli.models.header import GGUFHeader
+from dynscale_cli.models.gguf import GGUFHeader
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from dynscale_cli.allocation.allocator import Allocator
 from dynscale_cli.allocation.ledger import Ledger
-from dynscale_cli.answers.compare import Equivalence
-from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.equivalence import Equivalence
 from dynscale_cli.answers.prover import Prover
+from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.answers.vote import Ballot, tally
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.questions import Question

@@ -73,9 +73,9 @@ class CatchUp:
         if again is not None and again.spoke is not None:
             recall = len(request.prompt)
         elif q in self._known:
-            recall = max(request.keep, default=0)
+            recall = max(request.cache_boundaries, default=0)
         elif self._known:
-            recall = min(request.keep, default=0)
+            recall = min(request.cache_boundaries, default=0)
         else:
             return draft
         return replace(draft, request=replace(request, recall=recall))

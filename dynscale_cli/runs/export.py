@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from dynscale_cli.answers.compare import Equivalence, same_as_gold
-from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.equivalence import Equivalence, same_as_gold
 from dynscale_cli.answers.prover import Prover
+from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.questions import Question
 

@@ -14,7 +14,6 @@ from dynscale_cli.sampling.prompts import Prompts
 from .pulls import Pull
 
 ANSWER_TOKENS = 24  # what a sample that was cut off gets to say its answer
-CLOSE_THOUGHT = "\n</think>\n"
 
 
 class Extender:
@@ -23,14 +22,14 @@ class Extender:
     def __init__(self, engine: Engine, prompts: Prompts) -> None:
         self._engine, self._prompts = engine, prompts
         # The newest token, a thought closed twice (by its limit, then for the answer), the question, the answer.
-        asking = 2 * engine.count(CLOSE_THOUGHT) + engine.count(prompts.answer)
+        asking = 2 * engine.count(engine.reasoning.closing) + engine.count(prompts.answer)
         self.reserve = 1 + asking + ANSWER_TOKENS
 
     def spare(self, request: Request) -> int:
         """Tokens to set aside before a request starts, so that it can be asked for its answer."""
         if not self._engine.info.upfront:
             return self.reserve
-        return self._engine.spare(request, self._prompts.answer, ANSWER_TOKENS, self._prompts.finish)
+        return self._engine.extend_cost(request, self._prompts.answer, ANSWER_TOKENS, self._prompts.finish)
 
     def ask(self, pull: Pull, ledger: Ledger, over: Finished | None = None) -> bool:
         """Close the thought if one is open, and have the sample say its answer out of its reserve.
@@ -38,7 +37,7 @@ class Extender:
         False where that cannot be paid for: a server has taken more than it was given, or came with too little.
         """
         id, turn = pull.draft.request.id, self._prompts.finish
-        text = (CLOSE_THOUGHT if pull.thoughts.thinking else "") + self._prompts.answer
+        text = (pull.thoughts.closing if pull.thoughts.thinking else "") + self._prompts.answer
         if over is not None:
             ledger.correct(id, over.tokens.billed)
         held = self._hold(ledger, pull, text, ANSWER_TOKENS, turn, over.text if over else "")
@@ -64,10 +63,11 @@ class Extender:
         if left <= 0 or pull.closing:
             return
         # What a server may have generated until its stream is closed is paid for as well.
-        more = self._engine.quote(request) + request.max_tokens - self._engine.usage(request.id).billed
-        held = self._hold(ledger, pull, CLOSE_THOUGHT, left, turn, pull.text, more)
+        more = self._engine.prefill_cost(request) + request.max_tokens - self._engine.usage(request.id).billed
+        closing = pull.thoughts.closing
+        held = self._hold(ledger, pull, closing, left, turn, pull.text, more)
         if held is not None:
-            self._engine.extend(request.id, CLOSE_THOUGHT, left, turn=turn, held=held)
+            self._engine.extend(request.id, closing, left, turn=turn, held=held)
 
     def _hold(
         self, ledger: Ledger, pull: Pull, text: str, tokens: int, turn: str, written: str, more: int = 0
@@ -76,7 +76,7 @@ class Extender:
         if not self._engine.info.upfront:
             return 0  # it will ask
         request = pull.draft.request
-        least = self._engine.spare(request, text, tokens, turn, "")
-        whole = self._engine.spare(request, text, tokens, turn, written)
+        least = self._engine.extend_cost(request, text, tokens, turn, "")
+        whole = self._engine.extend_cost(request, text, tokens, turn, written)
         held = ledger.top_up(request.id, more + whole) - more
         return min(held, whole) if held >= least else None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from dynscale_cli.models.header import GGUFHeader
+    from dynscale_cli.models.gguf import GGUFHeader
 
 WINDOWS: Final = 16  # places of a file that are hashed: two models of one family differ in their weights alone
 WINDOW_BYTES: Final = 1 << 16

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dynscale_cli.answers.extract import Answer
-from dynscale_cli.answers.thoughts import ThoughtTracker
 from dynscale_cli.engine.protocol import Finished, Tokens
+from dynscale_cli.engine.reasoning import ThoughtTracker
 from dynscale_cli.sampling.sampler import Draft
 
 from .events import Sample

@@ -5,7 +5,7 @@ Owns the making of `Standing` and `Result` from a track. Knows nothing of other 
 
 from __future__ import annotations
 
-from dynscale_cli.answers.compare import Equivalence, same_as_gold
+from dynscale_cli.answers.equivalence import Equivalence, same_as_gold
 
 from .events import KindReport, Result, Standing, Stopped
 from .settings import Settings

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from dynscale_cli.answers.extract import Answer, extract
-from dynscale_cli.answers.thoughts import ThoughtTracker
 from dynscale_cli.answers.vote import Ballot
 from dynscale_cli.engine.protocol import Aborted, Engine, EngineEvent, Failed, Finished, Piece, Remark
 from dynscale_cli.errors import BudgetError, DynscaleError, EngineError
@@ -142,8 +141,8 @@ class Run:
             if not self._pulls:
                 return
             self._make_affordable()
-            charges = self.engine.upcoming()
-            self._journal.allow(ledger.settled + self.engine.liable)
+            charges = self.engine.plan_step()
+            self._journal.allow(ledger.settled + self.engine.max_committed)
             ledger.charge(charges)
             recalling = any(self._is_recalling(charge.id) for charge in charges)
             happened = self.engine.step()
@@ -200,7 +199,7 @@ class Run:
     def _fill(self) -> Iterator[Event]:
         """Start pulls while there is room for them, in the batch and in the budget."""
         ledger = self.books.ledger
-        while self.engine.room > 0:
+        while self.engine.free_slots > 0:
             if ledger.free <= self._extender.reserve and (self._pulls or self.books.forecast.samples):
                 return
             again = self._catch_up.next(idle=not self._pulls)
@@ -269,7 +268,7 @@ class Run:
         else:
             self._catch_up.taken()
         self.engine.submit(draft.request)
-        thoughts = ThoughtTracker(draft.request.prompt.open_thought)
+        thoughts = self.engine.reasoning.tracker(draft.request.prompt.open_thought)
         spoke = again.spoke if again else None
         self._pulls[id] = Pull(draft, q, number, thoughts, spoke=spoke is not None, paid=spoke.prompt if spoke else 0)
         question = track.question
@@ -283,7 +282,7 @@ class Run:
         The longest go first: they are the likeliest to run on for ever. One that has said nothing yet
         is dropped instead.
         """
-        while not self.books.ledger.affords(self.engine.upcoming()):
+        while not self.books.ledger.affords(self.engine.plan_step()):
             open_pulls = [pull for pull in self._pulls.values() if not pull.closing]
             pull = max(open_pulls, key=lambda pull: (pull.generated, pull.draft.request.id))
             pull.out_of_budget = True
@@ -316,7 +315,8 @@ class Run:
 
     def _over_with(self, pull: Pull, event: Finished) -> Iterator[Event]:
         track = self.books.tracks[pull.question]
-        answer = extract(event.text, track.kind, choices=track.question.choices)
+        said = self.engine.reasoning.split(event.text).said
+        answer = extract(said, track.kind, choices=track.question.choices)
         cut_off = event.reason == "length" and not pull.closing
         wanting = cut_off and not track.kind.long and not (answer and answer.committed)
         if wanting and self._extender.ask(pull, self.books.ledger, event):

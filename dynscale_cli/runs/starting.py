@@ -54,7 +54,7 @@ class Starter:
         """What a pull costs before it generates anything, and to be asked for its answer."""
         upfront = self._engine.info.upfront
         answer = 0 if upfront and track.kind.long else self._extender.spare(draft.request)
-        return Terms(draft, self._engine.quote(draft.request), answer, bounded=upfront)
+        return Terms(draft, self._engine.prefill_cost(draft.request), answer, bounded=upfront)
 
     def offer(self, track: Track, asked: Terms, pulls: Collection[Pull]) -> Terms | None:
         """On which terms a pull may start now, beside those in flight; None where it may not."""
@@ -63,7 +63,7 @@ class Starter:
             free=self._books.ledger.free,
             expected=forecast.length(track),
             ahead=sum(forecast.remaining(pull, tracks[pull.question]) for pull in pulls),
-            room=self._engine.room,
+            free_slots=self._engine.free_slots,
             running=bool(pulls),
             first=not track.samples,
         )

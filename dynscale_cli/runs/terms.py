@@ -44,7 +44,7 @@ class Outlook:
     free: int
     expected: float
     ahead: float
-    room: int
+    free_slots: int
     running: bool
     first: bool
 
@@ -73,7 +73,7 @@ def _upfront(terms: Terms, now: Outlook) -> Terms | None:
     worth having even when its answer's reserve is not there: then half of what is left is kept for that.
     """
     fixed, most = terms.prompt + terms.answer, terms.draft.request.max_tokens
-    limit = min(most, max(round(PATIENCE * now.expected), now.free // max(1, now.room) - fixed))
+    limit = min(most, max(round(PATIENCE * now.expected), now.free // max(1, now.free_slots) - fixed))
     if limit > now.free - fixed and now.running:
         return None
     if limit > now.free - fixed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dynscale_cli.answers.kinds import AnswerType
+from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.answers.vote import Ballot, Tally
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.questions import Question

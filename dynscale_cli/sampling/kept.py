@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dynscale_cli.answers.extract import Answer
-from dynscale_cli.answers.thoughts import split_thought
 from dynscale_cli.answers.vote import Ballot
+from dynscale_cli.engine.reasoning import ReasoningFormat
 from dynscale_cli.runs.events import Kind, Sample
 
 ATTEMPTS = 3  # what a chain quotes at most
@@ -72,7 +72,7 @@ def _quotable(sample: Sample, earlier: Iterable[Kept]) -> bool:
 
 
 def _packed(sample: Sample) -> bytes | None:
-    said = split_thought(sample.text)[1].strip()
+    said = ReasoningFormat().split(sample.text).said.strip()
     if not said:
         return None
     packer = zlib.compressobj(wbits=-_WINDOW, memLevel=5)

@@ -29,6 +29,8 @@ _NAMED = {
     "\u2018": "'",
     "\u2019": "'",
     "\u02bc": "'",
+    "\u2032": "'",  # feet and minutes
+    "\u2033": '"',
     "\u201c": '"',
     "\u201d": '"',
     "\u00ab": '"',
@@ -94,13 +96,33 @@ def lower(text: str) -> str:
     return "".join(small if len(small := char.lower()) == 1 else char for char in text)
 
 
-_MARKUP = " \t\r\n*`#>\"'~"
+_MARKUP = " \t\r\n*`\"'~"
 _STOPS = ".,;:。"
+_HEADING = re.compile(r"#{1,6}(?=\s)|>(?=\s*[*_#])")
+_SIGN = re.compile(
+    r"\s*(?:[*_]{2}|[*_](?=[^*_\s]))?(?:(?P<quote>[`'\"]{1,3})\s?(?P<quoted>[^\w\s`'\"]{1,3})\s?(?P=quote)|"
+    r"\$?(?P<bare><=|>=|==|!=|<>|\+=|-=|->|=>|&&|\|\||//|\*\*(?=\s*$)|[<>=+/%^&|~@×÷≤≥≠±√∈∪∩→←↔⇒∧∨¬])\$?)(?:[*_]{1,2})?"
+    r"\s*\.?\s*"
+)
+
+
+def sign_of(text: str) -> str | None:
+    """The sign that is all of a text: an operator such as `<` or `+`, or any other between quotes or backticks."""
+    if len(text) > 24:
+        return None
+    sign = _SIGN.fullmatch(text)
+    return (sign["quoted"] or sign["bare"]) if sign is not None else None
 
 
 def strip_markup(text: str) -> str:
     """Without Markdown emphasis, quotes and closing punctuation at either end (a factorial keeps its mark)."""
-    text = text.rstrip(_MARKUP + _STOPS + "_").lstrip(_MARKUP + "_:;,=")
+    sign = sign_of(text)
+    if sign is not None:
+        return sign
+    text = text.rstrip(_MARKUP + _STOPS + "_#").lstrip(_MARKUP + "_:;,=")
+    heading = _HEADING.match(text)
+    if heading is not None:
+        text = text[heading.end() :].lstrip(_MARKUP + "_:;,=")
     if text.endswith(("!", "?")) and not (text.endswith("!") and (text[-2:-1].isdigit() or text[-2:-1] in tuple(")}"))):
         text = text.rstrip("!?" + _STOPS + _MARKUP)
     return text

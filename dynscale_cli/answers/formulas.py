@@ -12,13 +12,14 @@ from fractions import Fraction
 from math import comb, factorial
 
 from dynscale_cli.answers import polynomial as poly
-from dynscale_cli.answers.exact import Huge, literal
-from dynscale_cli.answers.plain import word_set
+from dynscale_cli.answers.normalize import word_set
+from dynscale_cli.answers.numbers import Huge, literal
 from dynscale_cli.answers.polynomial import Polynomial, TooLarge
 
 LONGEST = 600
 _DEEPEST = 30
 _TOKEN = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+(?![\w.]))?|\.\d+|\\[a-zA-Z]+|[A-Za-z]+|\*\*|\s+|.", re.DOTALL)
+_ORDINAL = re.compile(r"\d(?:st|nd|rd|th)(?![a-z])")
 _REPEATING = re.compile(r"(?<!\d)(\d{0,9})\.(\d{0,9})\\overline\s?\{(\d{1,9})\}")
 _FUNCTIONS = word_set(
     "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp sqrt cbrt det gcd lcm max min"
@@ -37,13 +38,17 @@ _NAMES = {
 _SHORT_WORDS = word_set("no is of to in it or an as at be by if so we he me us do go am on my up")
 
 
+# A small word that stands alone; in 16by it is two letters.
+_SHORT_WORD = re.compile(rf"(?<![\d)}}*a-zA-Z\\])(?:{'|'.join(sorted(_SHORT_WORDS))})(?![\^_a-zA-Z])", re.IGNORECASE)
+
+
 class NotMath(ValueError):
     """The text is not a formula that can be read exactly."""
 
 
 def normal_form(text: str) -> Polynomial:
     """The exact normal form of one expression (tidied LaTeX or plain). Raises NotMath."""
-    if len(text) > LONGEST:
+    if len(text) > LONGEST or _ORDINAL.search(text):
         raise NotMath
     parser = _Parser(_REPEATING.sub(_repeating, text))
     try:
@@ -69,6 +74,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         raw = _TOKEN.findall(text)
         self.tokens = ["^" if token == "**" else token for token in raw if not token.isspace()]
+        self.spaced = bool(_SHORT_WORD.search(text))
         self.at = 0
         self.depth = 0
 
@@ -141,7 +147,10 @@ class _Parser:
         return poly.multiply(value, factor)
 
     def factor(self) -> Polynomial:
-        value = self.primary()
+        return self._raised(self.primary())
+
+    def _raised(self, value: Polynomial) -> Polynomial:
+        """What stands behind a value belongs to it: powers and factorials."""
         while self.peek() in ("^", "!", "'"):
             if self.take() == "^":
                 value = _raise_to(value, self._exponent())
@@ -153,7 +162,12 @@ class _Parser:
 
     def _exponent(self) -> Polynomial:
         sign = self._sign()
-        exponent = self._group() if self.peek() in ("{", "(") else self.factor()
+        token = self.peek()
+        if token.isascii() and token.isalpha() and len(token) == 2 and token.lower() not in _NAMES:
+            self.tokens[self.at : self.at + 1] = list(token)  # 2^nx is 2^n times x
+            exponent = poly.atom(self.take())
+        else:
+            exponent = self._group() if token in ("{", "(") else self.factor()
         return exponent if sign > 0 else poly.scale(exponent, Fraction(-1))
 
     def _first_digit(self) -> Polynomial:
@@ -236,13 +250,13 @@ class _Parser:
         name = _NAMES.get(token) or _NAMES.get(lowered if lowered in ("inf", "infinity", "pi") else "")
         if name is not None:
             return poly.atom(name)
-        if len(token) > 2 or lowered in _SHORT_WORDS or self.peek()[:1].isdigit():
+        if len(token) > 2 or (lowered in _SHORT_WORDS and self.spaced) or self.peek()[:1].isdigit():
             raise NotMath  # words, and names such as H2O
         value = poly.constant(1)
         for letter in token[:-1]:
             value = poly.multiply(value, poly.atom(letter))
         last = token[-1] + (self._subscript() if self.peek() == "_" else "")
-        return poly.multiply(value, poly.power(poly.atom(last), Fraction(1)))
+        return poly.multiply(value, self._raised(poly.atom(last)))  # of xy^2 only y is squared
 
     def _command(self) -> Polynomial:
         name = self.take()[1:]
@@ -282,7 +296,7 @@ class _Parser:
         elif exponent is not None and poly.as_rational(exponent) == -1:
             return poly.atom(f"\\arc{name}({poly.spell(argument)})")
         else:
-            value = poly.atom(f"\\{name}{subscript}({poly.spell(argument)})")
+            value = _logarithm(name, subscript, argument) or poly.atom(f"\\{name}{subscript}({poly.spell(argument)})")
         return value if exponent is None else _raise_to(value, exponent)
 
     def _loose_argument(self) -> Polynomial:
@@ -308,12 +322,49 @@ class _Parser:
 def _raise_to(base: Polynomial, exponent: Polynomial) -> Polynomial:
     rational = poly.as_rational(exponent)
     if rational is not None:
-        if rational.denominator > 12 or abs(rational) > 10**6:
+        if rational.denominator > 12 or abs(rational) > 10**18:
             raise NotMath
         return poly.power(base, rational)
-    name = poly.spell(base)
-    simple = len(base) == 1 and (poly.as_rational(base) is None or name.isdigit()) and not set(name) & set("*^(/")
-    return poly.atom(f"{name if simple else f'({name})'}^{{{poly.spell(exponent)}}}")
+    number = poly.as_rational(base)
+    if number is not None and number > 0:
+        factors = poly.prime_factors(number)
+    elif len(base) == 1 and next(iter(base.values())) == 1 and len(next(iter(base))) == 1:
+        factors = [(poly.spell(base), 1)]
+    else:
+        return poly.atom(f"({poly.spell(base)})^{{{poly.spell(exponent)}}}")
+    value = poly.constant(1)
+    for name, times in factors:
+        value = poly.multiply(value, _power_of(name, poly.scale(exponent, Fraction(times))))
+    return value
+
+
+def _power_of(name: str, exponent: Polynomial) -> Polynomial:
+    """`name` to a sum, term by term: 2^{n+1} is 2·2^n, e^{2x} is the square of e^x."""
+    value = poly.constant(1)
+    for monomial, coefficient in exponent.items():
+        if not monomial:
+            base = poly.constant(int(name)) if name.isdigit() else poly.atom(name)
+            factor = poly.power(base, coefficient)
+        else:
+            whole = coefficient if name.isdigit() or name == "e" else Fraction(coefficient.numerator)
+            rest = poly.spell({monomial: coefficient / whole})
+            factor = poly.atom(f"{name if not set(name) & set('*^(/') else f'({name})'}^{{{rest}}}", whole)
+        value = poly.multiply(value, factor)
+    return value
+
+
+def _logarithm(name: str, base: str, argument: Polynomial) -> Polynomial | None:
+    """Of a rational number, by its prime factors; in a base that is a number, as a quotient; None for anything else."""
+    number = poly.as_rational(argument)
+    if name not in ("ln", "log", "lg") or number is None or number <= 0:
+        return None
+    value = poly.logarithm(number, f"\\{'ln' if base else name}")
+    if not base:
+        return value
+    radix = base[2:-1]
+    if not radix.isdigit() or int(radix[:9]) < 2:
+        return None
+    return poly.multiply(value, poly.inverse(poly.logarithm(Fraction(int(radix)), "\\ln")))
 
 
 def _factorial(value: Polynomial) -> Polynomial:

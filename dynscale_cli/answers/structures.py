@@ -1,9 +1,10 @@
 r"""Answers made of values: lists, sets, tuples, intervals, unions, matrices, relations, ±.
 
 Owns taking a formula apart at its outermost structure and the one spelling of each shape; the values inside
-go to `expression`. Decisions: a bare list and "x = 1 or x = 2" are sets (order and repetition do not count, a
-set of one is its element); tuples and intervals keep order and brackets; `x > 5` is the interval (5,\infty);
-a named left side ("x = 5", "f(x) = …") is dropped. Must not know where in a completion the formula stood.
+go to `formulas`. Decisions: a bare list keeps its order (`equivalence` knows whether it tells); "x = 1 or x = 2" is a
+set (order and repetition do not count, a set of one is its element); tuples and intervals keep order and brackets;
+`x > 5` is the interval (5,\infty); a named left side ("x = 5", "f(x) = …") is dropped. Must not know where in a
+completion the formula stood.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from functools import lru_cache
 from math import gcd
 
 from dynscale_cli.answers import polynomial as poly
-from dynscale_cli.answers.expression import LONGEST, NotMath, normal_form
-from dynscale_cli.answers.latex import tidy
-from dynscale_cli.answers.plain import plain, words
-from dynscale_cli.answers.units import without_units
+from dynscale_cli.answers.dates import moment
+from dynscale_cli.answers.formulas import LONGEST, NotMath, normal_form
+from dynscale_cli.answers.latex import prose, tidy
+from dynscale_cli.answers.normalize import plain, words
+from dynscale_cli.answers.numbers import as_quantity, spell
+from dynscale_cli.answers.units import split_unit
 
 _OPEN, _CLOSE = "\x01", "\x02"  # \{ and \}, apart from the braces of grouping
 _DEEPEST = 6
@@ -50,17 +53,22 @@ _COMMAND_END = re.compile(r"(\\[a-zA-Z]+)\s+(?=[a-zA-Z])")  # the space that kee
 _EMPTY = frozenset({r"\emptyset", _OPEN + _CLOSE, "{}"})
 _RATIO = re.compile(r"(\d{1,12})\s?:\s?(\d{1,12})")
 _RANGE = re.compile(r"\d+(?:\.\d+)?(?:-\d+(?:\.\d+)?)+")
-_CLOCK = re.compile(r"\d{1,2}:[0-5]\d")
+_CLOCK = re.compile(r"\d{1,2}:[0-5]\d(?::[0-5]\d)?")
+_DAY = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}")
 _POWERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _SCALE = re.compile(rf"(?<=\d)\s*(?:\\text\s?\{{\s?)?({'|'.join(_POWERS)})\b\s?\}}?")
 _QUANTIFIED = re.compile(r",?\s*(?:\\text\s?\{[^{}]*\}\s*)?[a-zA-Z]\s*\\in\s*\\mathbb\s?\{[A-Z]\}\s*$")
 _REALS = frozenset({r"\mathbb{R}", r"\R", "all real numbers", "all reals"})
 _BUILDER = re.compile(r"[a-zA-Z](?:\s*\\in\s*\\mathbb\s?\{R\})?\s*[|:](?P<condition>.+)")
 _ELLIPSIS = "..."
+_LONGEST_QUANTITY = 120
 
 
 def math_key(text: str) -> str | None:
     """The canonical key of a formula; None where there is nothing. Never raises; unread formulas compare as spelt."""
+    measured = _quantity(text)
+    if measured is not None:
+        return measured
     formula = _formula(text)
     if not formula:
         return None
@@ -84,8 +92,20 @@ def _formula(text: str) -> str:
 
 def exact_math_key(text: str) -> str | None:
     """Like `math_key`, but None where the formula is not read exactly."""
+    measured = _quantity(text)
+    if measured is not None:
+        return measured
     formula = _formula(text)
     return exact_shape(formula) if formula else None
+
+
+def _quantity(text: str) -> str | None:
+    """The key of a number with a unit, or of several that make one: 5 ft 7 in."""
+    if len(text) > _LONGEST_QUANTITY or not any(char.isdigit() for char in text):
+        return None
+    spelt = prose(plain(text)).strip(" *_`'.,;")
+    found = as_quantity(" ".join(spelt.split()))
+    return found.key if found is not None and found.parts else None
 
 
 @lru_cache(maxsize=4096)
@@ -200,7 +220,7 @@ def _shape(text: str, depth: int) -> str:
 def _with_point(number: re.Match[str]) -> str:
     value = f"{number['sign']}{number['whole']}.{number['part']}"
     united = f"1{number['unit'] or ''}"
-    return value if number["before"] or without_units(united) == "1" != united else number.group()
+    return value if number["before"] or split_unit(united)[0] == "1" != united else number.group()
 
 
 _MEMBER = re.compile(r"\\in(?![a-zA-Z])")
@@ -243,10 +263,14 @@ def _value(text: str) -> str:
         first, second = int(ratio[1]), int(ratio[2])
         divisor = gcd(first, second) or 1
         return f"{first // divisor}:{second // divisor}"
-    bare = _SCALE.sub(lambda word: f"*10^{{{_POWERS[word[1]]}}}", without_units(text))
+    if _DAY.fullmatch(text):
+        return moment(text) or text
+    bare, unit = split_unit(text)
+    bare = _SCALE.sub(lambda word: f"*10^{{{_POWERS[word[1]]}}}", bare)
     if _PLUS_MINUS.search(bare):
         return _set([_value(_PLUS_MINUS.sub(sign, bare).replace(r"\mp", other)) for sign, other in ("+-", "-+")])
-    return poly.spell(normal_form(bare))
+    key = poly.spell(normal_form(bare))
+    return key if unit is None else spell(key, unit)
 
 
 def _listed(parts: list[str], text: str, depth: int) -> str:
@@ -261,7 +285,13 @@ def _listed(parts: list[str], text: str, depth: int) -> str:
     keys = [_shape(part, depth + 1) for part in parts]
     if len(set(names)) == len(parts) > 1 and all(_VARIABLE.fullmatch(name) for name in names):
         return f"({','.join(key for _, key in sorted(zip(names, keys, strict=True)))})"
-    return _set(keys)
+    if names or len(keys) == 1 or re.search(r"\bor\b", text) or any(_is_set(key) for key in keys):
+        return _set(keys)
+    return ", ".join(keys)
+
+
+def _is_set(key: str) -> bool:
+    return key.startswith("{") and _encloses(key)
 
 
 def _set(keys: list[str]) -> str:
@@ -283,6 +313,8 @@ def _bracketed(text: str, depth: int) -> str | None:
     if len(parts) == 1:
         return None
     keys = [_shape(part, depth + 1) for part in parts]
+    if len(keys) > 2 and text[0] + text[-1] == "[]":
+        return ", ".join(keys)  # no interval, a list
     return f"{text[0]}{','.join(keys)}{text[-1]}"
 
 
@@ -325,14 +357,15 @@ def _equation(text: str, depth: int) -> str:
     if not left or _LEFT_SIDE.fullmatch(left):
         return _shape(right, depth + 1)
     difference = normal_form(left)
-    value = normal_form(without_units(right)) if right else {}
+    value = normal_form(split_unit(right)[0]) if right else {}
     if not right:
         raise NotMath
     variables = {name for monomial in difference for name, _ in monomial}
     constant = value and all(name.isdigit() or name == r"\pi" for monomial in value for name, _ in monomial)
     if poly.as_rational(difference) is not None or (constant and not variables & {"x", "y", "z"}):
         return poly.spell(value)  # 2+3 = 5; m+n = 73
-    return poly.spell(poly.primitive(poly.add(difference, poly.scale(value, Fraction(-1))))) + "=0"
+    zero = poly.primitive(poly.add(difference, poly.scale(value, Fraction(-1))))
+    return f"{poly.spell(zero)}=0" if zero else f"{poly.spell(difference)}={poly.spell(value)}"  # an identity
 
 
 _FLIPPED = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}
@@ -381,3 +414,19 @@ def _half_line(left: str, operator: str, right: str) -> str:
         "<": f"(-\\infty,{bound})",
         r"\le": f"(-\\infty,{bound}]",
     }[operator]
+
+
+# --- lists -----------------------------------------------------------------------------------------------------
+
+_MOST_MEMBERS = 40
+
+
+def list_members(key: str) -> tuple[str, ...] | None:
+    """The members of a key that is a bare list ("1, 2, 3", "bob, carl") or a set; None for anything else."""
+    if key.startswith("{") and _encloses(key):
+        members = _split(key[1:-1])
+    elif ", " in key:
+        members = [part for part in re.split(r",\s", key) if part]
+    else:
+        return None
+    return tuple(members) if 1 < len(members) <= _MOST_MEMBERS else None

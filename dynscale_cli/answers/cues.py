@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from dynscale_cli.answers.latex import box_at
-from dynscale_cli.answers.plain import word_set
+from dynscale_cli.answers.normalize import word_set
 
-Form = Literal["label", "sentence", "box", "json", "tag", "hash", "reverse", "revision"]
+Form = Literal["label", "initial", "sentence", "box", "json", "tag", "hash", "reverse", "revision"]
 
 _MOST_PLACES = 48
 _REACH = 700
@@ -24,7 +24,8 @@ _BOX_COMMAND = re.compile(r"\\boxed\s*(?=\{)")
 _STEMS = (
     "answer", "boxed", "boxe", "fbox", "####", "ans:", "ans.", "ans =", "result:", "correction", "should be",
     "actually", "correct option", "correct choice", "best option", "best choice", "right option", "right choice",
-    "option is", "choice is", '"choice"', '"option"', '"result"', "antwort", "ergebnis", "lösung", "respuesta",
+    "begin_of_box|>", "pick", "choose", "go with", "select", "opt for", "option is", "choice is",
+    '"choice"', '"option"', '"result"', "antwort", "ergebnis", "lösung", "respuesta",
     "resultado", "réponse", "resposta", "risposta", "risultato", "antwoord", "svar", "odpowiedź", "ответ",
     "відповідь", "cevap", "jawaban", "đáp án", "vastaus", "válasz", "απάντηση", "תשובה", "الجواب", "الإجابة",
     "جواب", "پاسخ", "उत्तर", "जवाब", "答案", "答え", "正解", "回答", "답", "คำตอบ",
@@ -33,6 +34,9 @@ _ASCII_STEMS = tuple(stem for stem in _STEMS if stem.isascii())
 _KEYS = frozenset({'"choice"', '"option"', '"result"'})
 _REVISIONS = frozenset({"correction", "should be", "actually"})
 _BOXES = frozenset({"boxed", "boxe", "fbox"})
+_CHOOSING = frozenset({"pick", "choose", "go with", "select", "opt for"})
+_INITIAL = re.compile(r"^[ \t*_#>]{0,6}A[*_]{0,2}:[*_]{0,2}(?=\s*\S)", re.MULTILINE)
+_OTHER_INITIAL = re.compile(r"^[ \t*_#>]{0,6}B[*_]{0,2}[:.)]", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Statement:
 _BE = (
     r"(?:is|are|was|would(?:\s+then)?\s+be|will\s+be|should\s+be|must\s+be|could\s+be|can\s+be|has\s+to\s+be|"
     r"equals|comes\s+(?:out\s+)?to|"
-    r"turns\s+out\s+to\s+be|becomes|works\s+out\s+to(?:\s+be)?|remains|has\s+been|=)"
+    r"(?:seems|appears)(?:\s+to\s+be)?|turns\s+out\s+to\s+be|becomes|works\s+out\s+to(?:\s+be)?|remains|has\s+been|=)"
 )
 _LABEL = re.compile(
     r"s?(?:\s+(?:key|choice|option|letter))?[*_\"')\]]{0,6}\s{0,3}(?:\([^)\n]{0,40}\)\s?)?[*_]{0,4}(?::|=|->|→|"
@@ -59,7 +63,7 @@ _LABEL = re.compile(
 )
 _SENTENCE = re.compile(
     rf"s?(?:\s+(?:to|for|of|in|from|we|that|here)\b(?:[^.:\n?]|\.(?=\d)){{0,110}}?|\s+(?:option|choice|key|"
-    rf"letter)|,[^.:\n,]{{0,60}},)?"
+    rf"letter)|,[^.:\n,]{{0,60}},|\s*\([^)\n]{{0,60}}\))?"
     rf"[*_]{{0,3}}\s+(?:[a-z]+ly\s+)?{_BE}(?![\w])(?P<not>\s+(?:not|never|neither)\b|n't\b)?"
     r"(?:\s+(?:therefore|thus|hence|indeed|simply|just|then|now|also|clearly|definitely|actually|probably|likely|"
     r"most\s+likely|still|exactly|"
@@ -106,14 +110,15 @@ _FOREIGN = re.compile(
     r"(?:(?:est\s+donc|es\s+por\s+tanto|lautet(?:\s+also)?|ist(?:\s+also)?|est|es|é|è|is|är|er|to|jest|adalah|là|"
     r"είναι|на|это)(?![^\W\d_])|[-:=→]|选项是|选项为|应?选择?|應?選擇?|为|為|是|应为|应该是|は|이다|은|는|है|هو|هي)"
     r"\s{0,3}[:=]?\s{0,3}[*_]{0,4}"
-    r"(?:选项|選項)?(?:(?:la|el|le|die|der|das|a|o)\s+)?(?:(?:opción|opcion|option|lettre|letra|opção|alternativa|variante)\s+)?",
+    r"(?:选项|選項)?(?:(?:la|el|le|die|der|das|a|o)\s+)?(?:(?:opción|opcion|option|lettre|letra|opção|alternativa|"
+    r"variante)\s+)?",
     re.IGNORECASE,
 )
 _GROUPED_ON = re.compile(r",\d{3}(?!\d)")  # 1,234 is no JSON, but it is a number
 _LATEX_IN_JSON = re.compile(
     r"\\(?:frac|boxed|text|times|tan|theta|right|rangle|neq|nu\b|beta|begin|bar|binom|rho|ne\b|to\b)"
 )
-_TAG_END = re.compile(r"[<\[]\|?/", re.IGNORECASE)
+_TAG_END = re.compile(r"[<\[]\|?(?:/|end_)", re.IGNORECASE)
 _HASH_VALUE = re.compile(r"[ \t]*(?:[-+$(]?\s?\d|[A-J]\b|\\|[^\W\d_]{1,20}\s*$)", re.MULTILINE)
 _HASH_LIST = re.compile(r"[ \t]*\d+[.)]\s")
 _REVISED = {
@@ -127,10 +132,10 @@ _REVISED = {
 }
 
 
-def places(text: str, lowered: str) -> list[tuple[int, str]]:
-    """(index, stem) of the last places where a cue stands, last first."""
+def places(text: str, lowered: str, asked: Sequence[str] = ()) -> list[tuple[int, str]]:
+    """(index, stem) of the last places where a cue stands, last first; `asked`: labels that the question asks for."""
     found: dict[int, str] = {}
-    for stem in _ASCII_STEMS if text.isascii() else _STEMS:
+    for stem in (*asked, *(_ASCII_STEMS if text.isascii() else _STEMS)):
         at = len(lowered)
         for _ in range(_MOST_PLACES):
             at = lowered.rfind(stem, 0, at)
@@ -138,15 +143,29 @@ def places(text: str, lowered: str) -> list[tuple[int, str]]:
                 break
             if stem not in _BOXES or lowered[at - 1 : at] in ("\\", "f"):
                 found.setdefault(at, stem)
+    if _OTHER_INITIAL.search(text, max(0, len(text) - _INITIALS)) is None:
+        for initial in _INITIAL.finditer(text, max(0, len(text) - _INITIALS)):
+            found.setdefault(initial.end(), "initial")
     return sorted(found.items(), reverse=True)[: _MOST_PLACES * 2]
 
 
-def statements(text: str, lowered: str) -> Iterator[Statement]:
+def statements(text: str, lowered: str, asked: Sequence[str] = ()) -> Iterator[Statement]:
     """The statements of a plain text, last first. `lowered` is the text in lower case, index for index."""
-    for at, stem in places(text, lowered):
-        statement = _statement(text, at, stem)
+    for at, stem in places(text, lowered, asked):
+        statement = _asked_label(text, at, stem) if stem in asked else _statement(text, at, stem)
         if statement is not None:
             yield statement
+
+
+def _asked_label(text: str, at: int, label: str) -> Statement | None:
+    """Behind a label that the question asks for, at the beginning of a line or a sentence."""
+    before = text[max(0, at - 8) : at].rstrip(" *_#>\"'`")
+    if before and before[-1] not in "\n.!?:;)":
+        return None
+    return _until(text, "label", at, at + len(label))
+
+
+_INITIALS = 4000  # characters at the end in which a lone "A:" is looked for
 
 
 def _statement(text: str, at: int, stem: str) -> Statement | None:
@@ -162,6 +181,13 @@ def _statement(text: str, at: int, stem: str) -> Statement | None:
         return _json(text, at, value.end()) if value is not None else None
     if stem == "####":
         return _hash(text, at)
+    if stem == "initial":
+        return _until(text, "initial", at - 2, at)
+    if stem == "begin_of_box|>":
+        return _tag(text, at, at + len(stem))
+    if stem in _CHOOSING:
+        chosen = _CHOSEN.match(text, at + len(stem)) if _CHOOSER.search(text[max(0, at - 60) : at]) else None
+        return _until(text, "sentence", at, chosen.end()) if chosen is not None else None
     if stem in _REVISIONS:
         match = _REVISED[stem].match(text, at + len(stem))
         return _until(text, "revision", at, match.end()) if match is not None else None
@@ -172,6 +198,16 @@ def _statement(text: str, at: int, stem: str) -> Statement | None:
         attached = text[at - 1 : at].isalnum()
         return None if attached else _until(text, "label", at, at + len(stem))
     return _english(text, at, at + len(stem.split(" is")[0]))
+
+
+# "I would pick B", "I'll go with Paris".
+_CHOOSER = re.compile(
+    r"\b(?:i|we)(?:'d|'ll|\s+would|\s+will|\s+must|\s+should|\s+have\s+to|\s+am\s+going\s+to)?(?:\s+(?:therefore|"
+    r"thus|probably|"
+    r"most\s+likely|rather|also|finally|then|definitely|still))?\s+$",
+    re.IGNORECASE,
+)
+_CHOSEN = re.compile(r"s?\s+(?:(?:answer|option|choice|letter)\s+)?(?:is\s+)?:?\s{0,2}[*_]{0,2}(?=\S)", re.IGNORECASE)
 
 
 def _outer_box(text: str, start: int, end: int) -> Statement | None:
@@ -269,25 +305,47 @@ def _hash(text: str, at: int) -> Statement | None:
 
 _DISPLAY = (("$$", "$$"), ("\\[", "\\]"), ("```", "```"))
 _LIST_MARK = re.compile(r"\d{1,2}[.)]\s+(?=[\d$\\-])")
-_SKIPPED = " \t*_>`"
+_SKIPPED = " \t*_`"
+_BLOCK_REACH = 20_000  # of a block of code or JSON
 
 
 def _until(text: str, form: Form, at: int, start: int) -> Statement:
-    """From `start` to the line's end; or the next line with text; or all of a display formula that begins there."""
+    """From `start` to the line's end; or the next line with text; or all of a block (formula, code, JSON) there."""
     window = text[start : start + _REACH]
     first, _, rest = window.partition("\n")
-    said = first.lstrip(_SKIPPED)
-    if not said:
-        said = rest.lstrip(_SKIPPED + "\n\r-•")  # there a hyphen is a bullet, on the same line a minus
+    said = first.lstrip(" \t*_") if first.strip(_SKIPPED) else ""
+    if not said.strip("`"):
+        fenced = first.strip().startswith("```")
+        said = first.lstrip() + "\n" + rest if fenced else rest.lstrip(_SKIPPED + ">\n\r-•")
         mark = _LIST_MARK.match(said)
         said = said[mark.end() :] if mark is not None else said
+        if rest[: len(rest) - len(said)].rstrip(" \t").endswith("```"):
+            said = "```" + said
     consumed = len(window) - len(said)
+    if said.startswith(("```", "{", "[")):
+        return _block(text, form, at, start + consumed) or _line(form, said, at, start + consumed)
     for opening, closing in _DISPLAY:
         if said.startswith(opening):
-            inner = said[len(opening) :]
-            if opening == "```":
-                inner = inner.partition("\n")[2] or inner
-            content, _, rest = inner.partition(closing)
+            content, _, rest = said[len(opening) :].partition(closing)
             return Statement(form, content.strip(), at, start + len(window) - len(rest))
+    return _line(form, said, at, start + consumed)
+
+
+def _line(form: Form, said: str, at: int, start: int) -> Statement:
     line = said.partition("\n")[0]
-    return Statement(form, line, at, start + consumed + len(line))
+    return Statement(form, line, at, start + len(line))
+
+
+def _block(text: str, form: Form, at: int, start: int) -> Statement | None:
+    """All of the code between fences, or of the JSON, that begins at `start`; None where JSON does not read."""
+    window = text[start : start + _BLOCK_REACH]
+    if window.startswith("```"):
+        inner = window[3:].partition("\n")[2] if "\n" in window[3:40] else window[3:]
+        content, _, rest = inner.partition("```")
+        return Statement(form, content.strip(), at, start + len(window) - len(rest))
+    try:
+        value, end = json.JSONDecoder(strict=False).raw_decode(window)
+    except (ValueError, RecursionError):
+        return None
+    many = "\n" in window[:end] or isinstance(value, dict)
+    return Statement(form, window[:end], at, start + end) if many else None

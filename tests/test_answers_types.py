@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from dynscale_cli.answers import AnswerType, decide, inline_choices
+from dynscale_cli.answers import AnswerType
 from dynscale_cli.errors import UsageError
+
+
+def guess(question: str, choices: tuple[str, ...] = ()) -> AnswerType:
+    return AnswerType().for_question(question, choices)
+
+
+def offered(question: str) -> tuple[str, ...]:
+    return guess(question).wording.options
+
 
 WORDINGS = [
     ("What is 17 + 25?", "number"),
@@ -18,7 +27,7 @@ WORDINGS = [
     ("Josh buys a house for $80,000 and puts in $50,000. How much profit did he make?", "number"),
     ("A test has 20 true/false questions worth 2 points each. How many points is that?", "number"),
     ("What percentage of the marbles are red?", "number"),
-    ("Find the sum of the first ten primes.", "number"),
+    ("Find the sum of the first ten primes.", "auto"),
     ("¿Cuántas manzanas quedan?", "number"),
     ("Combien de pommes reste-t-il ?", "number"),
     ("Wie viele Äpfel bleiben übrig?", "number"),
@@ -39,19 +48,19 @@ WORDINGS = [
     ("Which is larger? A) 3 B) 5 C) 4", "choice"),
     ("Which city is the capital of France?\nA. London\nB. Paris\nC. Rome", "choice"),
     ("Pick one: (a) red (b) green (c) blue", "choice"),
-    ("Explain why the sky is blue.", "text"),
-    ("Why is the sky blue?", "text"),
-    ("Write a poem about rain.", "text"),
-    ("Please summarise the following text: …", "text"),
-    ("Describe photosynthesis", "text"),
-    ("How does a vaccine work?", "text"),
-    ("Translate 'good morning' into French.", "text"),
-    ("Can you explain recursion?", "text"),
-    ("Write a Python function that reverses a list of 3 + 4 numbers", "text"),
-    ("Erkläre die Photosynthese.", "text"),
+    ("Explain why the sky is blue.", "long"),
+    ("Why is the sky blue?", "long"),
+    ("Write a poem about rain.", "long"),
+    ("Please summarise the following text: …", "long"),
+    ("Describe photosynthesis", "long"),
+    ("How does a vaccine work?", "long"),
+    ("Translate 'good morning' into French.", "long"),
+    ("Can you explain recursion?", "long"),
+    ("Write a Python function that reverses a list of 3 + 4 numbers", "long"),
+    ("Erkläre die Photosynthese.", "long"),
     ("What is the capital of France?", "auto"),
     ("Who wrote Hamlet?", "auto"),
-    ("Is it red or blue?", "auto"),
+    ("Is it red or blue?", "choice"),
     ("", "auto"),
     ("Solve x^2 - 7x + 10 = 0.", "math"),
     ("Solve the system x + y = 9, x - y = 3.", "math"),
@@ -66,9 +75,9 @@ WORDINGS = [
     ("Can you simplify $x^2 \\cdot x$?", "math"),
     ("Is it 3 + 4 or 3 + 5?", "number"),
     ("Write 25 in binary.", "math"),
-    ("Write 25 sentences in French.", "text"),
+    ("Write 25 sentences in French.", "long"),
     ("List all the factors of 28.", "math"),
-    ("List all the reasons for rain.", "text"),
+    ("List all the reasons for rain.", "long"),
     ("Was kostet das Brot?", "auto"),
     ("Was it raining?", "boolean"),
 ]
@@ -76,25 +85,25 @@ WORDINGS = [
 
 @pytest.mark.parametrize(("question", "expected"), WORDINGS)
 def test_wording_decides(question: str, expected: str) -> None:
-    assert decide(question).name == expected
+    assert guess(question).name == expected
 
 
 def test_choices_decide_before_wording() -> None:
-    assert decide("How many legs has a spider?", ("6", "8")).name == "choice"
+    assert guess("How many legs has a spider?", ("6", "8")).name == "choice"
 
 
 def test_long_texts_are_asked_for_by_wording() -> None:
-    assert decide("Explain gravity.").long
+    assert guess("Explain gravity.").long
     assert not AnswerType.parse("text").for_question("Who wrote Hamlet?").long
     assert AnswerType.parse("text").for_question("Explain gravity.").long
     assert AnswerType.parse("number").for_question("Explain gravity.").name == "number"
 
 
 def test_options_written_into_the_question_are_found() -> None:
-    assert inline_choices("Which?\nA) red\nB) dark blue\nC) green") == ("red", "dark blue", "green")
-    assert inline_choices("Pick: (a) red, (b) blue") == ("red", "blue")
-    assert inline_choices("Vitamin A. is good") == ()
-    assert inline_choices("How many?") == ()
+    assert offered("Which?\nA) red\nB) dark blue\nC) green") == ("red", "dark blue", "green")
+    assert offered("Pick: (a) red, (b) blue") == ("red", "blue")
+    assert offered("Vitamin A. is good") == ()
+    assert offered("How many?") == ()
 
 
 @pytest.mark.parametrize("name", ["auto", "number", "choice", "boolean", "math", "text", r"regex:(\d+)$"])

@@ -1,0 +1,181 @@
+"""Answers in words: names, lists of names, sentences, signs, JSON.
+
+Owns their keys and what a stated text boils down to: without a subject that only repeats the question ("The capital
+of Australia is Canberra"), a list by its members, JSON by its value. Must not know numbers or formulas.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import blake2b
+
+from dynscale_cli.answers.dates import moment
+from dynscale_cli.answers.normalize import sign_of, strip_markup, word_set, words
+
+Reading = tuple[str, str]  # (key, text as shown)
+
+_LONGEST_KEY = 160
+SENTENCE_END = re.compile(
+    r"(?<!\b[A-Z])(?<!\bMr)(?<!\bDr)(?<!\bMs)(?<!\bSt)(?<!\bMt)(?<!\bNo)(?<!\bvs)(?<!\bMrs)(?<!\bRev)(?<!\bi\.e)"
+    r"(?<!\be\.g)[.!?。](?=\s+[A-Z\u0400-\u04ff]|\s*$|。)|。"
+)
+_NONE = re.compile(
+    r"[\s*_`'\"(\[]*(?:none|n/?a|null|unknown|unclear|undetermined|i don't know|i do not know|not sure|no answer|"
+    r"cannot (?:be )?determined?|can't be determined|unable to|undefined answer|\?+|-+|\.{2,}|_+)[\s*_`'\")\].!]*$",
+    re.IGNORECASE,
+)
+# Said of an answer, not an answer.
+FILLER = re.compile(
+    r"[\s*_`'\"]*(?:as follows|given by|correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|"
+    r"found|the following|that|in the form|to (?:the|this|be)|not)\b",
+    re.IGNORECASE,
+)
+
+
+def states_none(content: str) -> bool:
+    """Whether what is stated is that there is no answer ("unknown", "N/A", null)."""
+    return _NONE.match(content) is not None
+
+
+def first_sentence(content: str) -> str:
+    end = SENTENCE_END.search(content)
+    return content if end is None else content[: end.start()]
+
+
+_SENTENCE_BREAK = re.compile(r"(?<=[.!?。])\s+|\n+")
+
+
+def last_sentence(text: str) -> str:
+    """The last sentence or line that says something."""
+    pieces = _SENTENCE_BREAK.split(text.strip()[-600:])
+    return next((piece for piece in reversed(pieces) if any(char.isalnum() for char in piece)), "")
+
+
+def text_key(text: str) -> str:
+    """Words in lower case without punctuation or articles; of long texts the beginning and a digest."""
+    sign = sign_of(text)
+    if sign is not None:
+        return sign
+    said = " ".join(words(text))
+    said = moment(text) or moment(said) or said
+    if len(said) <= _LONGEST_KEY:
+        return said or "".join(text.split())[:_LONGEST_KEY]
+    begin = said[:80].rpartition(" ")[0] or said[:80].rstrip(".,'")
+    return f"{begin} {blake2b(said.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
+
+
+def read_text(content: str, topic: frozenset[str] = frozenset()) -> Reading | None:
+    """Words: without what only repeats the question, and without what follows the first sentence."""
+    shown = strip_markup(content)
+    if not shown or states_none(shown) or FILLER.fullmatch(shown):
+        return None
+    sentence = strip_markup(without_subject(first_sentence(shown), topic))
+    key = list_key(sentence) or text_key(sentence)
+    return (key, sentence) if key else None
+
+
+# --- sentences -------------------------------------------------------------------------------------------------
+
+_SUBJECT = re.compile(
+    r"(?P<subject>[^.,:;!?()\n]{1,100}?)(?:\s+(?:is|are|was|were|would be|will be)|(?<=\b[Tt]hat)'s|(?<=\b[Ii]t)'s)\s+"
+    r"(?:called\s+|named\s+|known as\s+|located in\s+)?(?P<rest>\S[^\n]*)"
+)
+_PRONOUNS = word_set(
+    "it he she they this that these those there his her its their my our your here answer final correct so therefore "
+    "thus hence result of for to in on at and or by with from i we name solution s"
+)
+
+
+def without_subject(sentence: str, topic: frozenset[str]) -> str:
+    """ "The capital of Australia is Canberra" says Canberra, where the question had all the other words."""
+    stated = _SUBJECT.match(sentence) if len(sentence) <= 300 else None
+    if stated is None or stated["rest"].lower().startswith(("not ", "n't ")):
+        return sentence
+    subject = words(stated["subject"])
+    known = all(word in topic or word in _PRONOUNS for word in subject)
+    return stated["rest"] if known and subject else sentence
+
+
+# --- lists -----------------------------------------------------------------------------------------------------
+
+_BETWEEN = re.compile(r"\s*(?:,|;|\n)\s*(?:(?:and|or|und|oder|et|ou|y|e)\s+)?|\s+(?:and|&|und|et|y)\s+")
+_NAME_PARTS = word_set("de la le el van von der den of the da du del di bin al")
+_MOST_ITEMS = 40
+
+
+def list_key(text: str) -> str | None:
+    """The keys of a list's members in order, with commas between them; None for what is no list of names."""
+    if not any(mark in text for mark in ",;&") and not _BETWEEN.search(text):
+        return None
+    items = [item for item in _BETWEEN.split(text) if item and item.strip()]
+    if not 2 <= len(items) <= _MOST_ITEMS or any(len(item.split()) > 5 for item in items):
+        return None
+    if len(items) == 2 and not _two_names(text, items):
+        return None
+    keys = [" ".join(words(item)) for item in items]
+    return ", ".join(keys) if all(keys) else None
+
+
+def _two_names(text: str, items: list[str]) -> bool:
+    """ "Bob and Carl", "Bob, Carl": two names; "Paris, France" is read alike, and "salt and pepper" in its order."""
+    return "," in text or ";" in text or all(len(item.split()) <= 3 for item in items)
+
+
+# --- JSON ------------------------------------------------------------------------------------------------------
+
+_FENCE = re.compile(r"```[a-zA-Z]{0,12}[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
+_OPENING = re.compile(r"[{\[]")
+_MOST_TRIES = 40
+_GREATEST = 50_000
+
+
+def read_json(content: str, *, anywhere: bool = False) -> Reading | None:
+    """The value of a JSON object or list, by value and as it is written; `anywhere`: the largest one in a text."""
+    text = content.strip()[-_GREATEST:]
+    fences = _FENCE.findall(text) if "```" in text else []
+    for candidate in (*reversed(fences), text):
+        candidate = candidate.strip().strip("`").strip()
+        if candidate[:1] in ("{", "["):
+            found = _json_at(candidate, 0)
+            if found is not None and (anywhere or not candidate[found[1] :].strip(" .`*_\n")):
+                return _canonical_json(found[0]), candidate[: found[1]]
+    return _largest_json(text) if anywhere else None
+
+
+def _largest_json(text: str) -> Reading | None:
+    best, at = None, 0
+    for opening in list(_OPENING.finditer(text))[:_MOST_TRIES]:
+        if opening.start() < at:
+            continue
+        found = _json_at(text, opening.start())
+        if found is not None:
+            spelt = text[opening.start() : found[1]]
+            at = found[1]
+            if best is None or len(spelt) >= len(best[1]):
+                best = (_canonical_json(found[0]), spelt)
+    return best
+
+
+def _json_at(text: str, start: int) -> tuple[object, int] | None:
+    try:
+        value, end = json.JSONDecoder(strict=False).raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return None
+    return (value, end) if isinstance(value, dict | list) else None
+
+
+def _canonical_json(value: object) -> str:
+    spelt = json.dumps(_exact(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    if len(spelt) <= _LONGEST_KEY:
+        return spelt
+    return f"{spelt[:80]}… {blake2b(spelt.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
+
+
+def _exact(value: object) -> object:
+    """1.0 is 1."""
+    if isinstance(value, dict):
+        return {key: _exact(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_exact(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
