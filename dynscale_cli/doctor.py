@@ -33,7 +33,7 @@ from dynscale_cli.models.resolve import resolve
 from dynscale_cli.models.sizes import in_bytes, in_parameters
 from dynscale_cli.nearest import nearest
 from dynscale_cli.paths import config_dir, state_dir
-from dynscale_cli.runs.ids import FOLDER
+from dynscale_cli.run.ids import FOLDER
 from dynscale_cli.settings import Key, file
 from dynscale_cli.settings.origin import Found, settle
 

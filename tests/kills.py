@@ -19,12 +19,12 @@ from pathlib import Path
 from dynscale_cli.engine.batched import BatchedEngine
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
-from dynscale_cli.runs.events import Answered
-from dynscale_cli.runs.past import Past
-from dynscale_cli.runs.request import RunRequest
-from dynscale_cli.runs.settings import Settings
-from dynscale_cli.runs.solve import Run
-from dynscale_cli.runs.store import Store
+from dynscale_cli.run.events import Answered
+from dynscale_cli.run.past import Past
+from dynscale_cli.run.request import RunRequest
+from dynscale_cli.run.run import Run
+from dynscale_cli.run.settings import Settings
+from dynscale_cli.run.store import Store
 from tests.scripted import ScriptedBackend
 
 QUESTIONS = [Question(n, f"q{n}", f"What is {n} plus {n}?") for n in range(16)]
@@ -73,7 +73,7 @@ def part(store: Store, budget: int) -> list[list[object]]:
     run = Run(QUESTIONS, engine, settings(budget), journal=journal, past=past, clock=lambda: 0.0)
     results = [event.result for event in run.events() if isinstance(event, Answered)]
     journal.close()
-    assert run.books.ledger.spent == run.books.tokens.billed + run.books.lost
+    assert run.state.ledger.spent == run.state.tokens.billed + run.state.lost
     return [[r.index, r.answer, r.samples, r.votes, r.stopped] for r in sorted(results, key=lambda r: r.index)]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from dynscale_cli import shelf
 from dynscale_cli.display.answers import Answers
-from dynscale_cli.runs.events import Answered, Notice
+from dynscale_cli.run.events import Answered, Notice
 from tests.display_events import result
 
 

@@ -9,7 +9,7 @@ import pytest
 from dynscale_cli.display import text as words
 from dynscale_cli.display.lines import Explain, Lines, Quiet, answer_line, choose_display, closing_line, question_line
 from dynscale_cli.engine.protocol import Tokens
-from dynscale_cli.runs.events import (
+from dynscale_cli.run.events import (
     Answered,
     KindReport,
     Notice,

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from dynscale_cli.display.live import INTERVAL, LiveView
-from dynscale_cli.runs.events import Event, Notice, RunStarted, SampleStarted, SampleText, Standing, Stepped
+from dynscale_cli.run.events import Event, Notice, RunStarted, SampleStarted, SampleText, Standing, Stepped
 from tests.display_events import run
 from tests.screen import Screen, seen
 

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from dynscale_cli.display.board import RECENT, Board, Pace
 from dynscale_cli.display.view import ASCII, FINE, Glyphs, Reading, draw
-from dynscale_cli.runs.events import (
+from dynscale_cli.run.events import (
     Answered,
     Event,
     RunFinished,

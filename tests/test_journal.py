@@ -9,16 +9,17 @@ from dynscale_cli.display.runs import print_list
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.questions import Question
-from dynscale_cli.runs import entries, identity
-from dynscale_cli.runs import journal as journals
-from dynscale_cli.runs.events import Answered, KindReport, Notice, Result, RunFinished, Sample, SampleFinished, members
-from dynscale_cli.runs.past import Past
-from dynscale_cli.runs.request import RunRequest
-from dynscale_cli.runs.settings import Settings
-from dynscale_cli.runs.sink import Dropped, Sampled, Spoke, Start
-from dynscale_cli.runs.solve import Run
-from dynscale_cli.runs.store import Store
-from dynscale_cli.runs.summary import summaries
+from dynscale_cli.run import entries, identity
+from dynscale_cli.run import journal as journals
+from dynscale_cli.run.events import Answered, KindReport, Notice, Result, RunFinished, SampleFinished, members
+from dynscale_cli.run.past import Past
+from dynscale_cli.run.request import RunRequest
+from dynscale_cli.run.run import Run
+from dynscale_cli.run.settings import Settings
+from dynscale_cli.run.sink import Dropped, Sampled, Start
+from dynscale_cli.run.store import Store
+from dynscale_cli.run.summary import summaries
+from dynscale_cli.sampling.samples import Sample
 from tests.kills import script
 from tests.scripted import scripted_engine
 
@@ -87,10 +88,9 @@ def test_a_finished_run_that_is_resumed_draws_nothing_and_says_the_same(store):
 @pytest.mark.parametrize(
     ("line", "entry"),
     [
-        (entries.spoke_line, Spoke(3, 1, 7, 40)),
-        (lambda entry: entries.start_line(entry, 1.5), Start(3, 1, "chain", (2, 0), 7)),
+        (lambda entry: entries.start_line(entry, 1.5), Start(3, 1, "chain", (2, 0))),
         (lambda entry: entries.drop_line(entry, 1.5), Dropped(3, 1, "parallel", Tokens(9, 2), "it broke off", True)),
-        (lambda entry: entries.sample_line(entry, 1.5), Sampled(3, SAMPLE, False, 7, 50)),
+        (lambda entry: entries.sample_line(entry, 1.5), Sampled(3, SAMPLE, False)),
     ],
 )
 def test_every_pull_is_read_as_it_was_written(line, entry):
@@ -180,8 +180,8 @@ def test_a_sample_whose_line_is_there_twice_counts_once(store):
     assert shape(results) == shape(want)
 
 
-@pytest.mark.parametrize("kind", ["start", "sample", "drop", "spoke"])
-@pytest.mark.parametrize("values", [{}, {"q": 99, "number": 0, "kind": "chain", "seen": [], "step": 0, "prompt": 1}])
+@pytest.mark.parametrize("kind", ["start", "sample", "drop"])
+@pytest.mark.parametrize("values", [{}, {"q": 99, "number": 0, "kind": "chain", "seen": []}])
 def test_a_line_that_is_whole_and_not_understood_is_an_error_of_one_line(store, kind, values):
     _, _, path = begin(store)
     path.write_bytes(path.read_bytes() + entries.line(kind, values))

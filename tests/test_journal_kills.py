@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dynscale_cli.runs.store import Store
+from dynscale_cli.run.store import Store
 from tests import kills
 
 ROOT = Path(__file__).parent.parent

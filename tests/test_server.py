@@ -23,11 +23,11 @@ from dynscale_cli.engine.remote import ServerOptions
 from dynscale_cli.engine.server import ServerEngine
 from dynscale_cli.errors import DynscaleError, EngineError, UsageError
 from dynscale_cli.questions import Question
-from dynscale_cli.runs.events import Answered, Notice, RunFinished, SampleFinished, Stepped
-from dynscale_cli.runs.request import RunRequest
-from dynscale_cli.runs.settings import Settings
-from dynscale_cli.runs.solve import Run
-from dynscale_cli.runs.store import Store
+from dynscale_cli.run.events import Answered, Notice, RunFinished, SampleFinished, Stepped
+from dynscale_cli.run.request import RunRequest
+from dynscale_cli.run.run import Run
+from dynscale_cli.run.settings import Settings
+from dynscale_cli.run.store import Store
 from tests.chat_server import ChatServer, Script, Talk, count
 
 QUICK = Patience(first=0.01, longest=0.05, give_up=5, tries=3, waits=5, stall=0.5)
@@ -80,7 +80,7 @@ def ask(
                 events.append(event)
         except DynscaleError as raised:
             error = raised
-        ledger = run.books.ledger
+        ledger = run.state.ledger
         assert all(e.spent + e.reserved <= chosen.budget for e in events if isinstance(e, Stepped))
         assert ledger.reserved == 0
         outcome = Outcome(events, error)

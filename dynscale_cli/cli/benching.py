@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dynscale_cli.evaluation.course import Judge
     from dynscale_cli.evaluation.draws import Draws
     from dynscale_cli.evaluation.scores import Report
-    from dynscale_cli.runs.settings import Settings
+    from dynscale_cli.run.settings import Settings
 
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
 WIDTH = 110  # columns where standard output is no terminal
@@ -116,8 +116,8 @@ def _draws(
 
     from dynscale_cli.evaluation.draws import Ask, Draws
     from dynscale_cli.paths import state_dir
-    from dynscale_cli.runs.identity import file_hash
-    from dynscale_cli.runs.store import Store
+    from dynscale_cli.run.identity import file_hash
+    from dynscale_cli.run.store import Store
 
     source = None
     if told.file is not None and told.file.is_file():

@@ -195,7 +195,7 @@ def model_names(incomplete: str) -> list[str]:
 
 
 def run_ids(incomplete: str) -> list[str]:
-    from dynscale_cli.runs.ids import ids
+    from dynscale_cli.run.ids import ids
 
     return ids()
 

@@ -18,8 +18,8 @@ from dynscale_cli.questions import Question
 if TYPE_CHECKING:
     from dynscale_cli.engine.options import LoadOptions
     from dynscale_cli.engine.protocol import EngineInfo
-    from dynscale_cli.runs.journal import Journal
-    from dynscale_cli.runs.settings import Settings
+    from dynscale_cli.run.journal import Journal
+    from dynscale_cli.run.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class Keeper:
         source: Path | None,
     ) -> None:
         """Open a journal. Where that cannot be done the run goes without."""
-        from dynscale_cli.runs.request import RunRequest
-        from dynscale_cli.runs.store import Store
+        from dynscale_cli.run.request import RunRequest
+        from dynscale_cli.run.store import Store
 
         store = Store(max_bytes=self._wishes.max_bytes)
         request = RunRequest(
@@ -114,7 +114,7 @@ class Keeper:
             self._trim(self.journal.path)
 
     def _trim(self, own: Path) -> None:
-        from dynscale_cli.runs.store import Store
+        from dynscale_cli.run.store import Store
 
         gone = Store(max_bytes=self._wishes.max_bytes).trim(keep=own)
         if gone:
@@ -123,7 +123,7 @@ class Keeper:
 
 
 def _source(file: Path | None) -> dict[str, str] | None:
-    from dynscale_cli.runs.identity import file_hash
+    from dynscale_cli.run.identity import file_hash
 
     if file is None or not file.is_file():  # reading a pipe twice would wait for ever
         return None

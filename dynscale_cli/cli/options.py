@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from dynscale_cli.config import Budget, parse_budget, parse_floats, parse_layers, parse_tokens
+from dynscale_cli.config import (
+    Budget,
+    parse_budget,
+    parse_floats,
+    parse_layers,
+    parse_seconds,
+    parse_share,
+    parse_tokens,
+)
 from dynscale_cli.engine.options import CACHE_TYPES, FLASH_ATTENTION, LoadOptions
 from dynscale_cli.nearest import choose
 
@@ -26,7 +34,7 @@ from .completion import model_names, profile_names
 from .help import ALL
 
 if TYPE_CHECKING:
-    from dynscale_cli.runs.settings import Settings
+    from dynscale_cli.run.settings import Settings
 
 PREFIX: Final = "DYNSCALE_"
 MODEL, SPEND, SAMPLE, OUTPUT = "Model", "Budget (a hard cap)", "Sampling", "Answers"
@@ -223,6 +231,14 @@ class Options:
     max_samples: Annotated[
         int | None, setting(SPEND, "N", "Most samples of one question.", "--max-samples", min=1, max=INTEGER)
     ] = None
+    time_limit: Annotated[
+        str | None,
+        setting(SPEND, "TIME", "Stop after 90s or 5m, and answer.", "--time-limit", **text(parse_seconds)),
+    ] = None
+    chain_share: Annotated[
+        str,
+        setting(SPEND, "auto|P", "Share of chains to begin with, from 0 to 1.", "--chain-share", **text(parse_share)),
+    ] = "auto"
     policy: Annotated[
         str,
         setting(
@@ -346,7 +362,7 @@ class Options:
         `context` is the text that all questions are about.
         """
         from dynscale_cli.engine.protocol import Sampling
-        from dynscale_cli.runs.settings import Settings
+        from dynscale_cli.run.settings import Settings
         from dynscale_cli.sampling.prompts import load_prompts
 
         return Settings(
@@ -354,6 +370,8 @@ class Options:
             max_tokens=parse_tokens(self.max_tokens, "--max-tokens"),
             max_thinking=parse_tokens(self.max_thinking, "--max-thinking") if self.max_thinking else None,
             max_samples=self.max_samples,
+            time_limit=parse_seconds(self.time_limit) if self.time_limit else None,
+            chain_share=parse_share(self.chain_share),
             sampling=Sampling(self.temp, self.top_p, self.top_k),
             policy=self.policy,
             confidence=self.confidence,

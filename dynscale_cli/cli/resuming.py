@@ -16,13 +16,13 @@ from dynscale_cli.errors import UsageError
 from .options import Options
 
 if TYPE_CHECKING:
-    from dynscale_cli.runs.store import Store
-    from dynscale_cli.runs.stored import Stored
+    from dynscale_cli.run.store import Store
+    from dynscale_cli.run.stored import Stored
 
 
 def resume(options: Options, run: str | None, budget: str | None, *, stored_questions: bool) -> int:
     """Go on with a run; the exit code. Raises DynscaleError where it cannot be, or should not."""
-    from dynscale_cli.runs.store import Store
+    from dynscale_cli.run.store import Store
 
     from .session import go_on
 
@@ -41,7 +41,7 @@ def resume(options: Options, run: str | None, budget: str | None, *, stored_ques
 
 def _left(store: Store) -> str | None:
     """The newest run that stopped before its end, if there is one: what is meant without a name."""
-    from dynscale_cli.runs.summary import summaries
+    from dynscale_cli.run.summary import summaries
 
     return next((run.id for run in summaries(store) if run.state in ("interrupted", "killed", "failed")), None)
 
@@ -83,7 +83,7 @@ def _budget(text: str | None, stored: Stored) -> int:
 
 def _same_questions(stored: Stored) -> None:
     """Raise UsageError where the file of questions is another now. One that is gone has not changed."""
-    from dynscale_cli.runs.identity import file_hash
+    from dynscale_cli.run.identity import file_hash
 
     source = stored.request.source
     if source is None or not Path(source["path"]).is_file():

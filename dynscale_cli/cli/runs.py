@@ -16,7 +16,7 @@ from .completion import run_ids
 from .options import Options, takes
 
 if TYPE_CHECKING:
-    from dynscale_cli.runs.stored import Stored
+    from dynscale_cli.run.stored import Stored
 
 EXAMPLES = """
 dynscale runs list
@@ -44,8 +44,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("list")
 def list_runs(json_output: Json = False) -> None:
     """List the runs, the last active first."""
-    from dynscale_cli.runs.store import Store
-    from dynscale_cli.runs.summary import summaries
+    from dynscale_cli.run.store import Store
+    from dynscale_cli.run.summary import summaries
 
     found = summaries(Store())
     if json_output:
@@ -63,7 +63,7 @@ def list_runs(json_output: Json = False) -> None:
 @app.command()
 def show(run: Run = None, json_output: Json = False) -> None:
     """Show a run: what was asked, how it stands, and its answers."""
-    from dynscale_cli.runs.store import Store
+    from dynscale_cli.run.store import Store
 
     stored = Store().read(run)
     if json_output:
@@ -119,8 +119,8 @@ def export(
     ] = None,
 ) -> None:
     """Write a run's parallel samples as a pool for `dynscale replay`."""
-    from dynscale_cli.runs.export import export_run
-    from dynscale_cli.runs.store import Store
+    from dynscale_cli.run.export import export_run
+    from dynscale_cli.run.store import Store
 
     export_run(Store().read(run), file)
 
@@ -131,7 +131,7 @@ def rm(
     finished: Annotated[bool, typer.Option("--finished", help="All that are finished.")] = False,
 ) -> None:
     """Remove runs."""
-    from dynscale_cli.runs.store import Store, is_finished
+    from dynscale_cli.run.store import Store, is_finished
 
     store = Store()
     paths = [store.path(name) for name in runs or ()]
@@ -146,7 +146,7 @@ def rm(
 @app.command()
 def path(run: Run = None) -> None:
     """Print where runs are kept, or where one of them is."""
-    from dynscale_cli.runs.store import Store
+    from dynscale_cli.run.store import Store
 
     store = Store()
     print(store.path(run) if run is not None else store.folder)
@@ -155,7 +155,7 @@ def path(run: Run = None) -> None:
 def _described(stored: Stored) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from dynscale_cli.runs.summary import state_of
+    from dynscale_cli.run.summary import state_of
 
     return {
         "id": stored.id,

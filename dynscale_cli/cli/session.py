@@ -26,17 +26,18 @@ from .options import Options
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.protocol import Engine, Message
-    from dynscale_cli.runs.events import Event
-    from dynscale_cli.runs.journal import Journal
-    from dynscale_cli.runs.past import Past
-    from dynscale_cli.runs.settings import Settings
-    from dynscale_cli.runs.solve import Run
-    from dynscale_cli.runs.stored import Stored
+    from dynscale_cli.run.events import Event
+    from dynscale_cli.run.journal import Journal
+    from dynscale_cli.run.past import Past
+    from dynscale_cli.run.run import Run
+    from dynscale_cli.run.settings import Settings
+    from dynscale_cli.run.stored import Stored
 
 DONE, UNANSWERED = 0, 3
 ANY_SEED = -1  # asks for one that nobody chose
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
 LEAST_ANSWER = 32  # tokens that a sample needs behind its prompt
+FIRST_GUESS = 256  # tokens of a sample, before there is one
 MEASURED = 8  # how many of the longest questions are laid out to size the context
 
 
@@ -75,7 +76,7 @@ def go_on(options: Options, budget: int, journal: Journal, stored: Stored) -> in
 
     `options` says with which model and how to show it.
     """
-    from dynscale_cli.runs.past import Past
+    from dynscale_cli.run.past import Past
 
     with watch() as interrupts:
         model = open_model(options, _notice(options))
@@ -100,7 +101,7 @@ def _run(
     interrupts: Interrupts,
     past: Past | None = None,
 ) -> int:
-    from dynscale_cli.runs.solve import Run
+    from dynscale_cli.run.run import Run
 
     stopped = lambda: bool(interrupts)  # noqa: E731
     with contextlib.closing(engine), keeper.kept():
@@ -113,7 +114,7 @@ def _run(
 
 
 def _same_model(stored: Stored, identity: dict[str, Any]) -> None:
-    from dynscale_cli.runs.identity import difference
+    from dynscale_cli.run.identity import difference
 
     if changed := difference(stored.request.model, identity):
         was = stored.request.model
@@ -160,8 +161,6 @@ def _check_context(engine: Engine, prompt: list[Message]) -> None:
 
 def _expected_samples(settings: Settings, questions: int) -> int:
     """How many samples the budget is expected to buy, as far as is known before the first one."""
-    from dynscale_cli.runs.pulls import FIRST_GUESS
-
     bought = settings.budget // min(FIRST_GUESS, settings.max_tokens)
     return bought if settings.max_samples is None else min(bought, settings.max_samples * questions)
 
@@ -178,7 +177,7 @@ def _show(options: Options, questions: Sequence[Question], run: Run, interrupts:
     """Run, and show what happens as it happens. Nothing that was answered is lost to what fails later."""
     from dynscale_cli.display.answers import Answers
     from dynscale_cli.display.lines import Explain, Verdicts, choose_display
-    from dynscale_cli.runs.events import RunFinished
+    from dynscale_cli.run.events import RunFinished
 
     verdicts = Verdicts([question.text for question in questions], shutil.get_terminal_size().columns)
     together = sys.stdout.isatty()  # the answers come to the terminal that the view is on
@@ -224,7 +223,7 @@ def _show(options: Options, questions: Sequence[Question], run: Run, interrupts:
 
 def _paid(events: Iterator[Event]) -> Iterator[Event]:
     """The events, held back until a sample starts: of a budget that pays for none, only the error is shown."""
-    from dynscale_cli.runs.events import SampleStarted
+    from dynscale_cli.run.events import SampleStarted
 
     held = []
     try:
@@ -260,9 +259,9 @@ def _export(options: Options, questions: Sequence[Question], run: Run) -> Iterat
         yield ()
         return
     from dynscale_cli.answers.types import AnswerType
-    from dynscale_cli.runs.export import Pool
+    from dynscale_cli.run.export import Pool
 
-    pool = Pool(options.export, questions, AnswerType.parse(run.settings.answer_type), run.books.equivalence)
+    pool = Pool(options.export, questions, AnswerType.parse(run.settings.answer_type), run.state.equivalence)
     if all(question.gold is None for question in questions):
         _notice(options)("the questions state no right answers, so replay cannot score the exported pool")
     try:

@@ -16,7 +16,7 @@ from typing import Final, TextIO
 
 from dynscale_cli.display.lines import Verdicts
 from dynscale_cli.display.text import plain, plain_lines
-from dynscale_cli.runs.events import Answered, Event, Result, members
+from dynscale_cli.run.events import Answered, Event, Result, members
 from dynscale_cli.shelf import Shelf
 
 # Valid in JSON as they are, but a terminal might act on them.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from dynscale_cli.runs.events import (
+from dynscale_cli.run.events import (
     Answered,
     Event,
     Result,

@@ -29,7 +29,7 @@ from dynscale_cli.display.text import (
     votes,
     width,
 )
-from dynscale_cli.runs.events import (
+from dynscale_cli.run.events import (
     Answered,
     Event,
     KindReport,
@@ -37,10 +37,10 @@ from dynscale_cli.runs.events import (
     Result,
     RunFinished,
     RunStarted,
-    Sample,
     SampleFinished,
     SampleStarted,
 )
+from dynscale_cli.sampling.samples import Sample
 
 
 @dataclass(slots=True)
@@ -276,6 +276,8 @@ WHY: Final = {
     "no answer": "no sample held an answer",
     "interrupted": "the run was interrupted",
     "error": "it failed",
+    "cut off": "most of its samples were cut off, and more of them would settle nothing",
+    "time": "the time was up",
 }
 
 
@@ -297,6 +299,7 @@ class Explain:
             yield self._lines[index]
         if self._finished:
             yield from kind_lines(self._finished.kinds)
+            yield chain_line(self._finished)
 
 
 def question_line(result: Result) -> str:
@@ -321,6 +324,13 @@ def _votes(result: Result) -> str:
         if len(ranked) > 2:
             race += f" and {amount(sum(value for _, value in ranked[2:]))} for {count(len(ranked) - 2, 'other')}"
     return race
+
+
+def chain_line(finished: RunFinished) -> str:
+    """The share of later tokens that chains get: where it began, and where the evidence has moved it."""
+    return (
+        f"share of chains: {percent(finished.chain_share_prior)} at first, {percent(finished.chain_share)} as learned"
+    )
 
 
 def kind_lines(kinds: Mapping[str, KindReport]) -> Iterator[str]:

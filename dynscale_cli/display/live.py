@@ -28,7 +28,7 @@ from dynscale_cli.display.lines import Score, Verdicts, closing_lines
 from dynscale_cli.display.terminal import borrow, in_front
 from dynscale_cli.display.text import plain, sayable
 from dynscale_cli.display.view import ASCII, FINE, Line, Reading, draw
-from dynscale_cli.runs.events import Answered, Event, Notice, RunFinished, Stepped
+from dynscale_cli.run.events import Answered, Event, Notice, RunFinished, Stepped
 
 
 class Mode(Control):

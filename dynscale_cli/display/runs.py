@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from dynscale_cli.display.text import columns, percent, plain, short
 
 if TYPE_CHECKING:
-    from dynscale_cli.runs.stored import Stored
-    from dynscale_cli.runs.summary import Summary
+    from dynscale_cli.run.stored import Stored
+    from dynscale_cli.run.summary import Summary
 
 COLUMNS = ("run", "state", "begun", "answered", "tokens", "budget", "model", "from")
 NUMBERS = frozenset({"answered", "tokens", "budget", "votes", "sure", "samples"})
@@ -61,7 +61,7 @@ def print_run(stored: Stored) -> None:
 
 
 def _facts(stored: Stored) -> Iterable[tuple[str, str]]:
-    from dynscale_cli.runs.summary import state_of
+    from dynscale_cli.run.summary import state_of
 
     request, state = stored.request, state_of(stored)
     yield "run", f"{stored.id}, {state}" + (f", in {stored.parts} parts" if stored.parts > 1 else "")

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from dynscale_cli.errors import DynscaleError
-from dynscale_cli.runs.events import Result
+from dynscale_cli.run.events import Result
 
 # Whole sequences first, so that their parameters vanish with them: operating system commands and other strings up to
 # their terminator, then control sequences, then any other escape. What is cut short loses its ESC below.
@@ -87,8 +87,10 @@ def votes(tally: Mapping[str, float]) -> str:
     return f"{amount(max(tally.values()))} of {amount(total)} {'vote' if total == 1 else 'votes'}"
 
 
-def percent(share: float) -> str:
-    """Never 100% of what no number of votes makes certain."""
+def percent(share: float | None) -> str:
+    """`97%`, or nothing where it is not known; never 100% of what no number of votes makes certain."""
+    if share is None:
+        return ""
     return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 
@@ -111,7 +113,7 @@ def roughly(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-OUTCOMES: Final = {"budget": "budget spent", "limit": "all its samples"}
+OUTCOMES: Final = {"budget": "budget spent", "limit": "all its samples", "time": "time is up"}
 
 
 def stopped(result: Result) -> str:

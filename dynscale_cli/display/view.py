@@ -16,7 +16,7 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 from dynscale_cli.display import text as words
 from dynscale_cli.display.board import Board, Row
 from dynscale_cli.display.text import plain, plain_lines
-from dynscale_cli.runs.events import Standing
+from dynscale_cli.run.events import Standing
 
 Span: TypeAlias = tuple[str, str]  # text, style
 Line: TypeAlias = Sequence[Span]

@@ -61,6 +61,7 @@ class LlamaModel:
         self.vocab = self.lib.llama_model_get_vocab(self.handle)
         self.n_vocab: int = self.lib.llama_vocab_n_tokens(self.vocab)
         self.n_ctx_train: int = self.lib.llama_model_n_ctx_train(self.handle)
+        self.parameters: int = self.lib.llama_model_n_params(self.handle)
         bos = self.lib.llama_vocab_bos(self.vocab)
         self.bos = self._special(bos)
         self._recursive = self.lib.llama_vocab_type(self.vocab) == BPE
@@ -233,7 +234,7 @@ class LlamaBackend:
             self.close()
             raise ModelError(f"{model.name} has no memory of a text: it cannot generate", "choose a decoder model")
         capacity = min(context, int(self.lib.llama_n_ctx_seq(self.context)))  # llama.cpp rounds it up
-        self.info = EngineInfo(model.name, width, capacity)
+        self.info = EngineInfo(model.name, width, capacity, parameters=model.parameters)
         self.reasoning = model.reasoning
         self._batch = Batch(self.lib, width + self.chunk)
         self._candidates: Any = None

@@ -20,10 +20,10 @@ from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.answers.vote import Ballot, Tally, tally
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.questions import Question
-from dynscale_cli.runs.entries import Entry
-from dynscale_cli.runs.events import Result
-from dynscale_cli.runs.sink import Sampled, Start
-from dynscale_cli.runs.stored import Stored
+from dynscale_cli.run.entries import Entry
+from dynscale_cli.run.events import Result
+from dynscale_cli.run.sink import Sampled, Start
+from dynscale_cli.run.stored import Stored
 
 NONE = Tokens()
 

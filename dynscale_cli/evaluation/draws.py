@@ -1,6 +1,6 @@
 """The runs of a bench: each drawn once, stored as it is drawn, and gone on with where it stopped.
 
-Every method is a run like any other (`runs.solve`), with a journal. The baseline's runs are the pools: they lie with
+Every method is a run like any other (`run.run`), with a journal. The baseline's runs are the pools: they lie with
 the user's own runs, so that `runs resume` and `runs export` find them; the others lie in a folder of the bench.
 Owns what makes a stored run the one that is wanted. Knows nothing of scores or terminals.
 """
@@ -16,15 +16,16 @@ from dynscale_cli import __version__
 from dynscale_cli.engine.protocol import Engine, Finished, Request, Tokens
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
-from dynscale_cli.runs.events import Event, Sample, SampleFinished, SampleStarted, Stepped
-from dynscale_cli.runs.identity import difference
-from dynscale_cli.runs.journal import Journal
-from dynscale_cli.runs.past import Past
-from dynscale_cli.runs.request import RunRequest
-from dynscale_cli.runs.settings import Settings
-from dynscale_cli.runs.solve import Run
-from dynscale_cli.runs.store import Store
-from dynscale_cli.runs.stored import Stored, read, read_request
+from dynscale_cli.run.events import Event, SampleFinished, SampleStarted, Stepped
+from dynscale_cli.run.identity import difference
+from dynscale_cli.run.journal import Journal
+from dynscale_cli.run.past import Past
+from dynscale_cli.run.request import RunRequest
+from dynscale_cli.run.run import Run
+from dynscale_cli.run.settings import Settings
+from dynscale_cli.run.store import Store
+from dynscale_cli.run.stored import Stored, read, read_request
+from dynscale_cli.sampling.samples import Sample
 
 from .course import in_order
 from .methods import BASELINE, Method
@@ -226,9 +227,9 @@ class Draws:
                 tape.record(name_of(self._request(run, q, sample.number)), [self._take(sample, stored.settings)])
 
     def _request(self, run: Run, q: int, number: int) -> Request:
-        track = run.books.track(q)
-        track.asked = track.asked or run.sampler.ask(track.question, compared=not track.kind.long)
-        return run.sampler.redraft(track.asked, number, 0, "parallel", []).request
+        state = run.state.question(q)
+        state.asked = state.asked or run.sampler.ask(state.question, compared=not state.kind.long)
+        return run.sampler.parallel(state.asked, number, 0).request
 
     def _take(self, sample: Sample, settings: Settings) -> Finished:
         """A stored sample as an engine would end it. One that was asked for its answer has the asking in its bill."""

@@ -24,10 +24,10 @@ class Prompts:
 
     `context` is what all questions are about: it comes first, so that it is prefilled once for all of them.
     `question` lays out the question ({question}, {choices}); `instruction` goes behind questions whose
-    answers are compared, `again` asks for another attempt after earlier ones, `attempt` introduces one
-    quoted attempt ({number}, {attempt}), `answer` asks a sample that was cut off for its answer. Where
-    nothing can be put into the model's mouth, the user's turns `finish` and `conclude` ask for an answer and for an
-    end of a thought.
+    answers are compared, `again` asks for another attempt after earlier ones, `combine` for a response to an
+    open question after earlier ones, `attempt` introduces one quoted attempt ({number}, {attempt}), `answer`
+    asks a sample that was cut off for its answer. Where nothing can be put into the model's mouth, the user's
+    turns `finish` and `conclude` ask for an answer and for an end of a thought.
     """
 
     version: str = "1"
@@ -44,6 +44,10 @@ class Prompts:
         "Compare these attempts, find any mistakes, and solve the question again from the start. "
         'Write the final answer on the last line as "Answer: ...".'
     )
+    combine: str = (
+        "Write the best possible response to the question yourself. Take over what these attempts get right, leave out "
+        "what they get wrong, and do not mention them."
+    )
     another: str = "That may be wrong. Solve the question again from the start, in another way."
     answer: str = "\n\nAnswer:"
     finish: str = 'Stop here. Write only the final answer, as "Answer: ...".'
@@ -56,13 +60,14 @@ class Prompts:
 
     def chain(self, question: Question, attempts: Sequence[str], layout: Layout, *, compared: bool) -> list[Message]:
         """The question and earlier attempts at it, in the order given."""
+        last = self.again if compared else self.combine
         if layout == "quoted":
             quoted = "".join(self.attempt.format(number=n, attempt=text) for n, text in enumerate(attempts, 1))
-            text = self.quote.format(question=self._question(question), attempts=quoted, again=self.again)
+            text = self.quote.format(question=self._question(question), attempts=quoted, again=last)
             return [*self._head(), Message("user", text)]
         messages = self.parallel(question, compared=compared)
         for number, text in enumerate(attempts, 1):
-            again = self.again if number == len(attempts) else self.another
+            again = last if number == len(attempts) else self.another
             messages += [Message("assistant", text), Message("user", again)]
         return messages
 

@@ -40,7 +40,7 @@ from dynscale_cli.questions import Question
 from . import entries
 from .events import Result
 from .request import RunRequest, as_json, now
-from .sink import Dropped, Ended, Sampled, Spoke, Start
+from .sink import Dropped, Ended, Sampled, Start
 
 SYNC_SECONDS: Final = 1.0
 CANNOT_FLUSH: Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)  # file systems without it
@@ -81,9 +81,6 @@ class Journal:
 
     def started(self, start: Start, time: float) -> None:
         self._write(entries.start_line(start, time))
-
-    def spoke(self, spoke: Spoke) -> None:
-        self._write(entries.spoke_line(spoke))
 
     def allow(self, spent: int) -> None:
         stride = min(STRIDE, self._budget // SHARE)

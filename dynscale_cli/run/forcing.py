@@ -1,4 +1,4 @@
-"""A sample taken further than it went by itself: its thought closed, its answer asked for.
+"""Budget forcing: a sample taken further than it went by itself, its thought closed, its answer asked for.
 
 Owns what is said then, and that it can be paid for. Knows nothing of questions or of what the sample has said.
 """
@@ -11,13 +11,13 @@ from dynscale_cli.allocation.ledger import Ledger
 from dynscale_cli.engine.protocol import Engine, Finished, Request
 from dynscale_cli.sampling.prompts import Prompts
 
-from .pulls import Pull
+from .state import InFlight
 
 ANSWER_TOKENS = 24  # what a sample that was cut off gets to say its answer
 
 
-class Extender:
-    """Extends pulls of one engine, out of what `Ledger` holds for them."""
+class Forcing:
+    """Takes samples of one engine further, out of what the ledger holds for them."""
 
     def __init__(self, engine: Engine, prompts: Prompts) -> None:
         self._engine, self._prompts = engine, prompts
@@ -31,7 +31,7 @@ class Extender:
             return self.reserve
         return self._engine.extend_cost(request, self._prompts.answer, ANSWER_TOKENS, self._prompts.finish)
 
-    def ask(self, pull: Pull, ledger: Ledger, over: Finished | None = None) -> bool:
+    def ask(self, pull: InFlight, ledger: Ledger, over: Finished | None = None) -> bool:
         """Close the thought if one is open, and have the sample say its answer out of its reserve.
 
         False where that cannot be paid for: a server has taken more than it was given, or came with too little.
@@ -48,7 +48,7 @@ class Extender:
         self._engine.extend(id, text, ANSWER_TOKENS, stop=("\n",), turn=turn, held=held)
         return True
 
-    def close_thoughts(self, pulls: Mapping[int, Pull], limit: int | None, ledger: Ledger) -> None:
+    def close_thoughts(self, pulls: Mapping[int, InFlight], limit: int | None, ledger: Ledger) -> None:
         """End the thoughts of `limit` tokens or more, once it is known whose sample is over with its newest token."""
         for id in sorted(pulls) if limit is not None else ():
             pull = pulls[id]
@@ -56,7 +56,7 @@ class Extender:
                 pull.thought_closed = True
                 self._close_thought(pull, ledger)
 
-    def _close_thought(self, pull: Pull, ledger: Ledger) -> None:
+    def _close_thought(self, pull: InFlight, ledger: Ledger) -> None:
         """End a thought that has reached its limit, where the rest can be paid for."""
         request, turn = pull.draft.request, self._prompts.conclude
         left = request.max_tokens - pull.generated
@@ -70,7 +70,7 @@ class Extender:
             self._engine.extend(request.id, closing, left, turn=turn, held=held)
 
     def _hold(
-        self, ledger: Ledger, pull: Pull, text: str, tokens: int, turn: str, written: str, more: int = 0
+        self, ledger: Ledger, pull: InFlight, text: str, tokens: int, turn: str, written: str, more: int = 0
     ) -> int | None:
         """Hold what the extension takes, all that is free if need be; None where that is too little."""
         if not self._engine.info.upfront:

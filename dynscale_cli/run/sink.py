@@ -10,50 +10,35 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from dynscale_cli.engine.protocol import Tokens
+from dynscale_cli.sampling.samples import Kind, Sample
 
-from .events import Kind, Result, Sample
+from .events import Result
 
 How = Literal["finished", "interrupted", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A pull of question `q` begins. `step` counts engine steps: it tells how pulls in flight stand to each other."""
+    """A sample of question `q` begins."""
 
     q: int
     number: int
     kind: Kind
     seen: tuple[int, ...] = ()  # samples that a chain is built from, in the order in which it quotes them
-    step: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Spoke:
-    """The first token of a pull was evaluated, at this step, behind so many newly evaluated tokens of its prompt."""
-
-    q: int
-    number: int
-    step: int
-    prompt: int
 
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A pull came back, after `step` engine steps. `committed`: its answer was stated, not guessed.
-
-    `cost`: tokens that it would have been billed in a run that was never interrupted, by which the allocator goes.
-    """
+    """A sample came back. `committed`: its answer was stated, not guessed."""
 
     q: int
     sample: Sample
     committed: bool
-    step: int
-    cost: int
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A pull was cancelled, with what it has cost. `failed`: why it came to nothing; `final`: others would, too."""
+    """A sample was stopped, with what it has cost. `failed`: why it came to nothing; `final`: others would, too."""
 
     q: int
     number: int
@@ -83,8 +68,6 @@ class Sink(Protocol):
 
     def started(self, start: Start, time: float) -> None: ...
 
-    def spoke(self, spoke: Spoke) -> None: ...
-
     def allow(self, spent: int) -> None:
         """Called before each step with what will then have been spent in all, at most."""
 
@@ -105,9 +88,6 @@ class Nowhere:
     """Keeps nothing."""
 
     def started(self, start: Start, time: float) -> None:
-        """Forgotten."""
-
-    def spoke(self, spoke: Spoke) -> None:
         """Forgotten."""
 
     def allow(self, spent: int) -> None:

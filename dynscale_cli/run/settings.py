@@ -32,3 +32,10 @@ class Settings:
     abstain_below: float = 0.0
     seed: int = 0
     stream: bool = False  # report text as it is generated
+    time_limit: float | None = None  # seconds, of one part of a run
+    chain_share: float | None = None  # of later tokens, before there is evidence; None: by what is known of the model
+
+    @property
+    def draws_copies(self) -> bool:
+        """Whether every sample of a question would be the same."""
+        return self.sampling.temperature == 0 and self.mode in ("hybrid", "parallel")

@@ -17,11 +17,12 @@ from typing import Any, Final, TypeAlias
 
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.questions import Question
+from dynscale_cli.sampling.samples import Sample
 
-from .events import KindReport, Result, Sample, members
-from .sink import Dropped, Ended, Sampled, Spoke, Start
+from .events import KindReport, Result, members
+from .sink import Dropped, Ended, Sampled, Start
 
-Entry: TypeAlias = Start | Spoke | Sampled | Dropped
+Entry: TypeAlias = Start | Sampled | Dropped
 HEAD: Final = b'{"type":"'
 TAIL_LENGTH: Final = len(b',"crc":"00000000"}')
 
@@ -53,12 +54,8 @@ def start_line(start: Start, time: float) -> bytes:
     return line("start", {**members(start), "time": round(time, 3)})
 
 
-def spoke_line(spoke: Spoke) -> bytes:
-    return line("spoke", members(spoke))
-
-
 def sample_line(sampled: Sampled, time: float) -> bytes:
-    own = {"q": sampled.q, "step": sampled.step, "cost": sampled.cost, "committed": sampled.committed}
+    own = {"q": sampled.q, "committed": sampled.committed}
     return line("sample", {**own, **members(sampled.sample), "time": round(time, 3)})
 
 
@@ -89,17 +86,13 @@ def end(values: Mapping[str, Any]) -> Ended:
 
 
 def _start(values: Mapping[str, Any]) -> Start:
-    return Start(values["q"], values["number"], values["kind"], tuple(values["seen"]), values["step"])
-
-
-def _spoke(values: Mapping[str, Any]) -> Spoke:
-    return Spoke(values["q"], values["number"], values["step"], values["prompt"])
+    return Start(values["q"], values["number"], values["kind"], tuple(values["seen"]))
 
 
 def _sampled(values: Mapping[str, Any]) -> Sampled:
     known = {f.name: values[f.name] for f in fields(Sample) if f.name in values}
     known |= {"tokens": Tokens(**values["tokens"]), "seen": tuple(values["seen"])}
-    return Sampled(values["q"], Sample(**known), values["committed"], values["step"], values["cost"])
+    return Sampled(values["q"], Sample(**known), values["committed"])
 
 
 def _dropped(values: Mapping[str, Any]) -> Dropped:
@@ -109,7 +102,6 @@ def _dropped(values: Mapping[str, Any]) -> Dropped:
 
 PULLS: Final[Mapping[str, Callable[[Mapping[str, Any]], Entry]]] = {
     "start": _start,
-    "spoke": _spoke,
     "sample": _sampled,
     "drop": _dropped,
 }

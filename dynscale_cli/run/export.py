@@ -18,8 +18,9 @@ from dynscale_cli.answers.prover import Prover
 from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.questions import Question
+from dynscale_cli.sampling.samples import Sample
 
-from .events import Event, Sample, SampleFinished
+from .events import Event, SampleFinished
 from .stored import Stored
 
 

@@ -14,10 +14,11 @@ from typing import Any, BinaryIO
 
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
+from dynscale_cli.sampling.samples import Sample
 
 from . import entries
 from .entries import Entry
-from .events import Result, Sample
+from .events import Result
 from .request import Newer, RunRequest, from_json
 from .settings import Settings
 from .sink import Ended, Sampled

@@ -1,4 +1,4 @@
-"""What happens in a run, as typed events: the only way out of `runs.solve`.
+"""What happens in a run, as typed events: the only way out of `run.run`.
 
 `display` and `--json` consume them; their fields are the schema of `--json`, which only grows.
 Knows nothing of terminals, files or llama.cpp.
@@ -10,26 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from dynscale_cli.engine.protocol import Tokens
+from dynscale_cli.sampling.samples import Kind, Sample
 
-Kind = Literal["parallel", "chain"]
-Stopped = Literal["settled", "budget", "limit", "no answer", "error", "interrupted"]
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One finished sample. `number` counts the question's own samples from 0, in the order they started."""
-
-    number: int
-    kind: Kind
-    text: str
-    answer: str | None  # as shown; None: no answer found, which never votes
-    key: str | None  # canonical form
-    tokens: Tokens
-    finish: Literal["stop", "length", "budget", "failed"]
-    forced: bool = False  # it was cut off and asked for its answer
-    weight: float = 1.0  # of its vote
-    logprob: float | None = None  # mean over generated tokens, where asked for
-    seen: tuple[int, ...] = ()  # numbers of the samples that a chain was built from
+Stopped = Literal["settled", "budget", "limit", "no answer", "error", "interrupted", "cut off", "time"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +43,7 @@ class Result:
     index: int
     question: str
     answer: str | None
-    confidence: float
+    confidence: float | None  # None below two votes
     votes: dict[str, float]
     samples: int
     tokens: Tokens
@@ -74,6 +57,10 @@ class Result:
     gold: str | None = None
     correct: bool | None = None
     prompts: str = ""  # version of the prompts
+    cut: int = (
+        0  # samples that were cut off, `forced` ones among them: their votes weigh half, and settle nothing alone
+    )
+    note: str | None = None  # what would help, where most of them were
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +137,9 @@ class RunFinished:
     interrupted: bool = False
     kinds: dict[str, KindReport] = field(default_factory=dict)
     lost: int = 0  # tokens spent on samples that a kill took away
+    stopped: int = 0  # samples that were stopped so that older ones could end within the budget
+    chain_share: float = 0.0  # of later tokens, as learned
+    chain_share_prior: float = 0.0  # before there was any evidence
 
 
 Event: TypeAlias = RunStarted | SampleStarted | SampleText | SampleFinished | Stepped | Answered | Notice | RunFinished
