@@ -51,6 +51,8 @@ def ending(text: str, original: str, kind: AnswerType, choices: Sequence[str] = 
         number = last_number(prose(text[-_TAIL:]))
         if number is not None:
             return (number.key, prose(text[-_TAIL:])[number.start : number.end].strip()), False
+    if kind.name == "number" and not kind.guessed:
+        return None
     shown = strip_markup(original)
     key = text_key(shown)
     return ((key, shown), False) if key else None

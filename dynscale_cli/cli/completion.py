@@ -209,7 +209,7 @@ def profile_names(incomplete: str) -> list[str]:
 
 def _known_models() -> list[str]:
     with contextlib.suppress(Exception):
-        from dynscale_cli.models.naming import names
+        from dynscale_cli.models.resolve import names
 
         return names()
     return []

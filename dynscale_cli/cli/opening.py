@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from dynscale_cli.engine.options import LoadOptions
-from dynscale_cli.engine.remote import ServerOptions, require_client
+from dynscale_cli.engine.server.endpoints import ServerOptions, require_client
 from dynscale_cli.errors import UsageError
 
 from .interrupts import Interrupts
@@ -20,10 +20,10 @@ from .options import SOURCES, Options
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.batched import BatchedEngine
-    from dynscale_cli.engine.connect import Server
     from dynscale_cli.engine.llama import LlamaModel
     from dynscale_cli.engine.protocol import Message
-    from dynscale_cli.engine.server import ServerEngine
+    from dynscale_cli.engine.server.connect import Server
+    from dynscale_cli.engine.server.engine import ServerEngine
 
 T = TypeVar("T")
 TYPED = SOURCES.index("COMMANDLINE")
@@ -162,7 +162,7 @@ class ModelServer:
 
     @staticmethod
     def _connect(server: ServerOptions, notice: Callable[[str], None]) -> Server:
-        from dynscale_cli.engine.connect import connect
+        from dynscale_cli.engine.server.connect import connect
 
         return connect(server, notice)
 
@@ -183,7 +183,7 @@ class ModelServer:
         samples: int | None = None,
     ) -> ServerEngine:
         """An engine over the servers: the server's context is what it is, whatever the prompts."""
-        from dynscale_cli.engine.connect import open_server
+        from dynscale_cli.engine.server.connect import open_server
 
         engine = open_server(
             self._server.wait(),

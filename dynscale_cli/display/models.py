@@ -15,10 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from dynscale_cli.display.text import columns, count, plain
-from dynscale_cli.models.describe import Listed, Listing
-from dynscale_cli.models.fit import Fit, thinks
+from dynscale_cli.models.files import in_bytes, in_parameters
 from dynscale_cli.models.gguf import GGUFHeader
-from dynscale_cli.models.sizes import in_bytes, in_parameters
+from dynscale_cli.models.info import Fit, Listed, Listing, thinks
 
 HEAD = ("name", "architecture", "parameters", "quant", "context", "size", "where", "")
 

@@ -21,7 +21,7 @@ PLACES: Final = frozenset({"path", "name"})  # where a model lies and what it is
 
 def gguf(header: GGUFHeader) -> dict[str, Any]:
     """Of a GGUF file: where it is, its bytes over all parts, and a hash over its beginning and over its weights."""
-    from dynscale_cli.models.splits import siblings
+    from dynscale_cli.models.files import siblings
 
     return {
         "kind": "gguf",

@@ -1,14 +1,17 @@
-"""Quantisations as the names of files give them: which one a file has, and which of several to take.
+"""What the names of model files tell: the quantisation, which of several to take, and the parts of a split model.
 
-Knows names alone: `header` knows what a file itself says.
+Knows names alone, by the naming scheme of llama.cpp and its gguf-split: `gguf` knows what a file itself says. Sizes in
+words stand here as well, the same in tables and errors.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Final
+
+from dynscale_cli.errors import ModelError
 
 PREFERRED: Final = "Q4_K_M"
 
@@ -29,6 +32,7 @@ _QUANT: Final = re.compile(
 )
 # Files beside a model that are no models: vision towers, importance matrices, draft heads.
 _ASIDE: Final = re.compile(r"mmproj|imatrix|(?:^|[-._])(?:mtp|eagle3|dflash|dspark)-", re.IGNORECASE)
+_PART: Final = re.compile(r"(?P<prefix>.+)-(?P<part>\d{5})-of-(?P<count>\d{5})\.gguf", re.DOTALL)
 
 
 def stem(name: str) -> str:
@@ -65,3 +69,41 @@ def rank(tag: str) -> tuple[int, str]:
     """The place of a tag in the order of preference; names nobody ranks come last, by alphabet."""
     name = tag.upper().removeprefix("UD-")
     return (ORDER.index(name) if name in ORDER else len(ORDER)), tag
+
+
+def siblings(path: Path) -> list[Path]:
+    """All parts of the model that `path` is the first part of, in order; of an undivided model, itself.
+
+    Raises ModelError when `path` is not the first part or a part is missing.
+    """
+    match = _PART.fullmatch(path.name)
+    if match is None:
+        return [path]
+    count = int(match["count"])
+    parts = [path.with_name(f"{match['prefix']}-{number:05}-of-{count:05}.gguf") for number in range(1, count + 1)]
+    first = path.with_name(f"{match['prefix']}-00001-of-{count:05}.gguf")
+    if not parts or (int(match["part"]) != 1 and first.is_file()):
+        raise ModelError(f"{path}: a model in {count} parts is named by its first part", f"-m {first}")
+    for part in parts:
+        if not part.is_file():
+            missing = f"{path}: the model has {count} parts, and {part.name} is missing"
+            raise ModelError(missing, f"Fetch that part as well and put it into {path.parent}.")
+    return parts
+
+
+def in_bytes(number: float) -> str:
+    """`98 MB`, `2.5 GB`, decimal as download pages and disks count."""
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= scale:
+            value = number / scale
+            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    return f"{number:.0f} bytes"
+
+
+def in_parameters(number: int) -> str:
+    """`135M`, `4.0B`."""
+    for unit, scale in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= scale:
+            value = number / scale
+            return f"{value:.1f}{unit}" if value < 10 else f"{value:.0f}{unit}"
+    return str(number)

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import re
 import ssl
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+
+from dynscale_cli.network import proxy_of
 
 Kind = Literal["busy", "down", "refused", "request"]
 LONGEST = 300  # characters of a server's own words
-WORTH_WAITING = 3600.0  # seconds: a server that asks for a longer pause is not waited for
 # Causes by their class, as the HTTP library has them: something answered, and it was no HTTP or broke off.
 GARBLED = frozenset({"RemoteProtocolError", "DecodingError", "TooManyRedirects", "RecursionError"})
 BROKEN = frozenset({"ReadError", "WriteError", "CloseError"})
@@ -32,7 +30,6 @@ class Fault:
     kind: Kind
     message: str
     hint: str = ""
-    pause: float | None = None  # seconds that the server asked for
     status: int | None = None  # of the HTTP answer, where there was one
 
 
@@ -61,7 +58,7 @@ def redact(text: str, key: str) -> str:
 
 def read(error: BaseException, url: str, model: str, key: str) -> Fault:
     """What an error of a request to `url` means."""
-    proxy = _proxy(url)
+    proxy = proxy_of(url)
     place = f"{url} through the proxy {proxy}" if proxy else url
     status = getattr(error, "status_code", None)
     if isinstance(status, int):
@@ -93,15 +90,6 @@ def _by_tls(error: ssl.SSLError, url: str, key: str) -> Fault:
     return Fault("down", f"{url} does not answer in https: {redact(str(error), key)}", f"--endpoint {plain}")
 
 
-def _proxy(url: str) -> str:
-    """The proxy that the environment puts before `url`, if any, without a password."""
-    parts, proxies = urlsplit(url), getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(parts.hostname or ""):
-        return ""
-    return proxy.rpartition("@")[2].rpartition("//")[2]
-
-
 def _by_status(status: int, error: BaseException, url: str, model: str, key: str) -> Fault:
     said = redact(spoken(_body(error)), key)
     tail = f"({status}{': ' + said if said else ''})"
@@ -117,14 +105,17 @@ def _by_status(status: int, error: BaseException, url: str, model: str, key: str
         )
     if status == 429 and getattr(error, "code", None) == "insufficient_quota":
         return Fault("refused", f"{url} refuses: the account has no quota left {tail}", "check your plan there")
-    pause = _pause(error)
-    if pause is not None and pause > WORTH_WAITING:
-        return Fault("refused", f"{url} asks to wait {pause / 3600:,.0f} hours {tail}", "ask again then")
     if status == 429:
-        return Fault("busy", f"{url} is busy {tail}", "try a smaller --parallel", pause)
+        return Fault("busy", f"{url} is busy {tail}", "try a smaller --parallel")
     if status in (408, 409, 425) or status >= 500:
-        return Fault("down", f"{url} failed {tail}", "check the server's log", pause)
+        return Fault("down", f"{url} failed {tail}", "check the server's log")
     return Fault("request", f"{url} refuses the request {tail}")
+
+
+def status_fault(status: int, url: str) -> Fault:
+    """What an answer means of which only the status is known so far."""
+    kind: Kind = "busy" if status == 429 else "down"
+    return Fault(kind, f"{url} is busy ({status})" if kind == "busy" else f"{url} failed ({status})", status=status)
 
 
 def spoken(body: Any) -> str:
@@ -156,18 +147,3 @@ def _reason(error: BaseException, key: str) -> str:
         if isinstance(cause, OSError) and (cause.strerror or cause.errno):
             return redact(re.sub(r"^Connect call failed.*", "connection refused", cause.strerror or str(cause)), key)
     return redact(str(list(_causes(error))[-1]) or type(error).__name__, key)
-
-
-def _pause(error: BaseException) -> float | None:
-    """Seconds that Retry-After asks for, as a number or as a date."""
-    headers: Any = getattr(getattr(error, "response", None), "headers", {})
-    value = (headers.get("retry-after-ms") or "").strip()
-    if re.fullmatch(r"[0-9]{1,15}", value):
-        return int(value) / 1000
-    value = (headers.get("retry-after") or "").strip()
-    if re.fullmatch(r"[0-9]{1,15}(\.[0-9]+)?", value):
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time()) if value else None
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None

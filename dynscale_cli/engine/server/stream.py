@@ -36,18 +36,18 @@ class Usage:
 class Delta(Generic[T]):
     """More text of completion number `place`; `logprobs` of its tokens, where they were given."""
 
-    order: T
+    chat: T
     place: int
     text: str
     thought: bool
     logprobs: tuple[float, ...] = ()
 
 
-class Reading(Generic[T]):
-    """One attempt at an order of `count` completions. `tell` hears of every `Delta`; `heard` is when something came."""
+class AnswerReader(Generic[T]):
+    """One attempt at a chat of `count` completions. `tell` hears of every `Delta`; `heard` is when something came."""
 
     def __init__(
-        self, order: T, count: int, max_tokens: int, tell: Callable[[Delta[T]], None], clock: Callable[[], float]
+        self, chat: T, count: int, max_tokens: int, tell: Callable[[Delta[T]], None], clock: Callable[[], float]
     ) -> None:
         self.reasons: list[str | None] = [None] * count
         self.seen: set[int] = set()  # places that anything was said of
@@ -57,7 +57,7 @@ class Reading(Generic[T]):
         self.counts = False  # a usage came, or its place was kept for the end
         self.overrun = self.whole = False
         self.heard = clock()
-        self._order, self._limit, self._tell, self._clock = order, max_tokens, tell, clock
+        self._order, self._limit, self._tell, self._clock = chat, max_tokens, tell, clock
         self._chunks, self._bytes = [0] * count, [0] * count
         self._left = SPARE_CHUNKS + BYTES_PER_TOKEN * (max_tokens + 16) * count  # chunks, of whatever kind
 

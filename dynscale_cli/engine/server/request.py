@@ -1,23 +1,35 @@
-"""A sample on its way from a server: what it has said so far, and what it has cost.
+"""A sample on its way from a server: what it has said so far, what it has cost, and what it may cost at most.
 
-Owns the text of a completion and the bill of its order. Knows nothing of HTTP, of other samples or of the budget.
+Owns the text of a completion, the bill of a chat request, and the counting of tokens where only a server can count.
+Pure: knows nothing of HTTP, of other samples or of the budget.
+
+A token of a byte-level vocabulary stands for one byte at least, so text has at most as many tokens as UTF-8 bytes. What
+a chat template puts around the turns nobody can see from here: an allowance covers those of the common model families,
+the system prompts among them that some add by themselves.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .chat import Order
-from .protocol import Request, Tokens
-from .reading import Usage
+from dynscale_cli.engine.protocol import Message, Request, Tokens
+
+from .client import ChatRequest
+from .stream import Usage
 
 OPEN, CLOSE = "<think>\n", "\n</think>\n\n"  # how thoughts given apart stand in a completion's text
+PER_REQUEST = 128  # tokens of template and built-in system prompt: gpt-oss puts in about 80, Llama 3 about 30
+PER_MESSAGE = 16  # role, separators, end of turn
+BYTES_PER_TOKEN = 3.0  # before anything is known: English has about 4, Chinese 2 to 3, digits 1 to 3
+FIRST_BYTES = 600  # weight of that guess
+REMEMBERED = 4096  # conversations whose length is known
 
 
 @dataclass(slots=True)
-class Flight:
-    """One request's progress. `most`: prompt tokens of the order under way, at most; it may generate `limit`.
+class RemoteRequest:
+    """One request's progress. `most`: prompt tokens of the chat under way, at most; it may generate `limit`.
 
     `before` is the cost of its orders that are over, `announced` what of the present one was charged so far.
     """
@@ -25,7 +37,7 @@ class Flight:
     request: Request
     limit: int
     most: int
-    order: Order | None = None
+    chat: ChatRequest | None = None
     text: str = ""
     pieces: list[str] = field(default_factory=list)
     thinking: bool = False  # thoughts given apart are under way
@@ -43,7 +55,7 @@ class Flight:
     scored: int = 0
 
     def hear(self, text: str, thought: bool, logprobs: Sequence[float]) -> None:
-        """More text of the order under way."""
+        """More text of the chat under way."""
         self.chunks += max(1, len(logprobs))
         self.size += len(text.encode())
         self.logprob += sum(logprobs)
@@ -59,8 +71,8 @@ class Flight:
         self.text += text
         self.pieces.append(text)
 
-    def begin(self, order: Order) -> None:
-        self.order = order
+    def begin(self, chat: ChatRequest) -> None:
+        self.chat = chat
         self.accepted = self.blind = False
         self.chunks = self.size = self.announced = 0
 
@@ -76,17 +88,17 @@ class Flight:
 
     @property
     def first(self) -> bool:
-        """Whether it pays for the prompt of an order that it shares with others."""
-        return self.order is not None and self.order.ids[0] == self.request.id
+        """Whether it pays for the prompt of a chat that it shares with others."""
+        return self.chat is not None and self.chat.ids[0] == self.request.id
 
     def pay(self, cost: Tokens) -> None:
-        """The order under way is over."""
+        """The chat under way is over."""
         self.before += cost
-        self.order = None
+        self.chat = None
         self.chunks = self.size = self.announced = 0
 
     def bound(self, reason: str | None, dropped: bool = False) -> Tokens:
-        """What the order has cost at most, where the server does not say.
+        """What the chat has cost at most, where the server does not say.
 
         Every token is a byte at least, every chunk was a token at least. What was `dropped` unseen may have been
         generated nevertheless.
@@ -110,12 +122,12 @@ class Flight:
         return f"{head} {said}"
 
 
-def shares(usage: Usage, flights: Sequence[Flight]) -> list[Tokens]:
-    """The server's bill of one order, divided among its completions by the chunks that came of each.
+def shares(usage: Usage, remotes: Sequence[RemoteRequest]) -> list[Tokens]:
+    """The server's bill of one chat, divided among its completions by the chunks that came of each.
 
     The prompt was evaluated once: the first pays for it, for the others it is reused.
     """
-    weights = [max(1, flight.chunks or flight.size) for flight in flights]
+    weights = [max(1, remote.chunks or remote.size) for remote in remotes]
     total, done, given = sum(weights), 0, 0
     divided = []
     for place, weight in enumerate(weights):
@@ -125,3 +137,43 @@ def shares(usage: Usage, flights: Sequence[Flight]) -> list[Tokens]:
         paid = usage.prompt - usage.cached if place == 0 else 0
         divided.append(Tokens(paid, part, usage.prompt - paid))
     return divided
+
+
+def size(text: str) -> int:
+    """Bytes of a text as it is sent."""
+    return len(text.encode("utf-8", "replace"))
+
+
+class TokenEstimator:
+    """Token counts of one served model, by what it has reported so far."""
+
+    def __init__(self) -> None:
+        self._hidden = 0  # tokens that the server adds beyond every allowance
+        self._known: OrderedDict[tuple[Message, ...], int] = OrderedDict()
+        self._bytes, self._tokens = float(FIRST_BYTES), FIRST_BYTES / BYTES_PER_TOKEN
+
+    def most(self, messages: Sequence[Message]) -> int:
+        """Prompt tokens at most; exactly, once the very same conversation was counted."""
+        known = self._known.get(tuple(messages))
+        if known is not None:
+            return known
+        return PER_REQUEST + self._hidden + sum(PER_MESSAGE + size(m.content) for m in messages)
+
+    def likely(self, messages: Sequence[Message]) -> int:
+        """Prompt tokens to expect."""
+        known = self._known.get(tuple(messages))
+        return known if known is not None else PER_MESSAGE + sum(PER_MESSAGE + self.count(m.content) for m in messages)
+
+    def count(self, text: str) -> int:
+        """Tokens of a text to expect."""
+        return round(size(text) * self._tokens / self._bytes + 0.5)
+
+    def learn(self, messages: tuple[Message, ...], tokens: int, most: int) -> None:
+        """The server counted `tokens` for a prompt that was thought to have `most` at most."""
+        if messages not in self._known:
+            self._hidden += max(0, tokens - most)
+            self._bytes += sum(size(m.content) for m in messages)
+            self._tokens += max(0, tokens - PER_MESSAGE * (1 + len(messages)))
+        self._known[messages] = tokens
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)

@@ -22,24 +22,24 @@ _HEAD: Final = "# Written by `dynscale models alias` and `dynscale models defaul
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class Aliases:
     """Targets are names with their place before them, or absolute paths."""
 
     default: str | None = None
-    aliases: Mapping[str, str] = field(default_factory=dict)
+    targets: Mapping[str, str] = field(default_factory=dict)
 
 
 def file(environ: Mapping[str, str] = os.environ) -> Path:
     return config_dir(environ) / FILE
 
 
-def load(environ: Mapping[str, str] = os.environ) -> Choices:
+def load(environ: Mapping[str, str] = os.environ) -> Aliases:
     """What was chosen; nothing where there is no file. Raises UsageError for a file that cannot be understood."""
     path = file(environ)
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        return Choices()
+        return Aliases()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}", f"mend or remove it: rm {path}") from None
     from dynscale_cli import toml
@@ -52,18 +52,18 @@ def load(environ: Mapping[str, str] = os.environ) -> Choices:
 
 def target(alias: str, environ: Mapping[str, str] = os.environ) -> str:
     """What an alias means. Raises UsageError where there is none of that name."""
-    aliases = load(environ).aliases
+    aliases = load(environ).targets
     if alias not in aliases:
         raise UsageError(f"there is no alias {alias}", "dynscale models alias")
     return aliases[alias]
 
 
-def save(choices: Choices, environ: Mapping[str, str] = os.environ) -> None:
+def save(chosen: Aliases, environ: Mapping[str, str] = os.environ) -> None:
     """Write them, or leave the file as it was. Raises DynscaleError where it cannot be written."""
     from dynscale_cli.settings.write import replace
 
     try:
-        replace(file(environ), _toml(choices))
+        replace(file(environ), _toml(chosen))
     except UnicodeEncodeError:
         raise UsageError(
             "a file whose name is not UTF-8 cannot be kept", "rename it, or name it each time: -m FILE"
@@ -79,22 +79,22 @@ def check_alias(name: str) -> None:
         )
 
 
-def _checked(content: dict[str, Any]) -> Choices:
+def _checked(content: dict[str, Any]) -> Aliases:
     default, aliases = content.get("default"), content.get("aliases", {})
     if not isinstance(default, str | None):
         raise TypeError("default is not a string")
     if not isinstance(aliases, dict) or not all(isinstance(target, str) for target in aliases.values()):
         raise TypeError("aliases are not strings")
-    return Choices(default or None, aliases)
+    return Aliases(default or None, aliases)
 
 
-def _toml(choices: Choices) -> str:
+def _toml(chosen: Aliases) -> str:
     lines = [_HEAD]
-    if choices.default is not None:
-        lines.append(f"default = {_quoted(choices.default)}\n")
-    if choices.aliases:
+    if chosen.default is not None:
+        lines.append(f"default = {_quoted(chosen.default)}\n")
+    if chosen.targets:
         lines.append("\n[aliases]\n")
-        lines += [f"{_quoted(name)} = {_quoted(target)}\n" for name, target in sorted(choices.aliases.items())]
+        lines += [f"{_quoted(name)} = {_quoted(target)}\n" for name, target in sorted(chosen.targets.items())]
     return "".join(lines)
 
 

@@ -14,12 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from dynscale_cli.errors import EngineError
-
-from .chat import Accepted, Alone, Courier, Dead, News, Order, Over, Said
-from .flights import Flight, shares
-from .gauge import PER_MESSAGE, Gauge, size
-from .protocol import (
+from dynscale_cli.engine.protocol import (
     Aborted,
     Charge,
     EngineEvent,
@@ -34,8 +29,12 @@ from .protocol import (
     Request,
     Tokens,
 )
-from .reading import ABSURD, Delta, Usage
-from .reasoning import ReasoningFormat
+from dynscale_cli.engine.reasoning import ReasoningFormat
+from dynscale_cli.errors import EngineError
+
+from .client import Accepted, Alone, ChatClient, ChatRequest, Dead, News, Over, Said
+from .request import PER_MESSAGE, RemoteRequest, TokenEstimator, shares, size
+from .stream import ABSURD, Delta, Usage
 
 DEFAULT_WIDTH = 16
 TOGETHER = 4  # requests in one: they end when the longest of them does, and hold their places until then
@@ -46,22 +45,22 @@ UNBELIEVABLE = 1 << 17  # prompt tokens beyond every bound that no hidden system
 
 
 class ServerEngine:
-    """`Engine` over a `Courier`. `together`: whether requests of one prompt may share an order."""
+    """`Engine` over a `ChatClient`. `together`: whether requests of one prompt may share a chat."""
 
     def __init__(
         self,
-        courier: Courier,
+        client: ChatClient,
         *,
         context: int,
         width: int = DEFAULT_WIDTH,
         together: bool = True,
         logprobs: bool = False,
     ) -> None:
-        self.info = EngineInfo(_shown(courier.model), width, context, upfront=True)
+        self.info = EngineInfo(_shown(client.model), width, context, upfront=True)
         self.reasoning = ReasoningFormat()
-        self._courier, self._together = courier, together
-        self._gauge = Gauge()
-        self._flights: dict[int, Flight] = {}
+        self._client, self._together = client, together
+        self._estimator = TokenEstimator()
+        self._requests: dict[int, RemoteRequest] = {}
         self._waiting: list[tuple[int, tuple[Message, ...]]] = []
         self._ended: list[int] = []
         self._arrived: deque[News | None] = deque()
@@ -73,18 +72,18 @@ class ServerEngine:
 
     @property
     def free_slots(self) -> int:
-        width = self.info.width if self._courier.counts is not None else min(FEW, self.info.width)
-        return max(0, width - len(self._flights) + len(self._ended))
+        width = self.info.width if self._client.counts is not None else min(FEW, self.info.width)
+        return max(0, width - len(self._requests) + len(self._ended))
 
     def prompt(self, messages: Sequence[Message]) -> Prompt:
         clean = tuple(replace(m, content=m.content.encode("utf-8", "replace").decode()) for m in messages)
-        return Prompt(messages=clean, likely=self._gauge.likely(clean))
+        return Prompt(messages=clean, likely=self._estimator.likely(clean))
 
     def count(self, text: str) -> int:
-        return self._gauge.count(text)
+        return self._estimator.count(text)
 
     def prefill_cost(self, request: Request) -> int:
-        return self._gauge.most(request.prompt.messages)
+        return self._estimator.most(request.prompt.messages)
 
     def extend_cost(
         self, request: Request, text: str, max_tokens: int, turn: str = "", written: str | None = None
@@ -93,44 +92,44 @@ class ServerEngine:
         return self.prefill_cost(request) + 2 * PER_MESSAGE + size(turn) + shown + max_tokens
 
     def submit(self, request: Request) -> None:
-        self._flights[request.id] = Flight(request, request.max_tokens, self.prefill_cost(request))
+        self._requests[request.id] = RemoteRequest(request, request.max_tokens, self.prefill_cost(request))
         self._waiting.append((request.id, request.prompt.messages))
 
     def extend(
         self, id: int, text: str, max_tokens: int, stop: tuple[str, ...] = (), turn: str = "", held: int = 0
     ) -> None:
         """See `Engine`. What was written goes back as the assistant's turn, its end if that is all that `held` pays."""
-        flight = self._flights.get(id)
-        if flight is None:
+        remote = self._requests.get(id)
+        if remote is None:
             raise ValueError(f"request {id} is not active")
-        room = held - self.extend_cost(flight.request, text, max_tokens, turn, written="")
+        room = held - self.extend_cost(remote.request, text, max_tokens, turn, written="")
         if room < 0:
             raise ValueError(f"request {id} needs {-room} tokens more to be extended")
         if id in self._ended:
             self._ended.remove(id)
         else:
-            self._leave(flight)
-        thought, said, _ = self.reasoning.split(flight.text)
+            self._leave(remote)
+        thought, said, _ = self.reasoning.split(remote.text)
         shown = _tail(f"{thought}\n\n{said}".strip(), room)
-        flight.thinking = False
-        flight.write(text)
-        flight.limit, flight.stop, flight.extended = max_tokens, stop, True
-        flight.most = self.extend_cost(flight.request, text, max_tokens, turn, written=shown) - max_tokens
+        remote.thinking = False
+        remote.write(text)
+        remote.limit, remote.stop, remote.extended = max_tokens, stop, True
+        remote.most = self.extend_cost(remote.request, text, max_tokens, turn, written=shown) - max_tokens
         if stop:
-            flight.reply_from, flight.label = len(flight.text), text.strip().rpartition("\n")[2]
-        self._waiting.append((id, _asking(flight.request.prompt.messages, shown, turn)))
+            remote.reply_from, remote.label = len(remote.text), text.strip().rpartition("\n")[2]
+        self._waiting.append((id, _asking(remote.request.prompt.messages, shown, turn)))
 
     def cancel(self, id: int) -> Tokens:
-        flight = self._flights.get(id)
-        if flight is None:
+        remote = self._requests.get(id)
+        if remote is None:
             return Tokens()
-        self._leave(flight)
+        self._leave(remote)
         self._forget(id)
-        return flight.before
+        return remote.before
 
     def usage(self, id: int) -> Tokens:
-        flight = self._flights.get(id)
-        return flight.before + Tokens(0, flight.announced) if flight else Tokens()
+        remote = self._requests.get(id)
+        return remote.before + Tokens(0, remote.announced) if remote else Tokens()
 
     def plan_step(self) -> list[Charge]:
         """What has come since the last step."""
@@ -138,21 +137,21 @@ class ServerEngine:
             for id in list(self._ended):
                 self._forget(id)
             self._drain()
-            self._due = {id: flight.progress() for id, flight in self._flights.items()}
+            self._due = {id: remote.progress() for id, remote in self._requests.items()}
         return [Charge(id, 0, tokens) for id, tokens in self._due.items()]
 
     @property
     def max_committed(self) -> int:
-        """See `Engine`. An order that is under way may cost its limit, and its prompt once for all that share it."""
+        """See `Engine`. A chat that is under way may cost its limit, and its prompt once for all that share it."""
         waiting = {id for id, _ in self._waiting}
         total, seen = 0, set()
-        for id, flight in self._flights.items():
-            total += flight.before.billed
+        for id, remote in self._requests.items():
+            total += remote.before.billed
             if id in waiting:
-                total += flight.most + flight.limit
-            elif flight.order is not None:
-                total += flight.limit + (flight.most if flight.order not in seen else 0)
-                seen.add(flight.order)
+                total += remote.most + remote.limit
+            elif remote.chat is not None:
+                total += remote.limit + (remote.most if remote.chat not in seen else 0)
+                seen.add(remote.chat)
         return total
 
     def step(self) -> list[EngineEvent]:
@@ -160,9 +159,9 @@ class ServerEngine:
         self.plan_step()
         self._due = None
         self._launch()
-        if not self._events and self._flights and not self._aborted and self._error is None:
+        if not self._events and self._requests and not self._aborted and self._error is None:
             with contextlib.suppress(queue.Empty):
-                self._arrived.append(self._courier.inbox.get(timeout=WAIT))
+                self._arrived.append(self._client.inbox.get(timeout=WAIT))
         if not any(isinstance(event, (Finished, Failed)) for event in self._events):  # what is over is told first
             if self._aborted:
                 raise Aborted
@@ -174,51 +173,51 @@ class ServerEngine:
     def abort(self) -> None:
         """Stop waiting, from any thread: the step under way raises Aborted."""
         self._aborted = True
-        self._courier.inbox.put(None)
+        self._client.inbox.put(None)
 
     def close(self) -> None:
-        self._courier.close()
+        self._client.close()
 
     # Orders
 
     def _launch(self) -> None:
         """Send the waiting requests, those of one prompt and limit together."""
-        groups: list[Order] = []
+        groups: list[ChatRequest] = []
         for id, messages in self._waiting:
-            flight = self._flights.get(id)
-            if flight is not None:
-                groups = self._join(groups, flight, id, messages)
+            remote = self._requests.get(id)
+            if remote is not None:
+                groups = self._join(groups, remote, id, messages)
         self._waiting = []
-        for order in groups:
-            for id in order.ids:
-                self._flights[id].begin(order)
-            self._courier.send(order)
+        for chat in groups:
+            for id in chat.ids:
+                self._requests[id].begin(chat)
+            self._client.send(chat)
 
-    def _join(self, groups: list[Order], flight: Flight, id: int, messages: tuple[Message, ...]) -> list[Order]:
-        request = flight.request
-        for place, order in enumerate(groups):
-            same = (
-                order.messages == messages and order.max_tokens == flight.limit and order.sampling == request.sampling
-            )
-            if same and self._together and len(order.ids) < TOGETHER:
-                return [*groups[:place], replace(order, ids=(*order.ids, id)), *groups[place + 1 :]]
-        order = Order(
-            (id,), messages, flight.limit, request.sampling, request.seed, request.logprobs, request.ignore_end
+    def _join(
+        self, groups: list[ChatRequest], remote: RemoteRequest, id: int, messages: tuple[Message, ...]
+    ) -> list[ChatRequest]:
+        request = remote.request
+        for place, chat in enumerate(groups):
+            same = chat.messages == messages and chat.max_tokens == remote.limit and chat.sampling == request.sampling
+            if same and self._together and len(chat.ids) < TOGETHER:
+                return [*groups[:place], replace(chat, ids=(*chat.ids, id)), *groups[place + 1 :]]
+        chat = ChatRequest(
+            (id,), messages, remote.limit, request.sampling, request.seed, request.logprobs, request.ignore_end
         )
-        return [*groups, order]
+        return [*groups, chat]
 
-    def _leave(self, flight: Flight) -> None:
-        """Let go of the order under way; what came of it is paid for."""
-        id, order = flight.request.id, flight.order
+    def _leave(self, remote: RemoteRequest) -> None:
+        """Let go of the chat under way; what came of it is paid for."""
+        id, chat = remote.request.id, remote.chat
         self._waiting = [(waiting, messages) for waiting, messages in self._waiting if waiting != id]
-        if order is None:
+        if chat is None:
             return
-        flight.pay(flight.bound(None, dropped=True))
-        if not any(other.order is order for other in self._flights.values()):
-            self._courier.recall(order)
+        remote.pay(remote.bound(None, dropped=True))
+        if not any(other.chat is chat for other in self._requests.values()):
+            self._client.recall(chat)
 
     def _forget(self, id: int) -> None:
-        self._flights.pop(id, None)
+        self._requests.pop(id, None)
         if self._due is not None:
             self._due.pop(id, None)
         if id in self._ended:
@@ -230,13 +229,13 @@ class ServerEngine:
         """Take in all news there are."""
         while True:
             try:
-                news = self._arrived.popleft() if self._arrived else self._courier.inbox.get_nowait()
+                news = self._arrived.popleft() if self._arrived else self._client.inbox.get_nowait()
             except queue.Empty:
                 break
             if news is not None:
                 self._take(news)
-        for id, flight in self._flights.items():
-            self._speak(id, flight)
+        for id, remote in self._requests.items():
+            self._speak(id, remote)
 
     def _take(self, news: News) -> None:
         if isinstance(news, Said):
@@ -244,81 +243,81 @@ class ServerEngine:
         elif isinstance(news, Dead):
             self._error = EngineError(news.fault.message, news.fault.hint)
         elif isinstance(news, Delta):
-            flight = self._of(news.order, news.order.ids[news.place])
-            if flight is not None:
-                flight.hear(news.text, news.thought, news.logprobs)
+            remote = self._of(news.chat, news.chat.ids[news.place])
+            if remote is not None:
+                remote.hear(news.text, news.thought, news.logprobs)
         elif isinstance(news, Accepted):
-            for flight in filter(None, (self._of(news.order, id) for id in news.order.ids)):
-                flight.accepted, flight.blind = True, news.blind
+            for remote in filter(None, (self._of(news.chat, id) for id in news.chat.ids)):
+                remote.accepted, remote.blind = True, news.blind
         elif isinstance(news, Alone):
             self._together = False
             for id in news.ids:
-                if (flight := self._of(news.order, id)) is not None:
-                    flight.order = None
-                    self._waiting.append((id, news.order.messages))
+                if (remote := self._of(news.chat, id)) is not None:
+                    remote.chat = None
+                    self._waiting.append((id, news.chat.messages))
         else:
             self._over(news)
 
-    def _of(self, order: Order, id: int) -> Flight | None:
-        """The request's flight, where it is still with this order."""
-        flight = self._flights.get(id)
-        return flight if flight is not None and flight.order is order else None
+    def _of(self, chat: ChatRequest, id: int) -> RemoteRequest | None:
+        """The request's remote, where it is still with this chat."""
+        remote = self._requests.get(id)
+        return remote if remote is not None and remote.chat is chat else None
 
     def _over(self, over: Over) -> None:
-        order = over.order
-        flights = [flight for id in order.ids if (flight := self._of(order, id)) is not None]
-        answered = [f for f in flights if over.fault is not None or over.reasons[order.ids.index(f.request.id)]]
-        bill = self._bill(order, answered, over.usage, over.reasons)
-        for flight, cost in zip(answered, bill, strict=True):
-            place = order.ids.index(flight.request.id)
+        chat = over.chat
+        remotes = [remote for id in chat.ids if (remote := self._of(chat, id)) is not None]
+        answered = [f for f in remotes if over.fault is not None or over.reasons[chat.ids.index(f.request.id)]]
+        bill = self._bill(chat, answered, over.usage, over.reasons)
+        for remote, cost in zip(answered, bill, strict=True):
+            place = chat.ids.index(remote.request.id)
             reason = over.reasons[place] if over.reasons else None
-            scored = bool(flight.scored or not flight.chunks)
-            flight.pay(cost)
-            self._end(flight, reason, over)
-            if flight.request.logprobs and not scored:
+            scored = bool(remote.scored or not remote.chunks)
+            remote.pay(cost)
+            self._end(remote, reason, over)
+            if remote.request.logprobs and not scored:
                 self._say("the server gives no log-probabilities: every vote weighs the same")
 
     def _bill(
-        self, order: Order, flights: list[Flight], usage: Usage | None, reasons: Sequence[str | None]
+        self, chat: ChatRequest, remotes: list[RemoteRequest], usage: Usage | None, reasons: Sequence[str | None]
     ) -> list[Tokens]:
-        if not flights:
+        if not remotes:
             return []
-        if usage is not None and self._believable(usage, order, flights):
-            most = flights[0].most
+        if usage is not None and self._believable(usage, chat, remotes):
+            most = remotes[0].most
             if usage.prompt > most:
                 self._say("the server counts more prompt tokens than the text can have: they are billed as counted")
-            if usage.generated > len(flights) * order.max_tokens:
+            if usage.generated > len(remotes) * chat.max_tokens:
                 self._say("the server generates more tokens than it was asked for: they are billed as counted")
-            self._gauge.learn(order.messages, usage.prompt, most)
-            return shares(usage, flights)
-        return [flight.bound(reasons[order.ids.index(flight.request.id)] if reasons else None) for flight in flights]
+            self._estimator.learn(chat.messages, usage.prompt, most)
+            return shares(usage, remotes)
+        return [remote.bound(reasons[chat.ids.index(remote.request.id)] if reasons else None) for remote in remotes]
 
-    def _believable(self, usage: Usage, order: Order, flights: list[Flight]) -> bool:
+    def _believable(self, usage: Usage, chat: ChatRequest, remotes: list[RemoteRequest]) -> bool:
         """Whether a server's count can be: not more tokens than were asked for and came, not none for some text."""
-        came = sum(flight.size for flight in flights)
-        asked = len(order.ids) * order.max_tokens
-        believable = usage.prompt <= flights[0].most + UNBELIEVABLE and (usage.generated > 0 or not came)
-        if believable and usage.generated <= max(asked, came + len(flights)):
+        came = sum(remote.size for remote in remotes)
+        asked = len(chat.ids) * chat.max_tokens
+        believable = usage.prompt <= remotes[0].most + UNBELIEVABLE and (usage.generated > 0 or not came)
+        if believable and usage.generated <= max(asked, came + len(remotes)):
             return True
         self._say(ABSURD)
         return False
 
-    def _end(self, flight: Flight, reason: str | None, over: Over) -> None:
+    def _end(self, remote: RemoteRequest, reason: str | None, over: Over) -> None:
         """Tell how a request ended. One that was asked to go on, and could not, ends with what it had."""
-        id = flight.request.id
-        self._speak(id, flight)
+        id = remote.request.id
+        self._speak(id, remote)
         self._ended.append(id)
-        if reason is None and not flight.extended and over.fault is not None:
+        if reason is None and not remote.extended and over.fault is not None:
             hopeless = over.fault.kind == "request"
-            self._events.append(Failed(id, over.fault.message, flight.before, hopeless))
+            self._events.append(Failed(id, over.fault.message, remote.before, hopeless))
             return
         why: Reason = "stop" if reason == "stop" else "length"
-        self._events.append(Finished(id, why, flight.reply(), flight.before, flight.mean_logprob))
+        self._events.append(Finished(id, why, remote.reply(), remote.before, remote.mean_logprob))
 
-    def _speak(self, id: int, flight: Flight) -> None:
-        if flight.pieces:
-            self._events.append(Piece(id, "".join(flight.pieces)))
-            flight.pieces.clear()
+    def _speak(self, id: int, remote: RemoteRequest) -> None:
+        if remote.pieces:
+            self._events.append(Piece(id, "".join(remote.pieces)))
+            remote.pieces.clear()
 
     def _say(self, message: str) -> None:
         """Tell the user, once."""
