@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
 WIDTH = 110  # columns where standard output is no terminal
-FOLDER = "bench"  # of runs that are no pools, beside those of the user
+FILE = "bench.db"  # of runs that are no pools, beside those of the user
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def _draws(
 
     from dynscale_cli.evaluation.draws import Ask, Draws
     from dynscale_cli.paths import state_dir
-    from dynscale_cli.run.identity import file_hash
+    from dynscale_cli.run.request import file_hash
     from dynscale_cli.run.store import Store
 
     source = None
@@ -125,11 +125,11 @@ def _draws(
     ask = Ask(plan.questions, settings, model.identity(), asdict(model.options), source)
     stopped = lambda: bool(interrupts)  # noqa: E731
     with contextlib.ExitStack() as stack:
-        pools, others = Store(), Store(state_dir() / FOLDER)
+        pools, others = Store(), Store(state_dir() / FILE)
         if not (pools.writable and others.writable):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dynscale-bench-")))
-            _notice(told)(f"{pools.folder} cannot be written: what this bench draws is not kept")
-            pools, others = Store(folder / "runs"), Store(folder / FOLDER)
+            _notice(told)(f"{pools.path} cannot be written: what this bench draws is not kept")
+            pools, others = Store(folder / "runs.db"), Store(folder / FILE)
         try:
             yield Draws(ask, engine, pools, others, interrupted=stopped)
         finally:

@@ -195,9 +195,9 @@ def model_names(incomplete: str) -> list[str]:
 
 
 def run_ids(incomplete: str) -> list[str]:
-    from dynscale_cli.run.ids import ids
+    from dynscale_cli.run.store import Store
 
-    return ids()
+    return Store().ids()
 
 
 def profile_names(incomplete: str) -> list[str]:

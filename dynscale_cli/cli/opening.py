@@ -108,7 +108,7 @@ class ModelFile:
 
     def identity(self) -> dict[str, Any]:
         """Which model this is, for a stored run to tell it from another."""
-        from dynscale_cli.run.identity import gguf
+        from dynscale_cli.run.request import gguf
 
         return gguf(self.header)
 
@@ -168,7 +168,7 @@ class ModelServer:
 
     def identity(self) -> dict[str, Any]:
         """Which model this is, for a stored run to tell it from another."""
-        from dynscale_cli.run.identity import server
+        from dynscale_cli.run.request import server
 
         return server(self._endpoints, self._server.wait().model)
 

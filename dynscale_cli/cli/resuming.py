@@ -16,8 +16,7 @@ from dynscale_cli.errors import UsageError
 from .options import Options
 
 if TYPE_CHECKING:
-    from dynscale_cli.run.store import Store
-    from dynscale_cli.run.stored import Stored
+    from dynscale_cli.run.stored import StoredRun
 
 
 def resume(options: Options, run: str | None, budget: str | None, *, stored_questions: bool) -> int:
@@ -27,26 +26,19 @@ def resume(options: Options, run: str | None, budget: str | None, *, stored_ques
     from .session import go_on
 
     store = Store()
-    journal, stored = store.reopen(run or _left(store))
+    journal, stored = store.reopen(run)
     try:
         if not stored_questions:
             _same_questions(stored)
         options = _as_before(options, stored)
         for damage in stored.damage if not options.quiet else ():
-            say(f"dynscale: {stored.path}, line {damage.line}: {damage.what}; the run goes on without it")
+            say(f"dynscale: {damage}; the run goes on without it")
         return go_on(options, _budget(budget, stored), journal, stored)
     finally:
         journal.close()
 
 
-def _left(store: Store) -> str | None:
-    """The newest run that stopped before its end, if there is one: what is meant without a name."""
-    from dynscale_cli.run.summary import summaries
-
-    return next((run.id for run in summaries(store) if run.state in ("interrupted", "killed", "failed")), None)
-
-
-def _as_before(options: Options, stored: Stored) -> Options:
+def _as_before(options: Options, stored: StoredRun) -> Options:
     """The model put on the machine as before, wherever it is now; all else as it is told now."""
     was, loaded = stored.request, dict(stored.request.options)
     texts: dict[str, Any] = {name: ",".join(map(str, loaded.pop(name))) or None for name in ("tensor_split", "rpc")}
@@ -66,7 +58,7 @@ def _as_before(options: Options, stored: Stored) -> Options:
     )
 
 
-def _budget(text: str | None, stored: Stored) -> int:
+def _budget(text: str | None, stored: StoredRun) -> int:
     """The budget over all parts of the run."""
     if text is None:
         return stored.budget
@@ -81,9 +73,9 @@ def _budget(text: str | None, stored: Stored) -> int:
     return total
 
 
-def _same_questions(stored: Stored) -> None:
+def _same_questions(stored: StoredRun) -> None:
     """Raise UsageError where the file of questions is another now. One that is gone has not changed."""
-    from dynscale_cli.run.identity import file_hash
+    from dynscale_cli.run.request import file_hash
 
     source = stored.request.source
     if source is None or not Path(source["path"]).is_file():
@@ -99,7 +91,7 @@ def _same_questions(stored: Stored) -> None:
         )
 
 
-def _model(options: Options, stored: Stored) -> dict[str, Any]:
+def _model(options: Options, stored: StoredRun) -> dict[str, Any]:
     """The file or the servers to go on with: those that had the model, or wherever it is now."""
     was = stored.request.model
     if was["kind"] == "server" and options.model is None:
@@ -111,7 +103,7 @@ def _model(options: Options, stored: Stored) -> dict[str, Any]:
     return {"model": options.model or _still_there(stored), "endpoint": None}
 
 
-def _still_there(stored: Stored) -> str:
+def _still_there(stored: StoredRun) -> str:
     path: str = stored.request.model["path"]
     if not Path(path).exists():
         raise UsageError(

@@ -27,11 +27,11 @@ from .options import Options
 if TYPE_CHECKING:
     from dynscale_cli.engine.protocol import Engine, Message
     from dynscale_cli.run.events import Event
-    from dynscale_cli.run.journal import Journal
-    from dynscale_cli.run.past import Past
+    from dynscale_cli.run.resume import Past
     from dynscale_cli.run.run import Run
     from dynscale_cli.run.settings import Settings
-    from dynscale_cli.run.stored import Stored
+    from dynscale_cli.run.store import Recorder
+    from dynscale_cli.run.stored import StoredRun
 
 DONE, UNANSWERED = 0, 3
 ANY_SEED = -1  # asks for one that nobody chose
@@ -59,7 +59,7 @@ def answer(options: Options) -> int:
         engine = _engine(options, model, questions, settings, interrupts)
         kept = wishes(options.journal)
         keeper = Keeper(kept, _notice(options), quiet=options.quiet)
-        if kept.want(len(questions)):
+        if kept.journal:
             keeper.begin(questions, settings, engine.info, model.identity(), model.options, options.file)
         notice_unread(options, _notice(options))
         return _run(options, questions, settings, engine, keeper, interrupts)
@@ -71,12 +71,12 @@ def _budget(options: Options, asked: Inputs) -> int:
     return budget if options.nearness("budget") else budget + len(asked.context.encode()) // 3
 
 
-def go_on(options: Options, budget: int, journal: Journal, stored: Stored) -> int:
+def go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) -> int:
     """Go on with a run where it stopped, up to `budget` tokens over all its parts; the exit code.
 
     `options` says with which model and how to show it.
     """
-    from dynscale_cli.run.past import Past
+    from dynscale_cli.run.resume import Past
 
     with watch() as interrupts:
         model = open_model(options, _notice(options))
@@ -85,10 +85,11 @@ def go_on(options: Options, budget: int, journal: Journal, stored: Stored) -> in
         engine = _engine(options, model, stored.questions, settings, interrupts)
         keeper = Keeper(wishes(options.journal), _notice(options), quiet=options.quiet)
         keeper.take(journal)
-        journal.resume(settings.budget)
-        if journal.failure is not None:  # what is spent from here on would be spent again
+        try:
+            journal.resume(settings.budget)
+        except DynscaleError as error:  # what is spent from here on would be spent again
             engine.close()
-            raise DynscaleError(f"{journal.path} cannot be written to: the run stays as it is", "make room on the disk")
+            raise DynscaleError(f"{error.message}: the run stays as it is", "make room on the disk") from error
         return _run(options, stored.questions, settings, engine, keeper, interrupts, Past(stored))
 
 
@@ -113,8 +114,8 @@ def _run(
     return keeper.code(code, interrupted=bool(interrupts))
 
 
-def _same_model(stored: Stored, identity: dict[str, Any]) -> None:
-    from dynscale_cli.run.identity import difference
+def _same_model(stored: StoredRun, identity: dict[str, Any]) -> None:
+    from dynscale_cli.run.request import difference
 
     if changed := difference(stored.request.model, identity):
         was = stored.request.model

@@ -29,6 +29,8 @@ _FORBIDDEN: Final = re.compile(
     r"\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"  # byte order marks, annotations, tags
 )
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
+# Valid in JSON as they are, but a terminal might act on them.
+_RISKY: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _SPACES: Final = re.compile(r"\s+")
 _PLAINER: Final = str.maketrans({"…": "...", "·": "|", "×": "x", "━": "#", "─": "-", "•": "*", "✓": "+", "✗": "x"})
 
@@ -45,6 +47,11 @@ def plain_lines(text: str) -> str:
     text = _SEQUENCES.sub("", text)
     text = _BREAKS.sub("\n", text).replace("\t", "    ")
     return _SURROGATES.sub("\ufffd", _FORBIDDEN.sub("", text))
+
+
+def harmless(line: str) -> str:
+    """A line of JSON as it is, but for characters that a terminal might act on: these are escaped."""
+    return _RISKY.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
 
 
 def sayable(text: str, encoding: str) -> str:
