@@ -49,6 +49,31 @@ def parse_budget(text: str) -> Budget:
     return Budget(parse_tokens(count), bool(slash))
 
 
+_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_seconds(text: str, name: str = "--time-limit") -> float:
+    """A time in seconds: 90, 90s, 5m, 1.5h. Raises UsageError for none, or no time at all."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*([smh]?)", text.strip().lower())
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
+    if not 0 < seconds < 1e9:
+        raise UsageError(f"{name} {text[:40]}: not a time", f"{name} 90s, {name} 5m")
+    return seconds
+
+
+def parse_share(text: str, name: str = "--chain-share") -> float | None:
+    """A share from 0 to 1; None for auto. Raises UsageError."""
+    if text.strip().lower() == "auto":
+        return None
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise UsageError(f"{name} {text[:40]}: not a share", f"{name} auto, or a number from 0 to 1 such as {name} 0.5")
+    return share
+
+
 _PREFIXES = "kmgt"
 
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 from dynscale_cli.engine.protocol import Tokens
-from dynscale_cli.runs.events import (
+from dynscale_cli.run.events import (
     Answered,
     Event,
     KindReport,

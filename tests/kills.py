@@ -19,12 +19,12 @@ from pathlib import Path
 from dynscale_cli.engine.batched import BatchedEngine
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
-from dynscale_cli.runs.events import Answered
-from dynscale_cli.runs.past import Past
-from dynscale_cli.runs.request import RunRequest
-from dynscale_cli.runs.settings import Settings
-from dynscale_cli.runs.solve import Run
-from dynscale_cli.runs.store import Store
+from dynscale_cli.run.events import Answered
+from dynscale_cli.run.request import RunRequest
+from dynscale_cli.run.resume import Past
+from dynscale_cli.run.run import Run
+from dynscale_cli.run.settings import Settings
+from dynscale_cli.run.store import Store
 from tests.scripted import ScriptedBackend
 
 QUESTIONS = [Question(n, f"q{n}", f"What is {n} plus {n}?") for n in range(16)]
@@ -60,8 +60,8 @@ def opened(store: Store, budget: int):
         journal.resume(budget)
         return journal, Past(stored)
     except DynscaleError:
-        for path in store.paths():
-            store.remove(path)  # killed before it had begun
+        for id in store.ids():
+            store.remove(id)  # killed before it had begun
         model = {"kind": "scripted", "name": "", "path": ""}
         request = RunRequest(settings(budget), model, WIDTH, 4096, len(QUESTIONS))
         return store.create(request, QUESTIONS), None
@@ -73,12 +73,12 @@ def part(store: Store, budget: int) -> list[list[object]]:
     run = Run(QUESTIONS, engine, settings(budget), journal=journal, past=past, clock=lambda: 0.0)
     results = [event.result for event in run.events() if isinstance(event, Answered)]
     journal.close()
-    assert run.books.ledger.spent == run.books.tokens.billed + run.books.lost
+    assert run.state.ledger.spent == run.state.tokens.billed + run.state.lost
     return [[r.index, r.answer, r.samples, r.votes, r.stopped] for r in sorted(results, key=lambda r: r.index)]
 
 
 def names(store: Store) -> list[list[object]]:
-    """What the journal holds of samples."""
+    """What is stored of samples."""
     try:
         return [[q, sample.number, sample.text] for q, sample in store.read().samples()]
     except DynscaleError:
@@ -96,7 +96,7 @@ def is_alive_behind(counter: mmap.mmap, tokens: int, child: int) -> bool:
 
 
 def main(folder: Path, kills: int, seed: int, budget: int) -> None:
-    rng, store = random.Random(seed), Store(folder)
+    rng, store = random.Random(seed), Store(folder / "runs.db")
     CountingBackend.counter = counter = mmap.mmap(-1, 8)
     kept: list[list[object]] = []
     missing = killed = 0

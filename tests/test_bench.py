@@ -21,10 +21,10 @@ from dynscale_cli.evaluation.course import Judge, in_order
 from dynscale_cli.evaluation.draws import Ask, Draws, Stopped
 from dynscale_cli.evaluation.methods import BASELINE, NAMED, parse_methods
 from dynscale_cli.questions import Question
-from dynscale_cli.runs.events import Sample
-from dynscale_cli.runs.settings import Settings
-from dynscale_cli.runs.sink import Sampled, Start
-from dynscale_cli.runs.store import Store
+from dynscale_cli.run.settings import Settings
+from dynscale_cli.run.sink import Sampled, Start
+from dynscale_cli.run.store import Store
+from dynscale_cli.sampling.samples import Sample
 from tests.scripted import scripted_engine
 
 COUNT = 24
@@ -141,7 +141,7 @@ def test_a_bench_that_is_stopped_again_and_again_comes_to_the_same_figures(whole
 
 def test_the_pool_is_a_stored_run_that_can_be_exported_and_replayed(whole, tmp_path):
     from dynscale_cli.evaluation.logs import read_log
-    from dynscale_cli.runs.export import export_run
+    from dynscale_cli.run.export import export_run
 
     folder, _, report = whole
     stored = Store(folder / "runs").read(report.pools[0])
@@ -190,7 +190,7 @@ def test_methods_have_names_and_any_policy_goes_with_any_mode():
 
 def test_pulls_count_in_the_order_in_which_they_began_up_to_the_first_that_is_missing():
     def done(q, number):
-        return Sampled(q, Sample(number, "parallel", "", "1", "1", Tokens(0, 9), "stop"), True, 0, 9)
+        return Sampled(q, Sample(number, "parallel", "", "1", "1", Tokens(0, 9), "stop"), True)
 
     entries = [Start(0, 0, "parallel"), Start(1, 0, "parallel"), done(1, 0), Start(2, 0, "parallel"), done(0, 0)]
     entries += [Start(0, 1, "parallel"), done(0, 1)]

@@ -6,9 +6,9 @@ import pytest
 
 from dynscale_cli.errors import BudgetError, EngineError
 from dynscale_cli.questions import Question
-from dynscale_cli.runs.events import Answered, RunFinished, Stepped
-from dynscale_cli.runs.settings import Settings
-from dynscale_cli.runs.solve import Run
+from dynscale_cli.run.events import Answered, RunFinished, Stepped
+from dynscale_cli.run.run import Run
+from dynscale_cli.run.settings import Settings
 from tests.scripted import scripted_engine
 
 POLICIES = ("race", "ucb", "adaptive", "early-stop", "uniform")
@@ -83,8 +83,8 @@ def test_a_budget_is_never_exceeded_and_every_question_is_reported(block):
         billed = sum(result.tokens.billed for result in results)
         assert billed == finished[0].tokens.billed, number
         if not isinstance(raised, EngineError):
-            assert billed == backend.evaluated == run.books.ledger.spent, number
-        assert run.books.ledger.reserved == 0, number
+            assert billed == backend.evaluated == run.state.ledger.spent, number
+        assert run.state.ledger.reserved == 0, number
         assert backend.samplers == 0 or raised is not None or engine.free_slots == engine.info.width, number
 
 

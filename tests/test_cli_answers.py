@@ -158,7 +158,7 @@ def test_the_module_is_the_command(tmp_path, monkeypatch):
 def test_what_was_told_before_an_engine_failed_at_once_is_shown_but_not_what_a_budget_did_not_pay_for():
     from dynscale_cli.cli.session import _paid
     from dynscale_cli.errors import BudgetError, EngineError
-    from dynscale_cli.runs.events import Notice
+    from dynscale_cli.run.events import Notice
 
     def events(error):
         yield Notice("this question does not fit")

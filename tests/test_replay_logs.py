@@ -10,11 +10,12 @@ import pytest
 
 from dynscale_cli.answers.equivalence import Equivalence
 from dynscale_cli.answers.types import AnswerType
+from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import UsageError
 from dynscale_cli.evaluation.logs import read_log
 from dynscale_cli.questions import Question
-from dynscale_cli.runs.events import Sample, Tokens
-from dynscale_cli.runs.export import Pool
+from dynscale_cli.run.export import Pool
+from dynscale_cli.sampling.samples import Sample
 from tests.replay_logs import row, write_log
 
 GOOD = row("1", ["a", "b"])

@@ -5,10 +5,8 @@ import random
 import pytest
 
 from dynscale_cli.engine.protocol import Tokens
-from dynscale_cli.runs.events import Sample
-from dynscale_cli.sampling.chains import attempts, cut, pick
-from dynscale_cli.sampling.kept import keep
-from dynscale_cli.sampling.share import DOUBT, ChainShare
+from dynscale_cli.sampling.chains import DOUBT, ChainShare, attempts, cut, pick
+from dynscale_cli.sampling.samples import Sample, keep
 
 
 def sample(number, key, kind="parallel", text=None, seen=(), earlier=()):

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from dynscale_cli.questions import Question
-from dynscale_cli.runs.events import Answered, RunFinished, SampleFinished, Stepped
-from dynscale_cli.runs.settings import Settings
-from dynscale_cli.runs.solve import Run
+from dynscale_cli.run.events import Answered, RunFinished, SampleFinished, Stepped
+from dynscale_cli.run.run import Run
+from dynscale_cli.run.settings import Settings
 from tests.scripted import scripted_engine
 
 QUESTIONS = 80

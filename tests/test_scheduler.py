@@ -1,7 +1,5 @@
 """Continuous batching, without a model: who gets a slot, and what the next batch is made of."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -108,16 +106,6 @@ def test_slots_are_dense_batches_in_order_and_prompts_within_the_chunk(width, ch
         assert all(share in shares for share in shares if len(share.sequence.pending_tokens) == 1)
         assert bool(shares) == bool(scheduler.active)
         step(scheduler)
-
-
-def test_what_is_recalled_is_evaluated_before_anything_else_moves():
-    scheduler = Scheduler(width=3, chunk=10)
-    admit(scheduler, request(1, 4))
-    step(scheduler)
-    admit(scheduler, replace(request(2, 12), recall=12), request(3, 4))
-    assert step(scheduler) == [10]
-    assert step(scheduler) == [2]
-    assert step(scheduler) == [1, 1, 4]
 
 
 def test_older_requests_come_first_in_a_chunk_whatever_their_slots():

@@ -4,12 +4,11 @@ import random
 
 import pytest
 
-from dynscale_cli import shelf
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import BudgetError, EngineError
 from dynscale_cli.questions import Question
-from dynscale_cli.runs import tracks
-from dynscale_cli.runs.events import (
+from dynscale_cli.run import waiting
+from dynscale_cli.run.events import (
     Answered,
     Notice,
     RunFinished,
@@ -18,8 +17,8 @@ from dynscale_cli.runs.events import (
     SampleText,
     Stepped,
 )
-from dynscale_cli.runs.settings import Settings
-from dynscale_cli.runs.solve import Run
+from dynscale_cli.run.run import Run
+from dynscale_cli.run.settings import Settings
 from tests.scripted import scripted_engine
 
 
@@ -86,7 +85,11 @@ def test_equal_numbers_are_one_vote_however_written():
 
 def test_a_sample_without_an_answer_does_not_vote():
     [result], events = ask(
-        always(" I cannot say"), questions=[Question(0, "1", "How many apples?")], answer_type="number", budget=600
+        always(" I cannot say"),
+        questions=[Question(0, "1", "How many apples?")],
+        engine={"forced": always("nothing")},
+        answer_type="number",
+        budget=600,
     )
     assert (result.answer, result.stopped, result.votes) == (None, "no answer", {})
     assert result.samples == len(samples(events)) > 0
@@ -262,7 +265,7 @@ def test_what_the_budget_cannot_reach_is_not_laid_out():
         results = [event.result for event in events if isinstance(event, Answered)]
         assert len(results) == 1000
         assert sum(result.stopped == "budget" and not result.samples for result in results) >= 900
-        assert not run.books.tracks
+        assert not run.state.open
 
 
 def test_a_cheap_question_is_found_behind_dear_ones():
@@ -300,8 +303,7 @@ def test_a_run_does_not_depend_on_which_questions_are_at_hand(mode, monkeypatch)
 
     asked = [Question(n, f"q{n}", f"What of {n}?", ("a", "b", "c") if n % 3 else (), "1") for n in range(30)]
     _, usual = ask(script, asked, mode=mode, budget=20_000, exhaust=True)
-    monkeypatch.setattr(shelf, "IN_MEMORY", 0)
-    monkeypatch.setattr(tracks, "AT_HAND", 1)
+    monkeypatch.setattr(waiting, "AT_HAND", 1)
     _, sparse = ask(script, asked, mode=mode, budget=20_000, exhaust=True)
     assert sparse == usual
     assert any(sample.kind == "chain" for sample in samples(sparse))

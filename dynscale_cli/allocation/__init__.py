@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dynscale_cli.allocation.policy import POLICIES, Policy, parse_policy
+from dynscale_cli.allocation.policies import POLICIES, Policy, parse_policy
 
 if TYPE_CHECKING:
     from dynscale_cli.allocation.allocator import Allocator

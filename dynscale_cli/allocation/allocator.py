@@ -11,16 +11,17 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from dynscale_cli.allocation.arms import Arm
-from dynscale_cli.allocation.policy import Policy, Totals, parse_policy
+from dynscale_cli.allocation.policies import NO_LIMIT, Arm, Policy, Totals, parse_policy
 
 
 class Allocator:
     """The bandit over `questions` arms, numbered from 0.
 
     `confidence` is what a leader must reach for its question to be settled; with `exhaust` (and under policies that
-    never settle: uniform, ucb) nothing ever is, and every pull goes where the policy sees most in it. Ties go to the
-    question that comes first, so a run is the same every time: no policy draws at random.
+    never settle: uniform, ucb) nothing ever is, and every pull goes where the policy sees most in it. Otherwise no
+    question has more pulls in flight than could settle it if they all agreed with its leader. `most`: samples that a
+    question may have. Ties go to the question that comes first, so a run is the same every time: no policy draws at
+    random.
     """
 
     def __init__(
@@ -30,10 +31,13 @@ class Allocator:
         *,
         confidence: float = 0.95,
         exhaust: bool = False,
+        most: int | None = None,
     ) -> None:
         self.policy = parse_policy(policy) if isinstance(policy, str) else policy
         self.target = confidence
         self.exhaust = exhaust or not self.policy.settles
+        self.most = NO_LIMIT if most is None else most
+        self._most: dict[int, int] = {}  # of questions that differ from the others
         self.settled = 0
         self._arms: dict[int, Arm] = {}  # of questions that were pulled
         self._untouched = range(questions)  # neither in a heap nor pulled yet
@@ -60,18 +64,20 @@ class Allocator:
         self._pulls += 1
         self._refresh(q)
 
-    def record(self, q: int, votes: Mapping[str, float], samples: int, cost: int) -> None:
+    def record(self, q: int, votes: Mapping[str, float], samples: int, cost: int, *, firm: bool = True) -> None:
         """A pull of `q` came back.
 
         `votes` is the question's whole tally now (answer key -> weight) and replaces the old one; `samples` counts
-        its finished samples; `cost` is what this pull was billed, in tokens.
+        its finished samples; `cost` is what this pull was billed, in tokens. Without `firm` the votes are for the most
+        part of samples that did not end by themselves: then they settle nothing.
         """
         arm = self._arms[q]
         self._samples += samples - arm.samples
         self._cost += cost
         arm.pending -= 1
         arm.receive(votes, samples, cost)
-        arm.sure = self.policy.sure(arm, self.target)
+        leads = self.policy.sure(arm, self.target)
+        arm.sure, arm.hollow = leads and firm, leads and not firm
         self._refresh(q)
 
     def drop(self, q: int, cost: int = 0) -> None:
@@ -86,27 +92,39 @@ class Allocator:
             heapq.heappush(self._fresh, (arm.dropped, q))  # behind those that did not fail yet
         self._refresh(q)
 
+    def limit(self, q: int, most: int) -> None:
+        """`q` may have so many samples, where others may have more. To be called before it is pulled."""
+        self._most[q] = most
+
     def close(self, q: int) -> None:
         """`q` can never be pulled again. What is in flight may still come back."""
         self._closed[q] = True
         self._refresh(q)
 
-    def reopen(self, q: int) -> None:
-        """`q` was closed because of a pull that then failed: it can be pulled again. To be called before `drop`."""
-        self._closed[q] = False
-        self._refresh(q)
-
     def forget(self, q: int) -> None:
         """`q` was closed, and nothing of it is in flight: nobody will ask about its votes again."""
         self._arms.pop(q, None)
+        self._most.pop(q, None)
 
     def pending(self, q: int) -> int:
         """Pulls of `q` in flight."""
         return self._arms[q].pending if q in self._arms else 0
 
     def confidence(self, q: int) -> float:
-        """P(the leader of `q` would lead in the long run): 1/2 with a tie, 0 without votes."""
+        """P(the leader of `q` would lead all other answers in the long run): 1/2 in a tie of two, 0 without votes."""
         return 1.0 - self._arms[q].doubt if q in self._arms else 0.0
+
+    def is_sure(self, q: int) -> bool:
+        """Whether the leader of `q` is sure, whatever is still in flight: that can be stopped."""
+        return q in self._arms and self._arms[q].sure and not self.exhaust
+
+    def is_hollow(self, q: int) -> bool:
+        """Whether the leader of `q` would be sure, if its votes were firm: more of their kind settle nothing either."""
+        return q in self._arms and self._arms[q].hollow and not self.exhaust
+
+    def is_full(self, q: int) -> bool:
+        """Whether `q` has all the samples that it may have."""
+        return q in self._arms and self._arms[q].samples >= self._most.get(q, self.most)
 
     def is_settled(self, q: int) -> bool:
         """Whether `q` is done because its leader is sure: no pull in flight, and no other will be chosen."""
@@ -121,13 +139,18 @@ class Allocator:
         if arm is None:
             return
         done = arm.sure and not self.exhaust
-        if self._closed[q] or done or not arm.pulls:
+        if self._closed[q] or done or not arm.pulls or arm.pending >= self._room(q, arm):
             self._first[q] = -np.inf
         else:
             self._first[q], self._second[q] = self.policy.terms(arm)
         settled = done and not arm.pending
         self.settled += settled - self._settled[q]
         self._settled[q] = settled
+
+    def _room(self, q: int, arm: Arm) -> int:
+        """Pulls that may be in flight: what could settle the question, and what it may have at all."""
+        could_settle = NO_LIMIT if self.exhaust else self.policy.need(arm, self.target)
+        return min(could_settle, self._most.get(q, self.most) - arm.samples)
 
     def _next_fresh(self, ready: Callable[[int], bool] | None) -> int | None:
         """The next question without a first sample, finished or in flight."""

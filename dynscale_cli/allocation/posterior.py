@@ -1,16 +1,27 @@
-"""What the votes say about the race between leader and runner-up: how sure, and what more votes would be worth.
+"""What the votes say about the leader: how sure it is, and what more votes would be worth.
 
-The model: of the votes that go to the two, the leader gets a share theta with a uniform prior, so that after `first`
-and `second` votes theta ~ Beta(first + 1, second + 1). Being wrong is theta < 1/2.
-Exact with whole votes; with fractional ones (a chain's vote may weigh less than 1) the same by the incomplete beta
-function. Knows nothing of questions, costs or policies.
+The model of a race: of the votes that go to the two, the leader gets a share theta with a uniform prior, so that after
+`first` and `second` votes theta ~ Beta(first + 1, second + 1). Being wrong is theta < 1/2. Exact with whole votes; with
+fractional ones (a chain's vote may weigh less than 1) the same by the incomplete beta function.
+Against more than one rival, the shares of all answers are Dirichlet with the same uniform prior, and being wrong is
+that any of them is ahead: `doubt_of`. With one rival that is the race.
+Knows nothing of questions, costs or policies.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NEGLIGIBLE = 1e-3  # below it the pairwise doubts overlap by less than their square
+MOST_NEEDED = 1024  # votes; whoever asks to be surer than that wants everything spent
 EXACT_UP_TO = 256  # votes; beyond it whole numbers get long and the continued fraction is as good
 
 
@@ -28,9 +39,70 @@ def doubt(first: float, second: float) -> float:
     return _half_beta(first + 1, second + 1)
 
 
+def doubt_of(votes: Iterable[float]) -> float:
+    """P(any other answer is ahead of the leader in the long run), with so many votes for each answer, in any order.
+
+    Ten answers of one vote each leave a doubt of 9/10. 1 without votes.
+    """
+    ranked = sorted(votes, reverse=True)
+    if not ranked:
+        return 1.0
+    return _doubt_of(tuple(ranked))
+
+
+def is_sure(votes: Mapping[str, float], first: float, second: float, target: float) -> bool:
+    """Whether the leader, of so many `votes` of each answer, would lead with the confidence `target`, against all.
+
+    As `doubt_of` says it, and seldom as dear: the race with the runner-up alone tells of most that they are not.
+    """
+    return first > second and doubt(first, second) <= 1.0 - target and doubt_of(votes.values()) <= 1.0 - target
+
+
+@lru_cache(maxsize=1 << 14)
+def _doubt_of(ranked: tuple[float, ...]) -> float:
+    """Exact for two answers. For more, the sum of the pairwise doubts where it is small enough to be all there is."""
+    first, *rest = ranked
+    if len(rest) < 2:
+        return doubt(first, rest[0] if rest else 0.0)
+    together = sum(doubt(first, other) for other in rest)
+    return together if together < NEGLIGIBLE else max(_doubt_among(first, rest), doubt(first, rest[0]))
+
+
+def _doubt_among(first: float, rest: Sequence[float]) -> float:
+    """1 - the integral of the leader's Gamma density times the other answers' distributions, on a grid.
+
+    Shares that are Dirichlet are Gamma variables over their sum, so the largest share is the largest variable.
+    """
+    import numpy as np
+
+    x = np.linspace(0.0, first + 1 + 12 * math.sqrt(first + 1) + 12, 1025)[1:]
+    step, logs = x[0], np.log(x)
+
+    def density(votes: float) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = np.exp(votes * logs - x - math.lgamma(votes + 1))
+        return found
+
+    ahead = density(first)
+    for votes, times in Counter(rest).items():
+        own = density(votes)
+        at_zero = 0.0 if votes else 1.0
+        below = (np.cumsum(own) + (at_zero - own) / 2) * step  # by trapezoids
+        ahead = ahead * np.minimum(below, 1.0) ** times
+    return float(min(max(1.0 - ahead.sum() * step, 0.0), 1.0))
+
+
 def confidence(first: float, second: float) -> float:
     """P(theta > 1/2): the probability that the leader would lead in the long run; 1/2 with a tie."""
     return doubt(second, first)
+
+
+@lru_cache(maxsize=1 << 14)
+def need(first: float, second: float, target: float) -> int:
+    """The fewest further votes for the leader after which it would lead with the confidence `target`, 1 at least."""
+    for votes in range(1, MOST_NEEDED):
+        if doubt(first + votes, second) <= 1.0 - target:
+            return votes
+    return MOST_NEEDED
 
 
 def _exact_doubt(first: int, second: int) -> float:

@@ -1,1 +1,1 @@
-"""What the user sees: answers on stdout, everything else on stderr. Consumes `runs.events`, and nothing else."""
+"""What the user sees: answers on stdout, everything else on stderr. Consumes `run.events`, and nothing else."""

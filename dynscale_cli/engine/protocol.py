@@ -82,7 +82,6 @@ class Request:
     At most `max_tokens` tokens are sampled. `cache_boundaries` names prefix lengths of the prompt, ascending,
     whose KV state later requests are likely to share: the engine reuses the longest it still has.
     `ignore_end`: the model's own end tokens do not end the sample (for measuring).
-    `recall`: the length of a prefix that is evaluated before anything else moves on, as if it had been at hand.
     """
 
     id: int
@@ -93,7 +92,6 @@ class Request:
     cache_boundaries: tuple[int, ...] = ()
     logprobs: bool = False
     ignore_end: bool = False
-    recall: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +154,8 @@ class EngineInfo:
     width: int  # sequences decoded side by side
     context: int  # tokens one sequence can hold
     upfront: bool = False  # a request's `prefill_cost` and `max_tokens` have to be certain before `submit`
+    expected: int = 256  # tokens to expect of a sample before any is known: thousands of a model that thinks
+    parameters: int | None = None  # of the model, where that is known
 
 
 class Aborted(Exception):

@@ -134,14 +134,10 @@ class Scheduler:
             moves.append((last, gap))
 
     def plan(self) -> list[Share]:
-        """The next batch, in slot order: a token of every decoding sequence, then prompt chunks, by age.
-
-        Where a prefix is to be recalled, that first and alone.
-        """
+        """The next batch, in slot order: a token of every decoding sequence, then prompt chunks, by age."""
         left = self.chunk
         shares = []
-        open_ones = [s for s in self.active if not s.finished]
-        moving = [s for s in open_ones if s.past < s.request.recall] or open_ones
+        moving = [sequence for sequence in self.active if not sequence.finished]
         for sequence in sorted(moving, key=lambda sequence: sequence.request.id):
             count = len(sequence.pending_tokens)
             if count > 1:

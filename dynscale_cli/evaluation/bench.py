@@ -20,9 +20,9 @@ from dynscale_cli.answers.vote import Ballot
 from dynscale_cli.engine.protocol import Engine
 from dynscale_cli.errors import UsageError
 from dynscale_cli.questions import Question
-from dynscale_cli.runs.events import SampleFinished, Stepped
-from dynscale_cli.runs.settings import Settings
-from dynscale_cli.runs.stored import Stored
+from dynscale_cli.run.events import SampleFinished, Stepped
+from dynscale_cli.run.settings import Settings
+from dynscale_cli.run.stored import StoredRun
 from dynscale_cli.sampling.sampler import Sampler
 
 from .course import Course, Judge, course
@@ -31,7 +31,7 @@ from .methods import BASELINE, Method
 from .scores import Asked, Drawn, Report, difficulty, groups, scores
 
 TRIAL_SECONDS = 2.0  # of decoding, to tell how long the bench takes
-SPARE = 64  # tokens that a sample needs besides its prompt: to be asked for its answer, as `runs.solve` reserves them
+SPARE = 64  # tokens that a sample needs besides its prompt: to be asked for its answer, as `run.run` reserves them
 
 Told = Callable[[Method, int, float], None]  # a method, its seed and how far it is, from 0 to 1
 
@@ -75,7 +75,7 @@ class Bench:
         self.judge = Judge(plan.questions, draws.ask.settings.answer_type, Equivalence(Prover()))
         self._courses: dict[Method, list[Course]] = {}
         self._budgets: list[list[float]] = []
-        self._pools: list[Stored] = []
+        self._pools: list[StoredRun] = []
 
     def draw(self, told: Told = lambda method, seed, share: None) -> None:
         """Draw what is not stored yet. Raises draws.Stopped, EngineError and DynscaleError."""
@@ -200,7 +200,7 @@ def prompt_tokens(judge: Judge, engine: Engine, settings: Settings) -> int:
     sampler = Sampler(engine, settings.prompts, sampling=settings.sampling, max_tokens=settings.max_tokens, spare=SPARE)
     seen, total = set[tuple[int, ...]](), 0
     for question, kind in zip(judge.questions, judge.kinds, strict=True):
-        request = sampler.redraft(sampler.ask(question, compared=not kind.long), 0, 0, "parallel", []).request
+        request = sampler.parallel(sampler.ask(question, compared=not kind.long), 0, 0).request
         prefixes = [request.prompt.tokens[:length] for length in request.cache_boundaries]
         total += len(request.prompt) - max((len(prefix) for prefix in prefixes if prefix in seen), default=0)
         seen.update(prefixes)

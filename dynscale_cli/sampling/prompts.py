@@ -22,15 +22,17 @@ LAYOUTS: tuple[Layout, ...] = ("turns", "quoted")
 class Prompts:
     """The texts of a run. `version` names them in everything that is stored.
 
+    `context` is what all questions are about: it comes first, so that it is prefilled once for all of them.
     `question` lays out the question ({question}, {choices}); `instruction` goes behind questions whose
-    answers are compared, `again` asks for another attempt after earlier ones, `attempt` introduces one
-    quoted attempt ({number}, {attempt}), `answer` asks a sample that was cut off for its answer. Where
-    nothing can be put into the model's mouth, the user's turns `finish` and `conclude` ask for an answer and for an
-    end of a thought.
+    answers are compared, `again` asks for another attempt after earlier ones, `combine` for a response to an
+    open question after earlier ones, `attempt` introduces one quoted attempt ({number}, {attempt}), `answer`
+    asks a sample that was cut off for its answer. Where nothing can be put into the model's mouth, the user's
+    turns `finish` and `conclude` ask for an answer and for an end of a thought.
     """
 
     version: str = "1"
     system: str = ""
+    context: str = ""
     question: str = "{question}{choices}"
     choice: str = "\n{label}) {text}"
     instruction: str = '\n\nThink step by step, then write the final answer on the last line as "Answer: ...".'
@@ -41,6 +43,10 @@ class Prompts:
     again: str = (
         "Compare these attempts, find any mistakes, and solve the question again from the start. "
         'Write the final answer on the last line as "Answer: ...".'
+    )
+    combine: str = (
+        "Write the best possible response to the question yourself. Take over what these attempts get right, leave out "
+        "what they get wrong, and do not mention them."
     )
     another: str = "That may be wrong. Solve the question again from the start, in another way."
     answer: str = "\n\nAnswer:"
@@ -54,13 +60,14 @@ class Prompts:
 
     def chain(self, question: Question, attempts: Sequence[str], layout: Layout, *, compared: bool) -> list[Message]:
         """The question and earlier attempts at it, in the order given."""
+        last = self.again if compared else self.combine
         if layout == "quoted":
             quoted = "".join(self.attempt.format(number=n, attempt=text) for n, text in enumerate(attempts, 1))
-            text = self.quote.format(question=self._question(question), attempts=quoted, again=self.again)
+            text = self.quote.format(question=self._question(question), attempts=quoted, again=last)
             return [*self._head(), Message("user", text)]
         messages = self.parallel(question, compared=compared)
         for number, text in enumerate(attempts, 1):
-            again = self.again if number == len(attempts) else self.another
+            again = last if number == len(attempts) else self.another
             messages += [Message("assistant", text), Message("user", again)]
         return messages
 
@@ -72,7 +79,8 @@ class Prompts:
         listed = "".join(
             self.choice.format(label=labels[n % 26], text=choice) for n, choice in enumerate(question.choices)
         )
-        return self.question.format(question=question.text, choices=f"\n{listed}" if listed else "")
+        text = self.question.format(question=question.text, choices=f"\n{listed}" if listed else "")
+        return f"{self.context}\n\n{text}" if self.context else text
 
 
 def load_prompts(path: Path | None, system: str | None) -> Prompts:
@@ -82,7 +90,7 @@ def load_prompts(path: Path | None, system: str | None) -> Prompts:
         prompts = replace(prompts, **_read(path))
     if system is not None:
         prompts = replace(prompts, system=system)
-    changed = {f.name for f in fields(Prompts) if f.name != "version"}
+    changed = {f.name for f in fields(Prompts) if f.name not in ("version", "context")}
     if any(getattr(prompts, name) != getattr(Prompts(), name) for name in changed) and prompts.version == "1":
         prompts = replace(prompts, version="1+user")
     return prompts

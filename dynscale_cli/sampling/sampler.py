@@ -15,12 +15,11 @@ from typing import Literal
 from dynscale_cli.engine.protocol import Engine, Prompt, Request, Sampling
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
-from dynscale_cli.runs.events import Kind
 
 from . import chains
-from .kept import ATTEMPTS, Kept
+from .chains import ChainShare
 from .prompts import Layout, Prompts
-from .share import ChainShare
+from .samples import ATTEMPTS, Kind, StoredSample
 
 Mode = Literal["hybrid", "parallel", "chain", "sequential"]
 MODES: tuple[Mode, ...] = ("hybrid", "parallel", "chain", "sequential")
@@ -64,11 +63,12 @@ class Sampler:
         mode: Mode = "hybrid",
         layout: Layout = "quoted",
         logprobs: bool = False,
+        share: ChainShare | None = None,
     ) -> None:
         self.engine, self.prompts = engine, prompts
         self.sampling, self.max_tokens, self.spare = sampling, max_tokens, spare
         self.seed, self.mode, self.layout, self.logprobs = seed, mode, layout, logprobs
-        self.share = ChainShare()
+        self.share = share or ChainShare()
         self._header = self._shared_header()
         self._around = {compared: self._least_around(compared=compared) for compared in (True, False)}
 
@@ -104,25 +104,31 @@ class Sampler:
         around = self._around[compared]
         return around >= room or around + self.engine.count(question.text) >= room
 
-    def draft(self, asked: Asked, number: int, id: int, samples: Sequence[Kept], votes: Sequence[str]) -> Draft:
+    def draft(
+        self,
+        asked: Asked,
+        number: int,
+        id: int,
+        samples: Sequence[StoredSample],
+        votes: Sequence[str],
+        *,
+        combine: bool = False,
+    ) -> Draft:
         """The next pull of a question that has had `number` pulls; `votes`: its answer keys, most first.
 
-        Under `sequential` every sample but the first revises the one before it, so draft one at a time.
+        Under `sequential` every sample but the first revises the one before it, so draft one at a time. `combine`: it
+        reads what there is, and writes the response to an open question.
         """
         rng = random.Random(derive_seed(self.seed, asked.question.index, number, "kind"))
-        picked: list[Kept] = []
+        picked: list[StoredSample] = []
         if self.mode == "sequential":
             picked = [sample for sample in samples[-1:] if sample.packed or sample.key]
-        elif self._wants_chain(number, rng):
+        elif combine or (self._wants_chain(number, rng) and (asked.compared or self.mode == "chain")):
             picked = chains.pick(samples, votes, rng)
-        return self._chain(asked, number, id, picked) or self._parallel(asked, number, id)
+        return self._chain(asked, number, id, picked) or self.parallel(asked, number, id)
 
-    def redraft(self, asked: Asked, number: int, id: int, kind: Kind, picked: list[Kept]) -> Draft:
-        """A pull that was begun before, drafted as it was then: `picked` in the order in which a chain quotes them."""
-        draft = self._chain(asked, number, id, picked) if kind == "chain" else None
-        return draft or self._parallel(asked, number, id)
-
-    def _parallel(self, asked: Asked, number: int, id: int) -> Draft:
+    def parallel(self, asked: Asked, number: int, id: int) -> Draft:
+        """A pull that sees the question alone."""
         return self._draft("parallel", asked, number, id, asked.prompt, (self._header, asked.core, len(asked.prompt)))
 
     def _wants_chain(self, number: int, rng: random.Random) -> bool:
@@ -130,7 +136,7 @@ class Sampler:
             return False
         return self.mode == "chain" or self.share.choose(rng)
 
-    def _chain(self, asked: Asked, number: int, id: int, picked: list[Kept]) -> Draft | None:
+    def _chain(self, asked: Asked, number: int, id: int, picked: list[StoredSample]) -> Draft | None:
         """A chain over `picked`, or None where there is nothing to compare or no room for it."""
         if len(picked) < (1 if self.mode == "sequential" else COMPARED):
             return None

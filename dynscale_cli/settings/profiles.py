@@ -3,7 +3,7 @@ more, or changes values of these.
 
 The values follow from the race's posterior, P(θ > ½) = 1 - 2^-(v+1) after v votes that all agree:
 
-    quick     two votes that agree settle a question: 0.875 is above 0.85
+    quick     two votes that agree settle a question: 0.875 is above 0.85; no question gets more than three samples
     default   four: 0.969 is above 0.95
     careful   six: 0.992 is above 0.99
 
@@ -23,7 +23,7 @@ from dynscale_cli.nearest import nearest
 VARIABLE: Final = "DYNSCALE_PROFILE"
 
 BUILT_IN: Final[dict[str, dict[str, Any]]] = {
-    "quick": {"budget": "1024/q", "confidence": 0.85, "max-tokens": 512},
+    "quick": {"budget": "1024/q", "confidence": 0.85, "max-samples": 3, "max-tokens": 512},
     "careful": {"budget": "8192/q", "confidence": 0.99, "max-tokens": 2048},
 }
 

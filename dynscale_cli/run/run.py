@@ -1,0 +1,462 @@
+"""The loop: choose a question, reserve its tokens, sample it, read the answer, vote, until settled or spent.
+
+Owns the order of things and nothing else: the state says how things stand, its allocator where the next sample goes,
+its ledger whether it may, the sampler what it is, the engine what comes back, `answers` what it says, and the sink
+keeps it before it counts. Yields typed events; prints nothing and reads no clock but the one it is given.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from dynscale_cli.answers.extract import Answer, extract
+from dynscale_cli.answers.vote import Ballot
+from dynscale_cli.engine.protocol import Aborted, Engine, EngineEvent, Failed, Finished, Piece, Remark
+from dynscale_cli.errors import BudgetError, DynscaleError, EngineError
+from dynscale_cli.questions import Question
+from dynscale_cli.sampling.chains import ChainShare, prior_share
+from dynscale_cli.sampling.sampler import Draft, Sampler
+from dynscale_cli.sampling.samples import Finish, Sample
+
+from .admission import AdmissionState, Reservation, admit
+from .events import (
+    Answered,
+    Event,
+    Notice,
+    RunStarted,
+    SampleFinished,
+    SampleStarted,
+    SampleText,
+    Stepped,
+    Stopped,
+)
+from .forcing import Forcing
+from .resume import Past
+from .settings import Settings
+from .sink import Dropped, Ended, How, Nowhere, Sampled, Sink, Start
+from .state import InFlight, QuestionState, RunState
+
+REFUSED = 64  # questions laid out for nothing before the budget is said to be at its end
+
+
+class Run:
+    """One run over `questions`. Iterate over `events()` once; `interrupted` is asked at every step.
+
+    `journal` is told everything before it counts; `past` is what an earlier part of the same run has told it: the run
+    goes on from there, and draws again what was in flight. Raises EngineError after the last event when the engine
+    failed: everything answered until then has been reported. Call `leave()` when the events are not taken to their end.
+    """
+
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        engine: Engine,
+        settings: Settings,
+        *,
+        journal: Sink | None = None,
+        past: Past | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.questions, self.engine, self.settings = questions, engine, settings
+        self._forcing = Forcing(engine, settings.prompts)
+        self.sampler = Sampler(
+            engine,
+            settings.prompts,
+            sampling=settings.sampling,
+            max_tokens=settings.max_tokens,
+            spare=self._forcing.reserve,
+            seed=settings.seed,
+            mode=settings.mode,
+            layout=settings.layout,
+            logprobs=settings.vote == "confidence",
+            share=ChainShare(_prior(settings, engine)),
+        )
+        self.state = RunState(questions, settings, self.sampler.share, engine.info)
+        self._journal: Sink = journal or Nowhere()
+        self._past = past
+        self._clock, self._interrupted = clock, interrupted
+        self._begun = self._part_begun = clock()
+        self._in_flight: dict[int, InFlight] = {}
+        self._next_id = 0
+        self._cheapest: int | None = None  # what one sample would cost, of those refused
+        self._refused = 0  # questions that were laid out and are too dear for what is left of the budget
+        self._failure: DynscaleError | None = None
+        self._stopped = self._over = self._time_is_up = self._told_overdrawn = False
+        self._notes: list[str] = []  # what would help, of questions whose samples were cut off
+
+    def events(self) -> Iterator[Event]:
+        info = self.engine.info
+        yield RunStarted(len(self.questions), self.settings.budget, info.width, info.context, info.model)
+        if self.settings.draws_copies and self.settings.max_samples != 1:
+            yield Notice("at temperature 0 every sample is the same: one is drawn of each question")
+        try:
+            yield from self._restore()
+            yield from self._loop()
+        except Aborted:
+            self._stopped = True
+        except EngineError as error:
+            self._failure = error
+        yield from self._end()
+        state = self.state
+        yield state.account(interrupted=self._stopped)
+        if self._failure is not None:
+            raise self._failure
+        if self._cheapest is not None and not state.forecast.samples and not self._stopped:
+            raise BudgetError(
+                f"a budget of {self.settings.budget:,} does not pay for one sample, which needs {self._cheapest:,}",
+                f"dynscale ask --budget {max(2048, 2 * self._cheapest)} ...",
+            )
+
+    def leave(self) -> None:
+        """Nobody takes the events any more: what is in flight is paid for, and the journal ends here."""
+        if self._past is not None and not self._past.told:  # the state is not complete
+            if (ended := self._past.account(self.settings.budget)) is not None:
+                self._journal.ended(ended)
+        elif not self._over:
+            for sample in list(self._in_flight.values()):
+                self._stop(sample)
+            self._close("interrupted")
+
+    def _restore(self) -> Iterator[Event]:
+        """Bring the state to where an earlier part of the run has left it."""
+        if self._past is not None:
+            yield from self._past.replay(self.state)
+            self._begun = self._clock() - self.state.time
+            yield self._stepped()
+
+    def _loop(self) -> Iterator[Event]:
+        ledger = self.state.ledger
+        while not self._stopped:
+            self._tick()
+            yield from self._fill()
+            if not self._in_flight:
+                return
+            yield from self._make_room()
+            if not self._in_flight:
+                continue
+            charges = self.engine.plan_step()
+            self._journal.allow(ledger.settled + self.engine.max_committed)
+            ledger.charge(charges)
+            happened = self.engine.step()
+            self._tick()
+            for event in sorted(happened, key=_by_request):  # whatever the order of the slots
+                yield from self._on(event)
+            self._forcing.close_thoughts(self._in_flight, self.settings.max_thinking, ledger)
+            yield self._stepped()
+            yield from self._complain()
+            self._stopped = self._interrupted()
+
+    def _tick(self) -> None:
+        now = self._clock()
+        self.state.time = now - self._begun
+        limit = self.settings.time_limit
+        self._time_is_up = limit is not None and now - self._part_begun >= limit
+
+    def _stepped(self) -> Stepped:
+        state = self.state
+        return Stepped(
+            state.ledger.spent,
+            state.ledger.reserved,
+            state.tokens.generated + sum(sample.generated for sample in self._in_flight.values()),
+            len(self._in_flight),
+            state.allocator.settled,
+            self.sampler.share.share if self.settings.mode == "hybrid" else float(self.settings.mode != "parallel"),
+        )
+
+    def _complain(self) -> Iterator[Event]:
+        if complaint := self._journal.complaint():
+            yield Notice(complaint)
+        over = self.state.ledger.overdrawn
+        if (
+            over and not self._in_flight and not self._told_overdrawn
+        ):  # what is in flight may give back what pays for it
+            self._told_overdrawn = True
+            yield Notice(f"the server spent more than it was asked to: {over:,} tokens beyond the budget")
+
+    # Starting samples
+
+    def _fill(self) -> Iterator[Event]:
+        """Start samples while there is room for them, in the batch and in the budget."""
+        ledger = self.state.ledger
+        while self.engine.free_slots > 0 and not self._time_is_up:
+            if ledger.free <= self._forcing.reserve and (self._in_flight or self.state.forecast.samples):
+                return
+            q = self.state.allocator.choose(self.state.is_ready)
+            if q is None:
+                return
+            if self._is_out_of_reach(q):
+                self.state.close(q)
+                continue
+            question = self._lay_out(q)
+            if question.error is not None:
+                yield from self._finish(q, "error")
+                continue
+            asked, granted = self._admit(question)
+            if granted is not None:
+                yield from self._start(q, question, granted)
+            elif self._in_flight:
+                return
+            else:
+                self._refuse(q, asked.least)
+
+    def _lay_out(self, q: int) -> QuestionState:
+        """The question's state, with its prompt in the model's own tokens or the reason why there is none."""
+        question = self.state.question(q)
+        if question.asked is None and question.error is None:
+            try:
+                question.asked = self.sampler.lay_out(question.question, compared=not question.kind.long)
+            except DynscaleError as error:
+                question.error = error.message
+        return question
+
+    def _admit(self, question: QuestionState) -> tuple[Reservation, Reservation | None]:
+        """What the question's next sample asks for, and what it is granted beside those in flight, if it may start."""
+        assert question.asked is not None
+        number, id = question.next_number, self._next_id
+        votes, combine = list(question.votes), self.state.is_combined(question)
+        draft = self.sampler.draft(question.asked, number, id, question.samples, votes, combine=combine)
+        asked = self._price(question, draft)
+        now = self._admission(question)
+        granted = admit(asked, now)
+        if granted is None and not self._in_flight and asked.bounded and asked.draft.kind == "chain":
+            # A parallel sample in the place of a chain that is too dear: its prompt is bounded, often by four times it.
+            asked = self._price(question, self.sampler.parallel(question.asked, number, id))
+            granted = admit(asked, now)
+        return asked, granted
+
+    def _price(self, question: QuestionState, draft: Draft) -> Reservation:
+        """What a sample costs before it generates anything, and to be asked for its answer."""
+        upfront = self.engine.info.upfront
+        answer = 0 if upfront and question.kind.long else self._forcing.spare(draft.request)
+        return Reservation(draft, self.engine.prefill_cost(draft.request), answer, bounded=upfront)
+
+    def _admission(self, question: QuestionState) -> AdmissionState:
+        return AdmissionState(
+            free=self.state.ledger.free,
+            expected=self.state.expected(question),
+            ahead=sum(self.state.remaining(sample) for sample in self._in_flight.values()),
+            free_slots=self.engine.free_slots,
+            running=bool(self._in_flight),
+            first=not question.samples,
+        )
+
+    def _refuse(self, q: int, needed: int) -> None:
+        """Nothing is in flight and this sample is too dear: the question gets no more of them."""
+        if not self.state.open[q].samples:
+            self._cheapest = min(needed, self._cheapest or needed)
+        self._refused += 1
+        self.state.close(q)
+
+    def _is_out_of_reach(self, q: int) -> bool:
+        """Once the budget is at its end: whether a question need not be laid out to know that it is too dear.
+
+        There may be a hundred thousand of them, which end as they are; a cheaper one among them is still looked for.
+        """
+        if not self._refused or self._in_flight or q in self.state.open:
+            return False
+        if self._refused >= REFUSED:
+            return True
+        if self.engine.info.upfront:  # of a server's prompts, only upper bounds are known
+            return False
+        room = self.state.ledger.free - self._forcing.reserve
+        return self.sampler.outgrows(self.questions[q], room, compared=not self.state.kind(q).long)
+
+    def _start(self, q: int, state: QuestionState, granted: Reservation) -> Iterator[Event]:
+        draft, number = granted.draft, state.next_number
+        id = draft.request.id
+        if not self.state.ledger.reserve(id, granted.prompt, granted.answer, granted.ahead):
+            raise AssertionError("a sample was affordable and then was not")
+        self._journal.started(Start(q, number, draft.kind, draft.seen), self.state.time)
+        self.state.begin(q, number)
+        self._next_id += 1
+        self.engine.submit(draft.request)
+        self._in_flight[id] = InFlight(
+            draft, q, number, self.engine.reasoning.tracker(draft.request.prompt.open_thought)
+        )
+        question = state.question
+        yield SampleStarted(q, question.id, question.text, number, draft.kind, self.state.standing(q))
+
+    # What comes back
+
+    def _make_room(self) -> Iterator[Event]:
+        """Stop the youngest samples while those in flight are not expected to fit in what is left of the budget.
+
+        So the oldest finish. Only where the last one cannot finish either, or the time is up, answers are forced.
+        """
+        ledger = self.state.ledger
+        while len(open_ones := self._open_ones()) > 1 and not self._time_is_up and not self._fits(open_ones):
+            self.state.stopped += 1
+            self._stop(open_ones[-1])
+        if self._time_is_up:
+            for sample in open_ones:
+                yield from self._force(sample, "time")
+        while not ledger.affords(self.engine.plan_step()):
+            yield from self._force(self._open_ones()[-1], "budget")
+
+    def _open_ones(self) -> list[InFlight]:
+        """The samples that are still writing on their own, the oldest first."""
+        return [sample for sample in self._in_flight.values() if not sample.closing]
+
+    def _fits(self, open_ones: Sequence[InFlight]) -> bool:
+        if self.engine.info.upfront:  # all that they may cost is reserved
+            return True
+        return sum(map(self.state.remaining, open_ones)) <= self.state.ledger.free
+
+    def _force(self, sample: InFlight, how: Finish) -> Iterator[Event]:
+        """A sample cannot go on: it is asked for its answer, or kept as far as it went if it is open-ended."""
+        question = self.state.open[sample.question]
+        sample.cut_off(how)
+        if not sample.generated:
+            self._stop(sample)
+        elif not question.kind.long and self._forcing.ask(sample, self.state.ledger):
+            return
+        elif question.kind.long and not sample.in_thought and sample.text:
+            end = Finished(sample.id, "length", sample.text, self.engine.cancel(sample.id))
+            yield from self._finished(sample, end)
+        else:
+            self._stop(sample)
+
+    def _on(self, event: EngineEvent) -> Iterator[Event]:
+        if isinstance(event, Remark):
+            yield Notice(event.message)
+            return
+        sample = self._in_flight.get(event.id)
+        if sample is None:
+            return
+        if isinstance(event, Piece):
+            yield from self._text(sample, event.text)
+        elif isinstance(event, Failed):
+            yield from self._failed(sample, event)
+        else:
+            yield from self._finished(sample, event)
+
+    def _text(self, sample: InFlight, text: str) -> Iterator[Event]:
+        sample.generated = self.engine.usage(sample.id).generated
+        sample.text += text
+        for said, thinking in sample.thoughts.feed(text):
+            if self.settings.stream:
+                yield SampleText(sample.question, sample.number, said, thinking)
+
+    def _finished(self, sample: InFlight, event: Finished) -> Iterator[Event]:
+        """A sample has ended. One that states no answer is asked for it, whether it was cut off or not."""
+        question = self.state.open[sample.question]
+        said = self.engine.reasoning.split(event.text, sample.draft.request.prompt.open_thought).said
+        answer = extract(said, question.kind, choices=question.question.choices)
+        if not question.kind.long and (answer is None or not answer.committed):
+            answer = None
+            if not sample.closing and self._is_asked(sample, event):
+                return
+        if event.reason == "length" and sample.ended is None:
+            sample.cut_off("length")
+        if sample.in_thought and not sample.closing:  # a guess in a thought is no answer
+            answer = None
+        del self._in_flight[event.id]
+        if self.settings.stream:
+            for said, thinking in sample.thoughts.finish():
+                yield SampleText(sample.question, sample.number, said, thinking)
+        yield from self._take(sample, self.state.weigh(sample.question, sample.sample(event, answer)), answer)
+
+    def _is_asked(self, sample: InFlight, event: Finished) -> bool:
+        """Have a sample that has ended say its answer; False where that cannot be paid for."""
+        in_thought = sample.thoughts.thinking
+        if not self._forcing.ask(sample, self.state.ledger, event):
+            return False
+        sample.ended = "length" if event.reason == "length" else "stop"
+        sample.in_thought = in_thought and event.reason == "length"
+        return True
+
+    def _take(self, in_flight: InFlight, sample: Sample, answer: Answer | None) -> Iterator[Event]:
+        """A sample is done: it is kept, then paid for, then it votes."""
+        q = in_flight.question
+        committed = answer is None or answer.committed
+        self._journal.sampled(Sampled(q, sample, committed), self.state.time)
+        self.state.ledger.settle(in_flight.id, sample.tokens.billed)
+        self.state.pay(q, sample.kind, sample.tokens)
+        ballot = Ballot(sample.number, answer, sample.tokens.generated, sample.weight, sample.logprob)
+        stopped = self.state.count(q, sample, ballot)
+        if stopped is not None:  # what is still in flight could not change it
+            for other in [other for other in self._in_flight.values() if other.question == q]:
+                self._stop(other)
+        yield SampleFinished(q, sample, self.state.standing(q))
+        if stopped is not None:
+            yield from self._finish(q, stopped)
+
+    def _failed(self, sample: InFlight, event: Failed) -> Iterator[Event]:
+        """A sample came to nothing: its question may have another, or has an error of its own."""
+        q, kind, tokens = sample.question, sample.draft.kind, event.tokens
+        final = event.hopeless and kind == "parallel"
+        self._journal.dropped(Dropped(q, sample.number, kind, tokens, event.message, final), self.state.time)
+        del self._in_flight[event.id]
+        self.state.ledger.settle(event.id, tokens.billed)
+        self.state.pay(q, kind, tokens)
+        stopped = self.state.fail(q, tokens, event.message, final=final)
+        failed = Sample(sample.number, kind, "", None, None, tokens, "failed", seen=sample.draft.seen)
+        yield SampleFinished(q, failed, self.state.standing(q))
+        if stopped is not None:
+            yield from self._finish(q, stopped)
+
+    def _stop(self, sample: InFlight) -> None:
+        """Cancel a sample; what it has cost stays paid."""
+        q, kind = sample.question, sample.draft.kind
+        tokens = self.engine.cancel(sample.id)
+        self._journal.dropped(Dropped(q, sample.number, kind, tokens), self.state.time)
+        self.state.ledger.settle(sample.id, tokens.billed)
+        self.state.pay(q, kind, tokens)
+        del self._in_flight[sample.id]
+        self.state.stop(q, sample.number, tokens)
+
+    # Ends
+
+    def _end(self) -> Iterator[Event]:
+        """Report every question that is not answered yet, as it stands."""
+        for sample in list(self._in_flight.values()):
+            self._stop(sample)
+        if self._failure is not None:
+            yield Notice(f"the engine failed: {self._failure.message}")
+        rest: Stopped = "time" if self._time_is_up else "budget"
+        if self._failure or self._stopped:
+            rest = "error" if self._failure else "interrupted"
+        for q, stopped in self.state.left(rest):
+            yield from self._finish(q, stopped, final=False)
+        yield from self._say_what_was_cut()
+        self._close("failed" if self._failure else "interrupted" if self._stopped else "finished")
+        yield from self._complain()
+
+    def _say_what_was_cut(self) -> Iterator[Event]:
+        """Once for the run, however many questions it concerns."""
+        if self._notes and len(self.questions) == 1:
+            yield Notice(self._notes[0])
+        elif self._notes:
+            remedy = Counter(note.rpartition(": ")[2] for note in self._notes).most_common(1)[0][0]
+            many = f"{len(self._notes):,} of {len(self.questions):,} questions"
+            yield Notice(f"most samples of {many} were cut off: {remedy}")
+        if self.state.stopped:
+            samples = "1 sample was" if self.state.stopped == 1 else f"{self.state.stopped:,} samples were"
+            yield Notice(f"{samples} stopped so that older ones could finish within the budget")
+
+    def _close(self, how: How) -> None:
+        state, ledger = self.state, self.state.ledger
+        self._over = True
+        unanswered = state.unanswered + state.answered.count(0)
+        self._journal.ended(Ended(how, ledger.settled, ledger.budget, state.settled, unanswered, state.time))
+
+    def _finish(self, q: int, stopped: Stopped, *, final: bool = True) -> Iterator[Event]:
+        outcome = self.state.finish(q, stopped)
+        if outcome.note is not None:
+            self._notes.append(outcome.note)
+        self._journal.answered(outcome, final=final)
+        yield Answered(outcome)
+
+
+def _prior(settings: Settings, engine: Engine) -> float:
+    """The share of chains that the run begins with."""
+    if settings.chain_share is not None:
+        return settings.chain_share
+    return prior_share(engine.info.parameters, served=engine.info.upfront)
+
+
+def _by_request(event: EngineEvent) -> int:
+    return -1 if isinstance(event, Remark) else event.id

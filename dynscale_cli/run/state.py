@@ -1,0 +1,420 @@
+"""What a run knows: how its questions stand, what was spent, what chains have earned.
+
+Owns all of a run that outlives its engine: `RunState`, a `QuestionState` for each question that is under way, and the
+record of each sample in flight. The loop moves the state as samples come in, a stored run moves it again when it is
+resumed, and both by the same calls. Knows nothing of engines or files, and is told the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from dynscale_cli.allocation.allocator import Allocator
+from dynscale_cli.allocation.ledger import Ledger
+from dynscale_cli.answers.equivalence import Equivalence, same_as_gold
+from dynscale_cli.answers.extract import Answer
+from dynscale_cli.answers.prover import Prover
+from dynscale_cli.answers.types import AnswerType
+from dynscale_cli.answers.vote import Ballot, Tally, tally
+from dynscale_cli.engine.protocol import EngineInfo, Finished, Tokens
+from dynscale_cli.engine.reasoning import ThoughtTracker
+from dynscale_cli.questions import Question
+from dynscale_cli.sampling.chains import CAPABLE_SHARE, ChainShare
+from dynscale_cli.sampling.sampler import Asked, Draft
+from dynscale_cli.sampling.samples import Finish, Sample, StoredSample, keep
+
+from .admission import Forecast
+from .events import KindReport, Result, RunFinished, Standing, Stopped
+from .settings import Settings
+from .waiting import StateStore
+
+FAILURES = 3  # pulls of a question that may come to nothing in a row before it is given up
+LONG_SAMPLES = 3  # of an open question: voting buys little there
+CUT_WEIGHT = 0.5  # of the vote of a sample that was cut off
+REMEDIES: dict[Finish, str] = {"length": "--max-tokens", "budget": "--budget", "time": "--time-limit"}
+FREE = 256  # samples of a question beyond the tokens that were billed for it: no budget ends what costs nothing
+
+
+@dataclass(slots=True)
+class InFlight:
+    """One sample in flight."""
+
+    draft: Draft
+    question: int
+    number: int
+    thoughts: ThoughtTracker
+    generated: int = 0
+    text: str = ""
+    closing: bool = False  # it was asked for its answer
+    ended: Finish | None = None  # how it ended, where it was taken further or cut off
+    in_thought: bool = False  # it was cut off there
+    thought_closed: bool = False
+
+    @property
+    def id(self) -> int:
+        return self.draft.request.id
+
+    def cut_off(self, how: Finish) -> None:
+        """It is not to end by itself."""
+        self.ended, self.in_thought = how, self.thoughts.thinking
+
+    def sample(self, event: Finished, answer: Answer | None) -> Sample:
+        """What has become of it."""
+        finish = self.ended or event.reason
+        return Sample(
+            number=self.number,
+            kind=self.draft.kind,
+            text=event.text,
+            answer=answer.text if answer else None,
+            key=answer.key if answer else None,
+            tokens=event.tokens,
+            finish=finish,
+            forced=self.closing and finish != "stop",
+            asked=self.closing,
+            in_thought=self.in_thought,
+            logprob=event.logprob,
+            seen=self.draft.seen,
+        )
+
+
+@dataclass(slots=True)
+class QuestionState:
+    """A question that has been pulled at least once and is not answered yet: its samples, its votes, what it cost."""
+
+    question: Question
+    kind: AnswerType
+    asked: Asked | None
+    started_at: float
+    started: int = 0  # pulls, which also number the samples
+    unfinished: list[int] = field(default_factory=list)  # numbers whose samples are to be drawn again
+    pending: int = 0  # pulls in flight
+    samples: list[StoredSample] = field(default_factory=list)
+    generated: int = 0  # tokens of these
+    tally: Tally | None = None
+    tokens: Tokens = field(default_factory=Tokens)
+    forced: int = 0
+    cut: dict[Finish, int] = field(default_factory=dict)  # samples that did not end by themselves, by what cut them
+    in_thought: int = 0  # of these, while they were thinking
+    failures: int = 0  # pulls in a row that came to nothing
+    error: str | None = None
+    free: bool = False  # samples of it cost nothing, and there were enough of them
+    kinds: dict[str, KindReport] = field(default_factory=dict)
+
+    @property
+    def next_number(self) -> int:
+        """Of the next sample: one that was begun and left nothing is drawn again from its seed."""
+        return self.unfinished[0] if self.unfinished else self.started
+
+    def expect(self, number: int) -> None:
+        """A sample of this number was begun by an earlier part of the run."""
+        if number not in self.unfinished:
+            self.unfinished.append(number)
+        self.started = max(self.started, number + 1)
+
+    def begin(self, number: int) -> None:
+        """A pull of this number is in flight."""
+        if number in self.unfinished:
+            self.unfinished.remove(number)
+        self.started = max(self.started, number + 1)
+        self.pending += 1
+
+    def add(self, sample: Sample, ballot: Ballot, *, whole: bool = False) -> None:
+        committed = ballot.answer is None or ballot.answer.committed
+        self.samples.append(keep(sample, committed=committed, earlier=self.samples, whole=whole))
+        self.generated += sample.tokens.generated
+        self.failures = 0
+        self.forced += sample.forced
+        self.in_thought += sample.in_thought
+        if sample.cut:
+            self.cut[sample.finish] = self.cut.get(sample.finish, 0) + 1
+        self._report(sample.kind, 1, 0)
+
+    def pay(self, kind: str, tokens: Tokens) -> None:
+        """Count what a pull cost, whether or not it became a sample."""
+        self.tokens += tokens
+        self._report(kind, 0, tokens.billed)
+
+    @property
+    def is_firm(self) -> bool:
+        """Whether its votes are for the most part of samples that ended by themselves, and the leader has one such."""
+        if self.tally is None or not self.tally.votes:
+            return False
+        voted = [sample for sample in self.samples if sample.key is not None]
+        whole = [sample for sample in voted if not sample.cut]
+        leader = self.tally.votes[0][0]
+        return 2 * len(whole) >= len(voted) and any(self.tally.key_of.get(s.number) == leader for s in whole)
+
+    @property
+    def note(self) -> str | None:
+        """What would help, where most of its samples were cut off."""
+        cut, thinking = sum(self.cut.values()), 2 * self.in_thought > sum(self.cut.values())
+        if 2 * cut <= len(self.samples):
+            return None
+        remedy = REMEDIES[max(self.cut, key=lambda how: self.cut[how])]
+        where, off = (" while thinking", " or use --think off") if thinking else ("", "")
+        were = "sample was" if len(self.samples) == 1 else "samples were"
+        return f"{cut} of {len(self.samples)} {were} cut off{where}: raise {remedy}{off}"
+
+    @property
+    def ballots(self) -> list[Ballot]:
+        return [sample.ballot for sample in self.samples]
+
+    @property
+    def votes(self) -> dict[str, float]:
+        """Answer key -> weight, most votes first."""
+        return self.tally.weights if self.tally else {}
+
+    @property
+    def shown(self) -> tuple[tuple[str, float], ...]:
+        """(answer as shown, weight), most votes first."""
+        return tuple((text, weight) for _, text, weight in self.tally.votes) if self.tally else ()
+
+    @property
+    def combined(self) -> str | None:
+        """The response of a sample that has read the others, to an open question."""
+        chains = [sample for sample in self.samples if sample.kind == "chain" and sample.key is not None]
+        return chains[-1].said if chains and self.kind.long else None
+
+    def report(self) -> dict[str, KindReport]:
+        return dict(sorted(self.kinds.items()))
+
+    def _report(self, kind: str, samples: int, tokens: int) -> None:
+        known = self.kinds.get(kind, KindReport())
+        self.kinds[kind] = KindReport(known.samples + samples, known.tokens + tokens)
+
+
+class RunState:
+    """The state of one run over `questions`. `time`: seconds since it began, over all its parts."""
+
+    def __init__(
+        self, questions: Sequence[Question], settings: Settings, share: ChainShare, engine: EngineInfo
+    ) -> None:
+        self.questions, self.settings, self.share, self.model = questions, settings, share, engine.model
+        self.ledger = Ledger(settings.budget)
+        self.allocator = Allocator(
+            len(questions),
+            settings.policy,
+            confidence=settings.confidence,
+            exhaust=settings.exhaust,
+            most=1 if settings.draws_copies else settings.max_samples,
+        )
+        self.equivalence = Equivalence(Prover())
+        self.forecast = Forecast(engine.expected, settings.max_tokens)
+        self.tokens = Tokens()
+        self.lost = 0  # spent on samples of which nothing is left
+        self.time = 0.0
+        self.open: StateStore[QuestionState] = StateStore(questions)
+        self.answered = bytearray(len(questions))
+        self.settled = self.unanswered = 0
+        self.stopped = 0  # samples that were stopped so that older ones could end
+        self.combines = settings.mode == "hybrid" and share.prior >= CAPABLE_SHARE  # attempts at an open question
+        self._few_of_long_ones = settings.max_samples is None and not settings.exhaust
+        self._kind = AnswerType.parse(settings.answer_type)
+        self._kinds: dict[str, KindReport] = {}
+
+    def kind(self, q: int) -> AnswerType:
+        question = self.questions[q]
+        return self._kind.for_question(question.text, question.choices)
+
+    def question(self, q: int) -> QuestionState:
+        """The question's own state, from its first pull to its answer."""
+        if q not in self.open:
+            kind = self.kind(q)
+            self.open[q] = QuestionState(self.questions[q], kind, None, self.time)
+            if kind.long and self._few_of_long_ones:
+                self.allocator.limit(q, LONG_SAMPLES + self.combines)
+        return self.open[q]
+
+    def is_ready(self, q: int) -> bool:
+        """Whether a question may have a sample now: one that reads those before it waits for them."""
+        if self.settings.mode == "sequential":
+            return not self.allocator.pending(q)
+        return q not in self.open or not self.open[q].kind.long or not self.is_combined(self.open[q], waiting=True)
+
+    def is_combined(self, question: QuestionState, *, waiting: bool = False) -> bool:
+        """Whether the next sample of an open question reads the others and writes the response."""
+        due = self.combines and self._few_of_long_ones and question.kind.long and question.next_number >= LONG_SAMPLES
+        return due and (not waiting or question.pending > 0)
+
+    def expected(self, question: QuestionState) -> float:
+        """Tokens that one more sample of this question is expected to generate."""
+        return self.forecast.length(len(question.samples), question.generated)
+
+    def remaining(self, sample: InFlight) -> float:
+        """Tokens that a sample in flight is expected to generate yet, beside its reserve for being asked."""
+        if sample.closing:
+            return 0.0
+        length = self.expected(self.open[sample.question])
+        return self.forecast.remaining(length, sample.generated, sample.draft.request.max_tokens)
+
+    def begin(self, q: int, number: int) -> None:
+        """A pull of `q` is in flight."""
+        self.question(q).begin(number)
+        self.allocator.start(q)
+
+    def pay(self, q: int, kind: str, tokens: Tokens) -> None:
+        """What a pull has cost, whether or not it became a sample."""
+        self.question(q).pay(kind, tokens)
+        self.tokens += tokens
+
+    def stop(self, q: int, number: int, tokens: Tokens) -> None:
+        """A pull of `q`, paid for, was stopped: the same sample is drawn again where the question gets another."""
+        self.question(q).unfinished.append(number)
+        self._drop(q, tokens)
+
+    def fail(self, q: int, tokens: Tokens, message: str, *, final: bool) -> Stopped | None:
+        """A pull of `q`, paid for, came to nothing; `final`: so would others. Returns why `q` is done, if it is."""
+        state = self.question(q)
+        state.failures += 1
+        if final or state.failures >= FAILURES:
+            state.error = message
+            self.allocator.close(q)
+        self._drop(q, tokens)
+        return "error" if state.error is not None and not state.pending else None
+
+    def _drop(self, q: int, tokens: Tokens) -> None:
+        self.question(q).pending -= 1
+        self.allocator.drop(q, tokens.billed)
+
+    def weigh(self, q: int, sample: Sample) -> Sample:
+        """One that was cut off votes with less weight; so does a chain that repeats the leader that it has read."""
+        if sample.cut:
+            sample = replace(sample, weight=CUT_WEIGHT)
+        if sample.kind == "parallel" or sample.key is None or self.settings.mode == "sequential":
+            return sample
+        read = [earlier.key for earlier in self.question(q).samples if earlier.number in sample.seen]
+        if read.count(sample.key) < max(map(read.count, read)):
+            return sample
+        return replace(sample, weight=min(sample.weight, self.share.repeat_weight))
+
+    def count(self, q: int, sample: Sample, ballot: Ballot) -> Stopped | None:
+        """A sample of `q` is in: it votes. Returns why the question is done, if it is."""
+        state = self.question(q)
+        state.pending -= 1
+        self.forecast.finished(sample.tokens.generated)
+        state.add(sample, ballot, whole=self.settings.mode == "sequential" or state.kind.long)
+        self.share.paid(sample.kind, sample.tokens.billed)
+        self.share.observe(q, state.samples)
+        state.tally = tally(state.ballots, state.kind, self.settings.vote, self.equivalence)
+        self.allocator.record(q, state.votes, len(state.samples), sample.tokens.billed, firm=state.is_firm)
+        if len(state.samples) >= FREE + state.tokens.billed:
+            state.free = True
+            self.allocator.close(q)
+        if self.allocator.is_sure(q):
+            return "settled"
+        if self.allocator.is_hollow(q):
+            return "cut off"
+        if self.allocator.is_full(q) or (state.free and not state.pending):
+            return "limit"
+        return "error" if state.error is not None and not state.pending else None
+
+    def close(self, q: int) -> None:
+        """`q` gets no more pulls. One that never had any leaves no trace until it is reported."""
+        self.allocator.close(q)
+        if q in self.open and not self.open[q].started:
+            self.open.pop(q)
+
+    def finish(self, q: int, stopped: Stopped, known: Result | None = None) -> Result:
+        """Close `q`. `known` is its result where that was told before."""
+        asked = q in self.open
+        state = self.open.pop(q) if asked else QuestionState(self.questions[q], self.kind(q), None, self.time)
+        self.allocator.close(q)
+        self.share.forget(q, state.samples)
+        self.answered[q] = True
+        for kind, report in state.report().items():
+            total = self._kinds.get(kind, KindReport())
+            self._kinds[kind] = KindReport(total.samples + report.samples, total.tokens + report.tokens)
+        outcome = known or self._result(q, state, stopped)
+        self.allocator.forget(q)
+        self.settled += outcome.stopped == "settled"
+        self.unanswered += outcome.answer is None
+        return outcome
+
+    def left(self, rest: Stopped) -> Iterator[tuple[int, Stopped]]:
+        """The questions that are not answered yet, and how each stands when the run ends for the reason `rest`."""
+        for q in range(len(self.questions)):
+            if not self.answered[q]:
+                yield q, self._ending(q, rest) if rest in ("budget", "time") else rest
+
+    def account(self, *, interrupted: bool) -> RunFinished:
+        """What the run has come to, once every question is reported."""
+        return RunFinished(
+            questions=len(self.questions),
+            settled=self.settled,
+            unanswered=self.unanswered,
+            tokens=self.tokens,
+            budget=self.settings.budget,
+            seconds=self.time,
+            interrupted=interrupted,
+            kinds=self.kinds,
+            lost=self.lost,
+            stopped=self.stopped,
+            chain_share=self.share.share,
+            chain_share_prior=self.share.prior,
+        )
+
+    def standing(self, q: int) -> Standing:
+        state = self.open[q]
+        settled = self.allocator.is_settled(q)
+        return Standing(len(state.samples), state.pending, state.shown, self.allocator.confidence(q), settled)
+
+    @property
+    def kinds(self) -> dict[str, KindReport]:
+        """What each kind of sample has cost and earned, over the questions that are done."""
+        return self._with_agreement(self._kinds)
+
+    def _result(self, q: int, state: QuestionState, stopped: Stopped) -> Result:
+        """A question's outcome. A leader less sure than `settings.abstain_below` is no answer."""
+        question, leader = state.question, state.tally.leader if state.tally else None
+        confidence = self.allocator.confidence(q)
+        answer = leader.text if leader and confidence >= self.settings.abstain_below else None
+        if answer is not None and state.combined is not None:
+            answer = state.combined
+        if state.samples and leader is None and stopped in ("budget", "limit", "time", "cut off"):
+            stopped = "no answer"
+        return Result(
+            id=question.id,
+            index=question.index,
+            question=question.text,
+            answer=answer,
+            confidence=round(confidence, 6) if sum(state.votes.values()) >= 2 else None,
+            votes={text: round(weight, 6) for text, weight in state.shown},
+            samples=len(state.samples),
+            tokens=state.tokens,
+            stopped=stopped,
+            forced=state.forced,
+            cut=sum(state.cut.values()),
+            note=state.note,
+            seed=self.settings.seed,
+            model=self.model,
+            seconds=round(self.time - state.started_at, 3),
+            error=state.error,
+            kinds=self._with_agreement(state.report()),
+            gold=question.gold,
+            correct=self._correct(state, answer),
+            prompts=self.settings.prompts.version,
+        )
+
+    def _correct(self, state: QuestionState, answer: str | None) -> bool | None:
+        gold, choices = state.question.gold, state.question.choices
+        if gold is None:
+            return None
+        return answer is not None and same_as_gold(answer, gold, state.kind, choices, self.equivalence)
+
+    def _ending(self, q: int, rest: Stopped) -> Stopped:
+        if self._is_sure(q):
+            return "settled"
+        return "error" if q in self.open and self.open[q].error is not None else rest
+
+    def _is_sure(self, q: int) -> bool:
+        sure = self.settings.exhaust and self.allocator.confidence(q) >= self.settings.confidence
+        return sure or self.allocator.is_settled(q)
+
+    def _with_agreement(self, kinds: Mapping[str, KindReport]) -> dict[str, KindReport]:
+        """What each kind of sample cost, with what it has earned over the run so far."""
+        earned = self.share.agreement
+        return {
+            kind: replace(report, agreement=None if (value := earned[kind].value) is None else round(value, 4))
+            for kind, report in sorted(kinds.items())
+        }
