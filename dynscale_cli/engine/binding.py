@@ -144,6 +144,11 @@ def has_gpu() -> bool:
     return any(by_type(kind) for kind in (GPU, INTEGRATED_GPU))
 
 
+def gpu_memory() -> int:
+    """Bytes that are free on the fullest GPU; 0 without one."""
+    return min((device.free for device in _devices() if device.kind.startswith("GPU")), default=0)
+
+
 def add_rpc_servers(addresses: Sequence[str]) -> None:
     """Make the devices of llama.cpp RPC servers usable, before a model is loaded. Raises ModelError.
 
