@@ -28,7 +28,7 @@ from dynscale_cli.models.gguf import GGUFHeader, read_header, require_generator
 from dynscale_cli.network import connection_error
 
 INSTALL: Final = 'pip install "dynscale-cli[hub]"'
-CHUNK: Final = 1 << 20  # bytes that are hashed at once
+CHUNK: Final = 1 << 20  # bytes that are written, and hashed, at once
 RETRIES: Final = 5
 LONGEST_WAIT: Final = 60  # seconds; a hub that wants more is told to the user
 LARGEST_LIST: Final = 32 << 20  # bytes of a repository's list of files, or of an error
@@ -338,10 +338,11 @@ class _Growing:
 
 def _complete(name: str, remote: Remote, progress: Callable[[int], None]) -> None:
     """Download what is missing, check all of it, and give it its place."""
-    from huggingface_hub import hf_hub_url
+    from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers
 
+    constants.DOWNLOAD_CHUNK_SIZE = CHUNK  # the most that an interruption costs
     path, again = remote.incomplete, f"dynscale models pull {name}"
     url = hf_hub_url(remote.repo, remote.path, revision=remote.commit)
     try:
