@@ -1,11 +1,16 @@
 """The command as a process: what a shell would start, in a home directory of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from dynscale_cli.engine.trial import FILE
 
 SCRIPT = Path(sys.executable).with_name("dynscale")
 COMMAND = [str(SCRIPT)] if SCRIPT.exists() else [sys.executable, "-m", "dynscale_cli"]
@@ -15,7 +20,11 @@ MINUTES = 300  # seconds that no test needs: a hang is a failure and not a stop
 
 
 def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """A plain shell's environment, and nothing of the one that runs the tests."""
+    """A plain shell's environment, and nothing of the one that runs the tests; the bundled model has been tried."""
+    tried = home / "dynscale" / FILE
+    if not tried.exists():
+        tried.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(verdicts(), tried)
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "HOME": str(home),
@@ -25,6 +34,18 @@ def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, 
         "OMP_WAIT_POLICY": "passive",  # where the test that takes the default of threads meets a busy machine
         **(more or {}),
     }
+
+
+@cache
+def verdicts() -> Path:
+    """The file of verdicts, with the bundled model's: a trial in every test would take longer than the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="dynscale-tests-"))
+    env = {**os.environ, "DYNSCALE_HOME": str(folder)}
+    code = "from dynscale_cli.engine.loading import load_model; from dynscale_cli.models.gguf import read_header; "
+    code += "from dynscale_cli.models.resolve import bundled; from dynscale_cli.engine.options import LoadOptions; "
+    code += "load_model(read_header(bundled()), LoadOptions())"
+    subprocess.run([sys.executable, "-c", code], env=env, check=True)
+    return folder / FILE
 
 
 def dynscale(

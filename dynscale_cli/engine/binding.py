@@ -35,6 +35,7 @@ REBUILD = (
 
 KINDS = {0: "CPU", 1: "GPU", 2: "integrated GPU", 3: "accelerator"}
 _log: deque[str] = deque(maxlen=LOG_LINES)
+_copied = False  # to standard error
 
 
 @cache
@@ -91,6 +92,8 @@ def _callback(module: Any) -> Any:
 
     def keep(level: int, text: bytes, data: Any) -> None:
         _log.append(text.decode("utf-8", "replace"))
+        if _copied:
+            os.write(2, text)
 
     return module.llama_log_callback(keep)
 
@@ -103,9 +106,10 @@ def log_tail(lines: int = 3) -> str:
 
 
 def log_to_stderr() -> None:
-    """Have llama.cpp write its log to standard error, where its last words outlive a crash: for child processes."""
-    module = binding()
-    module.llama_log_set(ctypes.cast(0, module.llama_log_callback), None)
+    """Write llama.cpp's log to standard error as well, where its last words outlive a crash: for child processes."""
+    global _copied
+    _copied = True
+    binding()
 
 
 def log_clear() -> None:
@@ -138,6 +142,11 @@ def has_gpu() -> bool:
         return False
     by_type = ggml("ggml_backend_dev_by_type", ctypes.c_void_p, ctypes.c_int)
     return any(by_type(kind) for kind in (GPU, INTEGRATED_GPU))
+
+
+def gpu_memory() -> int:
+    """Bytes that are free on the fullest GPU; 0 without one."""
+    return min((device.free for device in _devices() if device.kind.startswith("GPU")), default=0)
 
 
 def add_rpc_servers(addresses: Sequence[str]) -> None:
