@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dynscale_cli.display.safe import plain
+from dynscale_cli.display.text import plain
 from dynscale_cli.evaluation.replay import LARGEST, STEPS
 from dynscale_cli.evaluation.report import BUDGETS, TARGETS, LogReport, Point, Report, Score
 

@@ -33,7 +33,7 @@ from .events import (
     Stopped,
 )
 from .forcing import Forcing
-from .past import Past
+from .resume import Past
 from .settings import Settings
 from .sink import Dropped, Ended, How, Nowhere, Sampled, Sink, Start
 from .state import InFlight, QuestionState, RunState

@@ -1,7 +1,7 @@
-"""A run's past, from its journal into the state of the run that goes on with it.
+"""A stored run's past, put into the state of the run that goes on with it.
 
-Owns the order in which entries are put back, and what follows for samples that never came back: they were in flight
-when the run stopped, and are drawn again under the same numbers. Knows nothing of engines.
+Owns the order in which samples are put back, and what follows for those that never came back: they were in flight when
+the run stopped, and are drawn again under the same numbers. Knows nothing of engines or of how a run is stored.
 """
 
 from __future__ import annotations
@@ -14,22 +14,21 @@ from dynscale_cli.allocation.ledger import Ledger
 from dynscale_cli.answers.extract import Answer
 from dynscale_cli.answers.vote import Ballot
 
-from .events import Answered, Event, Notice, Result, SampleFinished, SampleStarted, Stopped
-from .sink import Dropped, Ended, Sampled, Start
-from .stored import Stored
+from .events import Answered, Event, Notice, SampleFinished, SampleStarted, Stopped
+from .sink import Dropped, Ended, Sampled
+from .stored import StoredRun
 
 if TYPE_CHECKING:
     from .state import RunState
 
 
 class Past:
-    """What a journal knows of its run. `replay` it once, which takes the results out of `stored`: they are told and not
-    needed again. `told`: all of it is in the state.
+    """What is stored of a run. `replay` it once, which takes the results out of `stored`: they are told and not needed
+    again. `told`: all of it is in the state.
     """
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, stored: StoredRun) -> None:
         self._stored = stored
-        self._counted: dict[int, set[int]] = {}  # numbers of samples, by the question
         self.told = False
 
     def account(self, budget: int) -> Ended | None:
@@ -41,44 +40,29 @@ class Past:
 
     def replay(self, state: RunState) -> Iterator[Event]:
         """Move `state` as the run did, and tell it as events."""
-        for time, entry in self._stored.entries():
-            if time >= 0:
-                state.time = time
-            if isinstance(entry, Result):
-                yield from self._finish(state, entry.index, entry.stopped)
-            elif not state.answered[entry.q]:
-                yield from self._sample(state, entry)
-            elif not isinstance(entry, Start):  # paid for, though its question needed it no more
-                state.tokens += entry.tokens if isinstance(entry, Dropped) else entry.sample.tokens
-        for index in sorted(self._stored.lost):
-            if not state.answered[index]:
-                state.question(index).error = "its line in the journal is damaged"
-        if (ended := self._stored.ended) is not None:
-            state.time = max(state.time, ended.time)
-        spent = max(state.tokens.billed, self._stored.spent)
+        stored = self._stored
+        for time, draw in stored.draws():
+            state.time = max(state.time, time)
+            if not state.answered[draw.q]:
+                yield from self._sampled(state, draw) if isinstance(draw, Sampled) else self._dropped(state, draw)
+            else:  # paid for, though its question needed it no more
+                state.tokens += draw.tokens if isinstance(draw, Dropped) else draw.sample.tokens
+        for start in stored.in_flight():
+            if not state.answered[start.q]:
+                state.question(start.q).expect(start.number)
+        for q in sorted(stored.final):  # such as a question that no prompt could be made of
+            yield from self._finish(state, q, stored.results[q].stopped)
+        if stored.ended is not None:
+            state.time = max(state.time, stored.ended.time)
+        spent = max(state.tokens.billed, stored.spent)
         state.lost = spent - state.tokens.billed
         state.ledger = Ledger(state.settings.budget, min(spent, state.settings.budget))
         state.ledger.overdrawn = spent - state.ledger.spent  # by a server that did not keep to what it was asked for
-        self._stored.results.clear()
+        stored.results.clear()
         self.told = True
         yield Notice(self._summary(state))
 
-    def _sample(self, state: RunState, entry: Start | Sampled | Dropped) -> Iterator[Event]:
-        q = entry.q
-        if isinstance(entry, Start):
-            state.question(q).expect(entry.number)
-        elif isinstance(entry, Dropped):
-            state.pay(q, entry.kind, entry.tokens)
-            if entry.failed is not None:
-                state.begin(q, entry.number)
-                stopped = state.fail(q, entry.tokens, entry.failed, final=entry.final)
-                if stopped is not None:
-                    yield from self._finish(state, q, stopped)
-        elif entry.sample.number not in (counted := self._counted.setdefault(q, set())):
-            counted.add(entry.sample.number)
-            yield from self._count(state, entry)
-
-    def _count(self, state: RunState, sampled: Sampled) -> Iterator[Event]:
+    def _sampled(self, state: RunState, sampled: Sampled) -> Iterator[Event]:
         q, sample, question = sampled.q, sampled.sample, state.questions[sampled.q]
         state.begin(q, sample.number)
         yield SampleStarted(q, question.id, question.text, sample.number, sample.kind, state.standing(q))
@@ -90,10 +74,20 @@ class Past:
         if stopped is not None:
             yield from self._finish(state, q, stopped)
 
+    def _dropped(self, state: RunState, dropped: Dropped) -> Iterator[Event]:
+        q = dropped.q
+        state.pay(q, dropped.kind, dropped.tokens)
+        if dropped.failed is None:
+            state.question(q).expect(dropped.number)
+            return
+        state.begin(q, dropped.number)
+        stopped = state.fail(q, dropped.tokens, dropped.failed, final=dropped.final)
+        if stopped is not None:
+            yield from self._finish(state, q, stopped)
+
     def _finish(self, state: RunState, q: int, stopped: Stopped) -> Iterator[Event]:
         """A question is done: as it was told then, where it was."""
         if not state.answered[q]:
-            self._counted.pop(q, None)
             known = self._stored.results[q] if q in self._stored.final else None
             yield Answered(state.finish(q, stopped, known), replayed=True)
 

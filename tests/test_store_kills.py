@@ -28,4 +28,4 @@ def test_a_run_that_is_killed_at_25_random_moments(tmp_path, budget):
     assert 0 < told["evaluated"] <= budget
     assert [index for index, *_ in told["results"]] == list(range(len(kills.QUESTIONS)))
     if budget > 3_000:  # nothing but the kills could make a difference
-        assert told["results"] == json.loads(json.dumps(kills.part(Store(tmp_path / "whole"), budget)))
+        assert told["results"] == json.loads(json.dumps(kills.part(Store(tmp_path / "whole" / "runs.db"), budget)))
