@@ -222,13 +222,17 @@ def read_math(content: str) -> Reading | None:
     return _inline(content) or _math_in_sentence(strip_markup(first_sentence(bare)))
 
 
+_LONE_VARIABLE = re.compile(r"\\?[a-zA-Z]+(?:_\{\w+\})?")
+
+
 def _inline(content: str) -> Reading | None:
-    """The last formula between delimiters that reads exactly."""
-    formulas = [match[1] or match[2] or match[3] for match in _INLINE.finditer(content)]
-    for formula in reversed(formulas):
+    """The last formula between delimiters that reads exactly; behind a lone variable what it is said to be."""
+    for match in reversed(list(_INLINE.finditer(content))):
+        formula = match[1] or match[2] or match[3]
         key = exact_math_key(formula)
         if key is not None:
-            return key, formula.strip()
+            said = _behind_verb(content[match.end() :]) if _LONE_VARIABLE.fullmatch(key) else None
+            return said or (key, formula.strip())
     return None
 
 
@@ -341,7 +345,7 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
         return when, bare
     counted = spelt_out(bare)
     if counted is not None:
-        return rational_key(counted), bare
+        return counted, bare
     stated = strip_markup(_without_reason(first_sentence(bare)))
     key = exact_math_key(stated)
     if key is not None and (not _is_one_word(stated) or key.startswith("\\")) and not _names_something(stated):
