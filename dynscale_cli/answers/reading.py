@@ -13,8 +13,8 @@ from dynscale_cli.answers.choices import LETTERS, read_option, read_special
 from dynscale_cli.answers.dates import holds_date, moment
 from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.normalize import sign_of, strip_markup
-from dynscale_cli.answers.number_words import read_words, spelt_out
-from dynscale_cli.answers.numbers import Quantity, bare, numbers, rational_key
+from dynscale_cli.answers.numbers import rational_key, read_words
+from dynscale_cli.answers.quantities import Quantity, bare, numbers, spelt_out
 from dynscale_cli.answers.structures import exact_math_key, math_key
 from dynscale_cli.answers.text import (
     FILLER,
@@ -163,6 +163,10 @@ def _emphasised(text: str) -> Reading | None:
 
 
 def _in_words(text: str) -> Reading | None:
+    said = strip_markup(first_sentence(text))
+    spelt = spelt_out(said)
+    if spelt is not None:
+        return spelt, said
     value = read_words(text.lstrip(" *_`'\"$("))
     return (rational_key(value), strip_markup(first_sentence(text))) if value is not None else None
 

@@ -19,7 +19,7 @@ from dynscale_cli.answers.dates import moment
 from dynscale_cli.answers.formulas import LONGEST, NotMath, normal_form
 from dynscale_cli.answers.latex import prose, tidy
 from dynscale_cli.answers.normalize import plain, words
-from dynscale_cli.answers.numbers import as_quantity, spell
+from dynscale_cli.answers.quantities import as_quantity, spell
 from dynscale_cli.answers.units import split_unit
 
 _OPEN, _CLOSE = "\x01", "\x02"  # \{ and \}, apart from the braces of grouping
