@@ -42,7 +42,7 @@ _MONEY_SCALE = re.compile(r"\s?(bn|[kmbt])\b", re.IGNORECASE)
 _CLOCK = re.compile(
     r"(?::(?P<minutes>[0-5]\d(?::[0-5]\d)?)(?!\d)(?:\s?(?P<half>[ap])\.?m\b)?|\s?(?P<hours>[ap])\.?m\b)", re.IGNORECASE
 )
-_VARIABLE = re.compile(r"[xyzn](?![^\W\d_])|[a-zA-Z]?\^|_")
+_VARIABLE = re.compile(r"[xyzn](?![^\W\d_])|[a-zA-Z]?\^|_|\s?(?:\\?(?:pi|sqrt)(?![a-z])|[π√])")
 _NEIGHBOURS = 6  # raw matches that may belong to one number and its surroundings
 _LONGEST_RANGE = 60  # characters
 _LONGEST_QUANTITY = 120

@@ -109,7 +109,9 @@ def read_number(content: str) -> Reading | None:
     if "ratio" in spelt:
         spelt = _TO.sub(r"\1:\2", spelt)
     if _IRRATIONAL.search(content):
-        constant = _computed(first_sentence(content), _CONSTANT)
+        sentence = first_sentence(content)
+        ends = [0, *(behind.end() for behind in _BEHIND_VERB.finditer(sentence))]
+        constant = next((found for end in ends if (found := _computed(sentence[end:], _CONSTANT)) is not None), None)
         if constant is not None:
             return constant
     start = _ASIDE.match(spelt)
@@ -216,6 +218,8 @@ _LEAD = re.compile(
 def read_math(content: str) -> Reading | None:
     """The formula stated; of a sentence its formula between dollars, else its number."""
     content = _ALSO.sub("", content.strip())
+    lead = _LEAD.match(content)
+    content = content[lead.end() if lead is not None else 0 :] or content
     bare = strip_markup(_without_reason(content))
     if not bare or states_none(bare) or _VERDICT.match(bare):
         return None
