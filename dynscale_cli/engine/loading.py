@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 ROUND = 256  # llama.cpp rounds a stream's capacity up to this many tokens
 SLACK = 96  # for asking a sample for its answer
-PREFIX_BYTES = 1 << 30  # memory for kept prefixes, where a tenth of what is free is not less
+# Memory for kept prefixes, where a tenth of what is free is not less. An 8B model's take 131 kB a token.
+PREFIX_BYTES, GPU_PREFIX_BYTES = 1 << 30, 16 << 30
 
 
 def load_model(
@@ -70,7 +71,7 @@ def open_engine(
     backend = LlamaBackend(model, width=wanted, context=context)
     if backend.info.width < wanted:
         notice(f"not enough memory for {wanted} samples side by side: running {backend.info.width}")
-    return BatchedEngine(backend, chunk=backend.chunk, cache_bytes=prefix_bytes(available()))
+    return BatchedEngine(backend, chunk=backend.chunk, cache_bytes=prefix_bytes(available(), model.offloads))
 
 
 def context_for(model: LlamaModel, longest: Sequence[Sequence[Message]], max_tokens: int, least: int = 0) -> int:
@@ -96,9 +97,10 @@ def token_bytes(header: GGUFHeader, options: LoadOptions) -> int:
     return header.kv_bytes(CACHE_BYTES[options.cache_type_k], CACHE_BYTES[options.cache_type_v])
 
 
-def prefix_bytes(free: int | None) -> int:
-    """Memory for kept prefixes, given the bytes that are free."""
-    return PREFIX_BYTES if free is None else min(PREFIX_BYTES, free // 10)
+def prefix_bytes(free: int | None, offloads: bool = False) -> int:
+    """Memory for kept prefixes, given the bytes that are free: larger models, as GPUs run them, have larger states."""
+    most = GPU_PREFIX_BYTES if offloads else PREFIX_BYTES
+    return PREFIX_BYTES if free is None else min(most, free // 10)
 
 
 def standing(header: GGUFHeader, options: LoadOptions) -> str:
