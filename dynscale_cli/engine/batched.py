@@ -214,7 +214,9 @@ class BatchedEngine:
             self._sequences[request.id] = sequence
             sampler = self._backend.sampler(request.sampling, request.seed)
             opened = self.reasoning.opening if request.prompt.open_thought else ""
-            self._completions[request.id] = Completion(sampler, text=opened, stop=request.prompt.stop)
+            self._completions[request.id] = Completion(
+                sampler, text=opened, stop=(*request.prompt.stop, *request.sampling.stop)
+            )
             if not sequence.pending_tokens and snapshot is not None:
                 self._sample([(snapshot.logits, sequence)])
 

@@ -60,6 +60,8 @@ class TokenSampler:
             lib.llama_sampler_chain_add(handle, lib.llama_sampler_init_top_k(sampling.top_k))
         if sampling.top_p < 1:
             lib.llama_sampler_chain_add(handle, lib.llama_sampler_init_top_p(sampling.top_p, 1))
+        if sampling.min_p > 0:
+            lib.llama_sampler_chain_add(handle, lib.llama_sampler_init_min_p(sampling.min_p, 1))
         lib.llama_sampler_chain_add(handle, lib.llama_sampler_init_temp(sampling.temperature))
         lib.llama_sampler_chain_add(handle, lib.llama_sampler_init_dist(seed))
         return SamplerChain(handle, sampling.top_k)
