@@ -16,7 +16,7 @@ from .jinja import HINT, Isolated, Refused, Template
 from .options import Level
 from .protocol import Message
 from .reasoning import ASKED, learn
-from .thinking import Thinking, choose
+from .thinking import BUDGET, EFFORTS, SWITCHES, Thinking, choose
 
 BASE_STOP = ("\nQuestion:", "\n\n\n")
 SWITCH = ("/no_think", "/think")  # words that a template acts on, and takes out
@@ -60,6 +60,16 @@ class ChatTemplate:
         self.thinking = choose(
             think, variables or {}, self._program.names, source, self.reasoning, self._prompt_when_switched
         )
+
+    @property
+    def notices(self) -> list[str]:
+        """What the user should know, {model} for its name."""
+        told = [self.thinking.notice] if self.thinking.notice else []
+        if self._tools["tools"] is not None:
+            told.append("{model} has a chat template for the use of tools alone: it is told that there are none")
+        if not self.reasoning.thinks and self._program.names & {*SWITCHES, *EFFORTS, BUDGET}:
+            told.append("{model} may think in a format that is not known here: its thoughts may be taken for answers")
+        return told
 
     def render(self, messages: Sequence[Message]) -> str:
         """The conversation, ready for the assistant's next turn.
