@@ -7,6 +7,7 @@ nothing of what a conversation is; the far side (`answer`) runs in the child and
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,11 +15,13 @@ from typing import Any, Protocol
 from dynscale_cli.child import Child, ChildError
 from dynscale_cli.errors import ModelError
 
-SECONDS = 10.0  # for a rendering, which takes milliseconds where it comes to an end at all
+SECONDS = 2.0  # of computing for a rendering, which takes milliseconds where it comes to an end at all
+PATIENCE = 120.0  # seconds to wait for it, however busy the machine is
 MEMORY = 1 << 29  # bytes
 LARGEST = 1 << 20  # elements of a product
 LONGEST = 200  # characters of a template's own words
 TEXT = 1 << 26  # characters of a prompt
+ENDLESS = "does not come to an end"
 HINT = "try another build of the model, or --chat-template FILE"
 
 
@@ -58,13 +61,16 @@ class Isolated:
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """What the child says. One that has fallen is not started again: it would take its time for every prompt."""
         if self._child is None:
-            raise ModelError("the model's chat template does not come to an end", HINT)
+            raise ModelError(f"the model's chat template {ENDLESS}", HINT)
         try:
-            told: dict[str, Any] = self._child.ask(request, SECONDS)
+            told: dict[str, Any] = self._child.ask(request, PATIENCE)
         except ChildError as error:
             self._child = None
-            how = "does not come to an end" if error.fate == "slow" else str(error)
+            how = ENDLESS if error.fate == "slow" else str(error)
             raise ModelError(f"the model's chat template {how}", HINT) from error
+        if told.get("error") == ENDLESS:
+            self._child = None
+            raise ModelError(f"the model's chat template {ENDLESS}", HINT)
         return told
 
 
@@ -87,6 +93,8 @@ class Program:
         try:
             self.names = frozenset(meta.find_undeclared_variables(environment.parse(source)))
             self._template = environment.from_string(source)
+        except TimeoutError:
+            raise
         except Exception as error:  # a program from elsewhere: it fails in whichever way
             raise ModelError(f"the model's chat template does not compile: {_words(error)}", HINT) from error
 
@@ -95,6 +103,8 @@ class Program:
             text: str = self._template.render(
                 messages=list(turns), add_generation_prompt=generation, **self._special, **variables
             )
+        except TimeoutError:
+            raise
         except Exception as error:
             raise Refused(_words(error)) from error
         if len(text) > TEXT:
@@ -109,6 +119,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """The child's side: the first request brings the template, each further one has it rendered."""
     global _program
     try:
+        _limit(SECONDS)
         if "source" in request:
             now = datetime.fromisoformat(request["now"])
             _program = Program(request["source"], request["bos"], request["eos"], now)
@@ -119,6 +130,21 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"error": error.message.partition("compile: ")[2]}
     except Refused as error:
         return {"error": str(error)}
+    except TimeoutError:
+        return {"error": ENDLESS}
+    finally:
+        _limit(0)
+
+
+def _limit(seconds: float) -> None:
+    """Have what follows raise TimeoutError after so many seconds of computing; 0: no more."""
+    if hasattr(signal, "setitimer"):  # where it is not, `PATIENCE` has to do
+        signal.signal(signal.SIGVTALRM, _give_up)
+        signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+
+
+def _give_up(number: int, frame: object) -> None:
+    raise TimeoutError
 
 
 def _words(error: Exception) -> str:
