@@ -1,19 +1,16 @@
 """The engine on every kind of model, as tiny files with random weights: what is shared decodes as what is not."""
 
 import random
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import gguf
 import numpy as np
 import pytest
 
-from dynscale_cli.engine import llama, template
+from dynscale_cli.engine import llama
 from dynscale_cli.engine.batched import BatchedEngine
 from dynscale_cli.engine.llama import LlamaBackend, LlamaModel
 from dynscale_cli.engine.options import LoadOptions
@@ -217,48 +214,9 @@ def test_repeated_roles_are_merged_for_templates_that_insist_on_alternation(tiny
 
 def test_a_template_that_cannot_be_compiled_or_rendered_is_an_error_not_a_traceback(tiny):
     with pytest.raises(ModelError, match="does not compile"):
-        tiny(chat_template="{% for m in messages %}")
+        tiny(chat_template="{% for m in messages %}").prompt([Message("user", "Why?")])
     with pytest.raises(ModelError, match="template fails"):
         tiny(chat_template="{{ raise_exception('never') }}").prompt([Message("user", "Why?")])
-
-
-@pytest.mark.parametrize(
-    ("template", "words"),
-    [
-        ("{{ 1 / 0 }}", "ZeroDivisionError division by zero"),
-        ("{{ '{}'.format() }}", "IndexError"),
-        ("{{ 'a'.ljust(10 ** 18) }}", "MemoryError"),
-        ("{{ 'a' * 10 ** 14 }}", r"the result of \* is too large"),
-        ("{{ 9 ** (9 ** 9) }}", r"the result of \*\* is too large"),
-        ("{% for n in range(10 ** 9) %}{% endfor %}", "OverflowError Range too big"),
-        ("{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}", "RecursionError"),
-        ("{{ raise_exception('one\ntwo') }}", "one two"),
-    ],
-)
-def test_whatever_a_template_does_is_an_error_of_one_line(tiny, template, words):
-    model = tiny(chat_template=template)
-    with pytest.raises(ModelError, match=f"template fails: {words}") as error:
-        model.prompt([Message("user", "Why?")])
-    assert "\n" not in error.value.message
-
-
-@pytest.mark.parametrize(
-    "source", ["{{ " + "(" * 999 + "1" + ")" * 999 + " }}", "{% break %}", "{{ 10**5000 }}{% x %}"]
-)
-def test_whatever_stands_in_a_template_it_does_not_compile_with_a_traceback(tiny, source):
-    with pytest.raises(ModelError, match="does not compile"):
-        tiny(chat_template=source)
-
-
-def test_a_template_that_does_not_come_to_an_end_is_given_up(tiny, monkeypatch):
-    over = threading.Event()
-    stuck = SimpleNamespace(now=lambda: over.wait() and datetime.now())
-    monkeypatch.setattr(template, "datetime", stuck)
-    monkeypatch.setattr(template, "SECONDS", 0.01)
-    model = tiny(chat_template="{{ strftime_now('%Y') }}")
-    with pytest.raises(ModelError, match="does not come to an end"):
-        model.prompt([Message("user", "Why?")])
-    over.set()
 
 
 def test_a_tokenizer_that_makes_a_text_longer_still_splits_it(tiny, monkeypatch):
