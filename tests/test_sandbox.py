@@ -159,9 +159,10 @@ def test_the_first_ctrl_c_ends_a_template_that_hangs(tmp_path):
     environ = {**os.environ, "DYNSCALE_HOME": str(tmp_path)}
     process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while "sandbox" not in _children(process.pid) and time.monotonic() < deadline:
+    while "jinja2" not in _children(process.pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(1)
+    assert process.poll() is None
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=8)
     assert process.returncode == 130

@@ -155,6 +155,7 @@ def decode(told: Mapping[str, Any]) -> int:
     child.stage(f"running: {' '.join(extra_buffer_types() if told['buffers'] == 'all' else ())}")
     options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told["options"].items()}
     model = LlamaModel(Path(told["path"]), LoadOptions(**options), buffers=told["buffers"])
+    model.template = None  # which may take its time, and has nothing to do with llama.cpp
     tokens = tuple(model.tokenize(TEXT, special=True))[:PROMPT] or (0,)
     backend = LlamaBackend(model, width=told["width"], context=len(tokens) + STEPS + 1)
     engine = BatchedEngine(backend, chunk=backend.chunk)
