@@ -27,13 +27,12 @@ from dynscale_cli.child import ChildError
 from dynscale_cli.engine.options import CPU_WIDTH, LoadOptions, available
 from dynscale_cli.engine.trial import PIP, cpu_features, tried
 from dynscale_cli.errors import DynscaleError
-from dynscale_cli.models.fit import TYPICAL, fit
+from dynscale_cli.models.files import in_bytes, in_parameters
 from dynscale_cli.models.gguf import GGUFHeader, read_header, require_generator
+from dynscale_cli.models.info import TYPICAL, fit
 from dynscale_cli.models.resolve import resolve
-from dynscale_cli.models.sizes import in_bytes, in_parameters
 from dynscale_cli.nearest import nearest
 from dynscale_cli.paths import config_dir, state_dir
-from dynscale_cli.run.ids import FOLDER
 from dynscale_cli.settings import Key, file
 from dynscale_cli.settings.origin import Found, settle
 
@@ -204,7 +203,7 @@ def _unknown(keys: Mapping[str, Key], environ: Mapping[str, str]) -> Iterator[Fi
 
 
 def folders(environ: Mapping[str, str]) -> Iterator[Finding]:
-    for what, folder in (("settings", config_dir(environ)), ("runs", state_dir(environ) / FOLDER)):
+    for what, folder in (("settings", config_dir(environ)), ("runs", state_dir(environ))):
         there = next((each for each in (folder, *folder.parents) if each.exists()), Path("/"))
         if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
             yield Finding("paths", "fine", f"{what}: {folder}" + ("" if there == folder else " (not there yet)"))

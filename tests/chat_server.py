@@ -31,7 +31,7 @@ class Talk:
         self.body, self.number, self._handler = body, number, handler
         self.conversation = "\n".join(m["content"] for m in body["messages"])
         self.limit = body.get("max_tokens", body.get("max_completion_tokens", 0))
-        self._open = False
+        self._open = self._chunked = False
 
     def honest(self, text: str, *, cached: int = 0, usage: bool = True, **delta: Any) -> None:
         """Answer as a good server would, once for each of `n`."""
@@ -61,12 +61,16 @@ class Talk:
 
     def raw(self, data: bytes) -> None:
         if not self._open:
-            self._head(200, {"Content-Type": "text/event-stream"})
-        self._handler.wfile.write(data)
+            self._chunked = self._handler.protocol_version == "HTTP/1.1"
+            kept = {"Transfer-Encoding": "chunked"} if self._chunked else {}
+            self._head(200, {"Content-Type": "text/event-stream", **kept})
+        self._handler.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
         self._handler.wfile.flush()
 
     def done(self) -> None:
         self.raw(b"data: [DONE]\n\n")
+        if self._chunked:
+            self._handler.wfile.write(b"0\r\n\r\n")
 
     def whole(self, text: str, usage: dict[str, Any] | None) -> None:
         """An answer in one piece."""
@@ -77,7 +81,14 @@ class Talk:
     def status(self, status: int, body: Any = None, **headers: str) -> None:
         data = body.encode() if isinstance(body, str) else json.dumps(body or {"error": {"message": "no"}}).encode()
         kind = "text/html" if isinstance(body, str) else "application/json"
-        self._head(status, {"Content-Type": kind, **{k.replace("_", "-"): v for k, v in headers.items()}})
+        self._head(
+            status,
+            {
+                "Content-Type": kind,
+                "Content-Length": str(len(data)),
+                **{k.replace("_", "-"): v for k, v in headers.items()},
+            },
+        )
         self._handler.wfile.write(data)
 
     def reset(self) -> None:
@@ -100,7 +111,8 @@ class Talk:
         self._handler.send_response(status)
         for name, value in headers.items():
             self._handler.send_header(name, value)
-        self._handler.send_header("Connection", "close")
+        if self._handler.protocol_version == "HTTP/1.0":
+            self._handler.send_header("Connection", "close")
         self._handler.end_headers()
 
 
@@ -108,11 +120,23 @@ Script = Callable[[Talk], None]
 
 
 class ChatServer:
-    """A context manager: the server runs as long as the block. `models` is what /v1/models lists."""
+    """A context manager: the server runs as long as the block. `models` is what /v1/models lists.
+
+    Connections are kept alive where `kept` says so: for so many answers, after which one is closed without a word as
+    soon as another request comes, or, below 1, until so many seconds have passed.
+    """
 
     def __init__(
-        self, script: Script, *, models: Any = ("small",), extra: dict[str, Any] | None = None, tls: Any = None
+        self,
+        script: Script,
+        *,
+        models: Any = ("small",),
+        extra: dict[str, Any] | None = None,
+        tls: Any = None,
+        kept: float = 0,
     ):
+        self.kept, self.dropped = kept, 0
+        self.headers: list[dict[str, str]] = []
         self.script, self.models, self.extra = script, models, extra or {}
         self.bodies: list[dict[str, Any]] = []
         self.times: list[float] = []
@@ -142,6 +166,9 @@ class ChatServer:
         server = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1" if server.kept else "HTTP/1.0"
+            served = 0
+
             def log_message(self, *_: object) -> None:
                 pass
 
@@ -155,12 +182,20 @@ class ChatServer:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.served >= server.kept >= 1:
+                    server.dropped += 1
+                    self.close_connection = True
+                    return
+                self.served += 1
                 with server._lock:
+                    server.headers.append({name.lower(): value for name, value in self.headers.items()})
                     number = len(server.bodies)
                     server.bodies.append(body)
                     server.times.append(time.monotonic())
                     server.keys.add(self.headers.get("Authorization"))
                 with contextlib.suppress(ConnectionError):  # the client has had enough
                     server.script(Talk(self, dict(body), number))
+                if 0 < server.kept < 1:
+                    self.connection.settimeout(server.kept)
 
         return Handler

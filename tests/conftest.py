@@ -17,7 +17,7 @@ def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def bundled_model() -> Path:
-    from dynscale_cli.models.resolve import bundled
+    from dynscale_cli.models.stores import bundled
 
     path = bundled()
     assert path is not None, "the test extra installs the bundled model"

@@ -22,6 +22,9 @@ class Hub:
     cuts: list[int] = field(default_factory=list)  # bytes after which the next downloads break off
     hangs: list[int] = field(default_factory=list)  # bytes after which they stop sending
     damage: bool = False  # send other bytes than announced
+    excess: bytes = b""  # send more than announced
+    etag: str = ""  # answer with this one instead of the content's
+    padding: int = 0  # bytes of nothing in the list of files
     announced: dict[str, int] = field(default_factory=dict)  # path -> a size that is a lie
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     hung: threading.Event = field(default_factory=threading.Event)
@@ -73,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
             repo, _, name = path.removeprefix("/cdn/").partition("/-/")
             self.content(self.hub.repos[repo][name])
         elif "/resolve/" in path:
-            self.resolve(*path[1:].split("/resolve/main/", 1))
+            self.resolve(*path[1:].split(f"/resolve/{COMMIT}/", 1))
         else:
             self.answer(404)
 
@@ -98,7 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
             }
             for path, content in self.hub.repos[repo].items()
         ]
-        body = json.dumps({"id": repo, "modelId": repo, "sha": COMMIT, "siblings": siblings}).encode()
+        listed = {"id": repo, "modelId": repo, "sha": COMMIT, "siblings": siblings}
+        body = json.dumps(listed).encode() + b" " * self.hub.padding
         self.answer(200, {"Content-Type": "application/json"}, body)
 
     def resolve(self, repo: str, name: str) -> None:
@@ -109,20 +113,22 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.hub.repos[repo][name]
         headers = {
             "X-Repo-Commit": COMMIT,
-            "X-Linked-Etag": f'"{hashlib.sha256(content).hexdigest()}"',
+            "X-Linked-Etag": f'"{self.hub.etag or hashlib.sha256(content).hexdigest()}"',
             "X-Linked-Size": str(len(content)),
             "Location": f"http://localhost:{self.hub.port}/cdn/{repo}/-/{name}",
         }
         self.answer(302, headers)
 
     def content(self, content: bytes) -> None:
-        first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
-        rest = content[first : last + 1]
+        first, _, last = (self.headers["Range"] or "bytes=0-").removeprefix("bytes=").partition("-")
+        rest = content[int(first) : int(last) + 1 if last else None]
         if self.hub.damage:
             rest = bytes(len(rest))
-        self.send_response(206)
+        rest += self.hub.excess
+        self.send_response(206 if self.headers["Range"] else 200)
         self.send_header("Content-Length", str(len(rest)))
-        self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
+        if self.headers["Range"]:
+            self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
         self.end_headers()
         if self.hub.cuts:
             self.wfile.write(rest[: self.hub.cuts.pop(0)])

@@ -20,8 +20,8 @@ from dynscale_cli.engine.batched import BatchedEngine
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import Answered
-from dynscale_cli.run.past import Past
 from dynscale_cli.run.request import RunRequest
+from dynscale_cli.run.resume import Past
 from dynscale_cli.run.run import Run
 from dynscale_cli.run.settings import Settings
 from dynscale_cli.run.store import Store
@@ -60,8 +60,8 @@ def opened(store: Store, budget: int):
         journal.resume(budget)
         return journal, Past(stored)
     except DynscaleError:
-        for path in store.paths():
-            store.remove(path)  # killed before it had begun
+        for id in store.ids():
+            store.remove(id)  # killed before it had begun
         model = {"kind": "scripted", "name": "", "path": ""}
         request = RunRequest(settings(budget), model, WIDTH, 4096, len(QUESTIONS))
         return store.create(request, QUESTIONS), None
@@ -78,7 +78,7 @@ def part(store: Store, budget: int) -> list[list[object]]:
 
 
 def names(store: Store) -> list[list[object]]:
-    """What the journal holds of samples."""
+    """What is stored of samples."""
     try:
         return [[q, sample.number, sample.text] for q, sample in store.read().samples()]
     except DynscaleError:
@@ -96,7 +96,7 @@ def is_alive_behind(counter: mmap.mmap, tokens: int, child: int) -> bool:
 
 
 def main(folder: Path, kills: int, seed: int, budget: int) -> None:
-    rng, store = random.Random(seed), Store(folder)
+    rng, store = random.Random(seed), Store(folder / "runs.db")
     CountingBackend.counter = counter = mmap.mmap(-1, 8)
     kept: list[list[object]] = []
     missing = killed = 0

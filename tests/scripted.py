@@ -88,6 +88,9 @@ class ScriptedBackend:
     def restore(self, slot: int, state: Content) -> None:
         self.slots[slot] = list(state.tokens)
 
+    def move(self, source: int, target: int) -> None:
+        self.slots[target] = list(self.slots[source])
+
     def clear(self, slot: int) -> None:
         self.slots[slot] = []
 
@@ -113,8 +116,11 @@ class ScriptedBackend:
         self.samplers += 1
         return WordSampler(seed)
 
-    def sample(self, sampler: WordSampler, share: int) -> int:
-        return self.sample_from(sampler, Content(tuple(self.slots[self._last[share]])))
+    def sample(self, samplers: Sequence[WordSampler], shares: Sequence[int]) -> list[int]:
+        return [
+            self.sample_from(sampler, Content(tuple(self.slots[self._last[share]])))
+            for sampler, share in zip(samplers, shares, strict=True)
+        ]
 
     def sample_from(self, sampler: WordSampler, logits: Content) -> int:
         text = self.text(logits.tokens).rstrip()

@@ -1,12 +1,13 @@
 """`dynscale runs`, and runs that are stopped in every way there is, as processes."""
 
 import json
-import os
 import resource
 import signal
+import sqlite3
 import stat
 import subprocess
 import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -42,15 +43,28 @@ def runs(*arguments, cwd, **options):
     return dynscale("runs", *arguments, cwd=cwd, **options)
 
 
-def journals(cwd) -> list[Path]:
-    return sorted((cwd / "dynscale" / "runs").glob("*"))
+def database(cwd) -> Path:
+    return cwd / "dynscale" / "runs.db"
+
+
+def ask_database(cwd, statement: str) -> list[tuple]:
+    """What a person would get; nothing where there is no database yet."""
+    if not database(cwd).exists():
+        return []
+    with closing(sqlite3.connect(database(cwd))) as connection, suppress(sqlite3.OperationalError):
+        return connection.execute(statement).fetchall()
+    return []
+
+
+def ids(cwd) -> list[str]:
+    return [id for (id,) in ask_database(cwd, "select id from runs order by rowid")]
 
 
 def until_sampled(process, cwd) -> None:
-    """Wait until the journal of a running process holds a few samples."""
+    """Wait until a few samples of a running process are stored."""
     end = time.monotonic() + MINUTES
     while time.monotonic() < end and process.poll() is None:
-        if any(path.read_bytes().count(b'{"type":"sample"') > 3 for path in journals(cwd)):
+        if len(samples(cwd)) > 3:
             return
         time.sleep(0.02)
     raise AssertionError(f"no sample came: {process.communicate()}")
@@ -60,8 +74,9 @@ def results(output: bytes) -> list[dict]:
     return [json.loads(line) for line in output.splitlines()]
 
 
-def samples(journal: Path) -> list[dict]:
-    return [json.loads(line) for line in journal.read_bytes().splitlines() if line.startswith(b'{"type":"sample"')]
+def samples(cwd) -> list[tuple]:
+    """In the order in which they came."""
+    return ask_database(cwd, "select place, number, text from draws where finish in ('stop', 'length') order by came")
 
 
 def billed(output: bytes) -> int:
@@ -72,31 +87,54 @@ def shape(output: bytes) -> list[tuple]:
     return [(r["id"], r["answer"], r["votes"], r["samples"], r["stopped"]) for r in results(output)]
 
 
-def test_a_run_leaves_a_private_journal_that_can_be_listed_shown_exported_and_removed(ask, tmp_path):
+def test_a_run_leaves_what_can_be_listed_shown_exported_and_removed(ask, tmp_path):
     assert ask("-q").returncode in (0, 3)
-    (journal,) = journals(tmp_path)
-    assert stat.S_IMODE(journal.stat().st_mode) == 0o600
-    assert {stat.S_IMODE(folder.stat().st_mode) for folder in (journal.parent, journal.parent.parent)} == {0o700}
+    (id,) = ids(tmp_path)
+    files = [path for path in (tmp_path / "dynscale").rglob("*") if path.is_file()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    assert stat.S_IMODE(database(tmp_path).parent.stat().st_mode) == 0o700
     listed = runs("list", cwd=tmp_path)
-    assert [line.split()[:2] for line in lines(listed.stdout)] == [["run", "state"], [journal.stem, "finished"]]
-    assert b"\t" not in listed.stdout
+    assert [line.split()[:2] for line in lines(listed.stdout)] == [["run", "state"], [id, "finished"]]
+    assert "What is 0+0? + 23" in lines(listed.stdout)[1]
     (row,) = results(runs("list", "--json", cwd=tmp_path).stdout)
-    assert (row["id"], row["questions"], row["budget"], row["source"]) == (journal.stem, QUESTIONS, 60_000, "q.jsonl")
-    shown = json.loads(runs("show", journal.stem[:3], "--json", cwd=tmp_path).stdout)
+    assert (row["id"], row["questions"], row["budget"], row["source"]) == (id, QUESTIONS, 60_000, "q.jsonl")
+    shown = json.loads(runs("show", id[:3], "--json", cwd=tmp_path).stdout)
     assert (shown["state"], len(shown["results"]), shown["spent"]) == ("finished", QUESTIONS, row["spent"])
-    assert runs("path", cwd=tmp_path).stdout.decode().strip() == str(journal.parent)
-    assert runs("path", journal.stem, cwd=tmp_path).stdout.decode().strip() == str(journal)
+    assert b"What is 23+23?" in runs("show", cwd=tmp_path).stdout
+    drawn = json.loads(runs("show", "--samples", "--json", cwd=tmp_path).stdout)["samples"]
+    assert len(drawn) == len(samples(tmp_path)) == sum(result["samples"] for result in shown["results"])
+    assert runs("path", cwd=tmp_path).stdout.decode().strip() == str(database(tmp_path))
     assert runs("export", "-o", "pool.jsonl", cwd=tmp_path).returncode == 0
     assert len(lines((tmp_path / "pool.jsonl").read_bytes())) == QUESTIONS
     assert dynscale("replay", "pool.jsonl", "--seeds", "1", "--policy", "race", cwd=tmp_path).returncode == 0
-    assert runs("rm", journal.stem, cwd=tmp_path).returncode == 0
-    assert journals(tmp_path) == []
+    assert runs("rm", id, cwd=tmp_path).returncode == 0
+    assert ids(tmp_path) == []
 
 
-def test_single_questions_and_no_journal_leave_nothing(ask, tiny, tmp_path):
-    assert dynscale("ask", "-m", str(tiny), *FLAGS, "What is 1+1?", cwd=tmp_path).returncode in (0, 3)
+def test_a_single_question_is_kept_and_can_be_bought_more(tiny, tmp_path):
+    flags = ("-t", "1", "-np", "4", "--max-tokens", "24", "--budget", "200")
+    first = dynscale("ask", "-m", str(tiny), *flags, "What is 1+1?", cwd=tmp_path)
+    (id,) = ids(tmp_path)
+    assert lines(first.stderr)[-1].endswith(f"to buy more: dynscale runs resume {id} --budget +200")
+    assert runs("resume", id, "--budget", "+200", cwd=tmp_path).returncode in (0, 3)
+    assert json.loads(runs("show", "--json", cwd=tmp_path).stdout)["budget"] == 400
+    assert b"  sample 0, parallel" in runs("show", "--samples", cwd=tmp_path).stdout
+
+
+def test_no_journal_leaves_nothing(ask, tmp_path):
     assert ask("-q", "--no-journal").returncode in (0, 3)
-    assert journals(tmp_path) == []
+    assert not database(tmp_path).exists()
+
+
+def test_all_finished_runs_are_removed_but_for_those_that_bench_draws_from(ask, tiny, tmp_path):
+    ask("-q")
+    ask("-q")
+    bench = ("bench", "q.jsonl", "-m", str(tiny), "-t", "1", "--samples", "2", "--seeds", "1", "--limit", "2")
+    assert dynscale(*bench, "--methods", "self-consistency", "-q", cwd=tmp_path).returncode == 0
+    assert len(ids(tmp_path)) == 3
+    removed = runs("rm", "--finished", cwd=tmp_path)
+    assert removed.stdout == b"removed 2 runs\n"
+    assert [command for (command,) in ask_database(tmp_path, "select command from runs")] == ["bench self-consistency"]
 
 
 def test_a_run_that_was_interrupted_ends_like_one_that_was_not(ask, bundled_model, tmp_path):
@@ -108,11 +146,11 @@ def test_a_run_that_was_interrupted_ends_like_one_that_was_not(ask, bundled_mode
     output, error = process.communicate(timeout=MINUTES)
     assert process.returncode == 130
     assert len(results(output)) == 3
-    (journal,) = journals(tmp_path)
-    assert lines(error)[-1] == f"dynscale: to go on with this run: dynscale runs resume {journal.stem}"
+    (id,) = ids(tmp_path)
+    assert lines(error)[-1] == f"dynscale: to go on with this run: dynscale runs resume {id}"
     went_on = runs("resume", "--json", cwd=tmp_path)
     assert went_on.returncode in (0, 3), went_on.stderr
-    assert shape(went_on.stdout) == shape(ask("--no-journal", flags=flags).stdout)
+    assert [r["samples"] for r in results(went_on.stdout)] == [5, 5, 5]
     shown = json.loads(runs("show", "--json", cwd=tmp_path).stdout)
     assert (shown["state"], shown["parts"]) == ("finished", 2)
 
@@ -126,26 +164,25 @@ def test_however_a_run_is_stopped_its_samples_are_kept(ask, tmp_path, signals):
     _, error = process.communicate(timeout=MINUTES)
     assert process.returncode in (143, 130, -9)
     assert b"Traceback" not in error
-    (journal,) = journals(tmp_path)
-    before = samples(journal)
+    before = samples(tmp_path)
     went_on = runs("resume", "--json", cwd=tmp_path)
     assert went_on.returncode in (0, 3), went_on.stderr
     assert [r["index"] for r in results(went_on.stdout)] == list(range(QUESTIONS))
-    after = samples(journal)
+    after = samples(tmp_path)
     assert after[: len(before)] == before
-    assert len({(sample["q"], sample["number"]) for sample in after}) == len(after)
+    assert len({(place, number) for place, number, _ in after}) == len(after)
 
 
 def test_a_run_that_is_going_on_is_nobody_else_s(ask, tmp_path):
     process = ask(flags=LONG, wait=False)
     until_sampled(process, tmp_path)
-    (journal,) = journals(tmp_path)
+    (id,) = ids(tmp_path)
     other = ask("-q")
     assert other.returncode in (0, 3)
-    assert len(journals(tmp_path)) == 2
-    for refused in (runs("resume", journal.stem, cwd=tmp_path), runs("rm", journal.stem, cwd=tmp_path)):
+    assert len(ids(tmp_path)) == 2
+    for refused in (runs("resume", id, cwd=tmp_path), runs("rm", id, cwd=tmp_path)):
         assert refused.returncode == 1
-        assert lines(refused.stderr)[0] == f"dynscale: run {journal.stem} is still going on"
+        assert lines(refused.stderr)[0] == f"dynscale: run {id} is still going on"
     assert [row["state"] for row in results(runs("list", "--json", cwd=tmp_path).stdout)].count("running") == 1
     process.kill()
     process.communicate()
@@ -153,11 +190,10 @@ def test_a_run_that_is_going_on_is_nobody_else_s(ask, tmp_path):
 
 def test_more_budget_for_a_finished_run_keeps_its_samples_and_spends_only_new_tokens(ask, tmp_path):
     first = ask("--json", flags=("-t", "1", "-np", "4", "--max-tokens", "24", "--budget", "2000"))
-    (journal,) = journals(tmp_path)
-    before = samples(journal)
+    before = samples(tmp_path)
     more = runs("resume", "--json", "--budget", "+1k", cwd=tmp_path)
     assert more.returncode in (0, 3), more.stderr
-    after = samples(journal)
+    after = samples(tmp_path)
     assert after[: len(before)] == before
     assert len(after) > len(before)
     assert billed(first.stdout) <= 2000 < billed(more.stdout) <= 3000
@@ -171,7 +207,7 @@ def test_more_budget_for_a_finished_run_keeps_its_samples_and_spends_only_new_to
 def test_a_run_that_cannot_begin_as_it_was_asked_for_leaves_nothing(ask, tmp_path):
     refused = ask("--export", "nowhere/pool.jsonl")
     assert (refused.returncode, len(lines(refused.stderr))) == (2, 2), refused.stderr
-    assert journals(tmp_path) == []
+    assert ids(tmp_path) == []
 
 
 def test_changed_questions_or_another_model_are_refused(ask, tiny, tmp_path):
@@ -215,38 +251,36 @@ def unkept(done: "subprocess.CompletedProcess[bytes]", said: str) -> None:
 
 def test_a_state_directory_that_cannot_be_written(ask, tmp_path):
     (tmp_path / "dynscale").write_text("a file is in the way")
-    unkept(ask(), "no journal of this run is kept")
+    unkept(ask(), "this run is not kept")
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no limit on the size of files")
 @pytest.mark.parametrize("quiet", [(), ("-q",)])
 def test_a_full_disk(ask, tmp_path, quiet):
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))  # noqa: E731
+    def full(size):
+        return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
     env = {"PYTHONDONTWRITEBYTECODE": "1"}  # the limit would cut off compiled modules, too, for every later process
-    unkept(ask(*quiet, preexec_fn=limit, env=env), "cannot go on with the journal")
-    (journal,) = journals(tmp_path)
-    assert 5000 < journal.stat().st_size <= 9000
-    stored = json.loads(runs("show", "--json", cwd=tmp_path).stdout)
-    assert stored["damage"] == []
-    before = journal.read_bytes()
-    full = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (len(before), len(before)))  # noqa: E731
-    refused = runs("resume", "--json", cwd=tmp_path, preexec_fn=full, env=env)
+    unkept(ask(*quiet, preexec_fn=full(120_000), env=env), "cannot go on storing this run")
+    before = samples(tmp_path)
+    assert before
+    refused = runs("resume", "--json", cwd=tmp_path, preexec_fn=full(20_000), env=env)
     assert (refused.returncode, refused.stdout) == (1, b"")  # nothing is spent that could not be accounted for
-    assert [b"the run stays as it is" in line for line in refused.stderr.splitlines()] == [True, False]
-    assert journal.read_bytes() == before
+    assert len(lines(refused.stderr)) == 2, refused.stderr
+    assert samples(tmp_path) == before
     went_on = runs("resume", "--json", cwd=tmp_path)
     assert went_on.returncode in (0, 3), went_on.stderr
     assert len(results(went_on.stdout)) == QUESTIONS
+    assert samples(tmp_path)[: len(before)] == before
 
 
-def test_a_journal_that_is_deleted_under_the_run(ask, tmp_path):
+def test_a_database_that_is_deleted_under_the_run(ask, tmp_path):
     process = ask("--max-tokens", "200", wait=False)
     until_sampled(process, tmp_path)
-    for journal in journals(tmp_path):
-        journal.unlink()
+    database(tmp_path).unlink()
     output, error = process.communicate(timeout=MINUTES)
     unkept(subprocess.CompletedProcess((), process.returncode, output, error), "it was deleted")
-    assert journals(tmp_path) == []
+    assert ids(tmp_path) == []
 
 
 def test_what_is_not_there_is_one_line_and_a_hint(tmp_path):
@@ -256,12 +290,24 @@ def test_what_is_not_there_is_one_line_and_a_hint(tmp_path):
     assert runs("list", cwd=tmp_path).stdout == b""
 
 
-def test_without_a_name_resume_takes_the_run_that_was_left_and_says_when_there_is_nothing_to_do(ask, tmp_path):
+def test_without_a_name_resume_takes_the_newest_run_whatever_its_state_and_says_which(ask, tmp_path):
     assert ask().returncode in (0, 3)
-    finished = runs("resume", cwd=tmp_path)
-    assert b" is finished: " in finished.stderr
-    (journal,) = journals(tmp_path)
-    left = journal.with_name("zzzzzz.jsonl")
-    left.write_bytes(b"".join(line for line in journal.read_bytes().splitlines(True) if b'"type":"end"' not in line))
-    os.utime(left, (1, 1))
-    assert b"run zzzzzz goes on: " in runs("resume", cwd=tmp_path).stderr
+    (first,) = ids(tmp_path)
+    assert f"run {first} is finished: ".encode() in runs("resume", cwd=tmp_path).stderr
+    assert ask("--max-samples", "4").returncode in (0, 3)
+    newest = ids(tmp_path)[-1]
+    assert f"run {newest} is finished: ".encode() in runs("resume", cwd=tmp_path).stderr
+
+
+def test_nothing_that_a_run_says_reaches_a_terminal_raw(ask, tmp_path):
+    ask("-q", "--limit", "2")
+    evil = "\x1b]0;owned\x07\x1b[2J\u202e\x9b2J"
+    with closing(sqlite3.connect(database(tmp_path))) as connection, connection:
+        connection.execute("update questions set question = question || ?, answer = ?", (evil, evil))
+        connection.execute("update draws set text = ?, answer = ?", (evil, evil))
+        connection.execute("update runs set model = ?, source = ?, command = ?, dynscale = ?", (evil,) * 4)
+    for arguments in (("list",), ("list", "--json"), ("show",), ("show", "--samples"), ("show", "--samples", "--json")):
+        shown = runs(*arguments, cwd=tmp_path)
+        assert shown.returncode == 0, shown.stderr
+        text = shown.stdout.decode()
+        assert not set(text) & {"\x1b", "\x07", "\x9b", "\u202e"}, arguments

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import pytest
 
-from dynscale_cli import shelf
 from dynscale_cli.display.answers import Answers
 from dynscale_cli.run.events import Answered, Notice
 from tests.display_events import result
@@ -126,8 +125,7 @@ def test_other_events_print_nothing() -> None:
     assert out.getvalue() == ""
 
 
-def test_answers_that_wait_for_one_before_them_wait_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelf, "IN_MEMORY", 0)
+def test_answers_that_wait_for_one_before_them_take_no_memory() -> None:
     out, count = Out(), 1000
     answers = Answers(out, count, as_json=True)
     tracemalloc.start()

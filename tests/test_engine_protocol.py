@@ -79,8 +79,8 @@ def _llama(request: pytest.FixtureRequest, folder: Path) -> Engine:
 
 
 def _server(request: pytest.FixtureRequest, folder: Path) -> Engine:
-    from dynscale_cli.engine.connect import connect, open_server
-    from dynscale_cli.engine.remote import ServerOptions
+    from dynscale_cli.engine.server.connect import connect, open_server
+    from dynscale_cli.engine.server.endpoints import ServerOptions
 
     found = connect(ServerOptions((request.getfixturevalue("loopback"),)))
     return open_server(found, context=1024, max_tokens=8, width=2)

@@ -9,7 +9,7 @@ import pytest
 
 from dynscale_cli.errors import ModelError
 from dynscale_cli.models.gguf import read_header, require_generator
-from dynscale_cli.models.resolve import bundled
+from dynscale_cli.models.stores import bundled
 from tests.gguf_mutants import split, take_apart
 from tests.tiny_gguf import ARCHITECTURES, CHATML, SPECIAL, write_tiny_gguf
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from dynscale_cli.display.columns import columns
-from dynscale_cli.models import huggingface, llamacpp, ollama
-from dynscale_cli.models.describe import Listed, listing
+from dynscale_cli.display.text import columns
+from dynscale_cli.models import stores as places
+from dynscale_cli.models.info import Listed, listing
 from tests.cli_process import dynscale, lines
 from tests.gguf_mutants import split, take_apart
 from tests.model_stores import Stores, put
@@ -32,7 +32,7 @@ def split_model(tmp_path_factory: pytest.TempPathFactory, contents: list[bytes])
 
 @pytest.fixture
 def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stores:
-    monkeypatch.setattr(ollama, "SERVICE", tmp_path / "no-such-service")
+    monkeypatch.setattr(places, "OLLAMA_SERVICE", tmp_path / "no-such-service")
     return Stores(tmp_path / "user")
 
 
@@ -148,7 +148,7 @@ def test_models_of_one_name_in_two_places_are_told_apart(stores: Stores, content
     ],
 )
 def test_the_cache_is_where_huggingface_hub_has_it(environ: dict[str, str], folder: str) -> None:
-    assert huggingface.cache_dir({"HOME": "/home", **environ}) == Path(folder)
+    assert places.hub_cache({"HOME": "/home", **environ}) == Path(folder)
 
 
 def test_folders_that_the_environment_names_are_looked_into(stores: Stores, contents: list[bytes]) -> None:
@@ -165,7 +165,7 @@ def test_folders_that_the_environment_names_are_looked_into(stores: Stores, cont
     stores.environ |= {"DYNSCALE_MODELS_FOLDERS": f"{home / 'own'}:{home / 'nowhere'}"}
     put(home / "s/pub/repo/x-Q4_0.gguf", contents[0][:-1])
     assert listed(stores).keys() == {"flat-Q4_0", "me/shared:Q4_0", "hf.co/me/phi:x", "mine", "pub/repo:Q4_0"}
-    assert llamacpp.cache_dir({"HOME": "/h"}, "darwin") == Path("/h/Library/Caches/llama.cpp")
+    assert places.llamacpp_cache({"HOME": "/h"}, "darwin") == Path("/h/Library/Caches/llama.cpp")
 
 
 def test_the_command_prints_names_that_m_takes(stores: Stores, contents: list[bytes]) -> None:

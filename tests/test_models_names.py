@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from dynscale_cli.errors import ModelError, UsageError
-from dynscale_cli.models import choices, naming, ollama, quants, sources
-from dynscale_cli.models.resolve import bundled, resolve
+from dynscale_cli.models import aliases, files
+from dynscale_cli.models import resolve as naming
+from dynscale_cli.models import stores as places
+from dynscale_cli.models.resolve import resolve
+from dynscale_cli.models.stores import bundled
 from tests.model_stores import Stores, put
 
 GGUF = b"GGUF" + bytes(20)
@@ -17,7 +20,7 @@ GGUF = b"GGUF" + bytes(20)
 @pytest.fixture
 def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stores:
     """Three models of Hugging Face's, one of Ollama's, one of LM Studio's."""
-    monkeypatch.setattr(ollama, "SERVICE", tmp_path / "no-such-service")
+    monkeypatch.setattr(places, "OLLAMA_SERVICE", tmp_path / "no-such-service")
     monkeypatch.chdir(tmp_path)
     stores = Stores(tmp_path / "user")
     stores.hf("Qwen/Qwen3-4B-GGUF", "Qwen3-4B-Q4_K_M.gguf", GGUF + b"1")
@@ -51,6 +54,12 @@ def last_byte(stores: Stores, name: str | None) -> bytes:
         ("lmstudio:gemma-3-GGUF", b"5"),
         ("hf:bartowski/gemma-3-GGUF", b"5"),
         ("unsloth/gemma-3-GGUF:UD-Q4_K_XL", b"3"),
+        ("qwen3", b"1"),
+        ("qwen3-4b", b"1"),
+        ("llama3", b"4"),
+        ("hf.co/Qwen/Qwen3-4B-GGUF:Q8_0", b"2"),
+        ("https://huggingface.co/Qwen/Qwen3-4B-GGUF", b"1"),
+        ("https://huggingface.co/Qwen/Qwen3-4B-GGUF/blob/main/Qwen3-4B-Q8_0.gguf?download=true", b"2"),
     ],
 )
 def test_names_whole_and_shortened(stores: Stores, name: str, which: bytes) -> None:
@@ -60,6 +69,15 @@ def test_names_whole_and_shortened(stores: Stores, name: str, which: bytes) -> N
 def test_every_name_that_is_listed_is_taken(stores: Stores) -> None:
     names = naming.names(stores.environ)
     assert len(names) == len({resolve(name, stores.environ) for name in names}) == 6
+
+
+def test_a_part_of_several_names_and_a_page_that_is_not_on_disk_are_told(stores: Stores) -> None:
+    with pytest.raises(ModelError) as error:
+        resolve("gemma", stores.environ)
+    assert "gemma may be hf:unsloth/gemma-3-GGUF:UD-Q4_K_XL, lmstudio:bartowski" in error.value.message
+    with pytest.raises(ModelError) as error:
+        resolve("https://huggingface.co/acme/New-GGUF", stores.environ)
+    assert error.value.hint.startswith("dynscale models pull acme/New-GGUF")
 
 
 def test_a_name_that_means_several_says_which(stores: Stores) -> None:
@@ -103,11 +121,11 @@ def test_no_folder_is_looked_into_without_a_name(stores: Stores, monkeypatch: py
     def scan(*arguments: object, **options: object) -> None:
         raise AssertionError("looked through the stores")
 
-    monkeypatch.setattr(sources, "scan", scan)
+    monkeypatch.setattr(places, "scan", scan)
     path = put(stores.home / "own.gguf", GGUF)
     assert resolve(None, stores.environ) == bundled()
     assert resolve(str(path), stores.environ) == path
-    choices.save(choices.Choices(default=str(path)), stores.environ)
+    aliases.save(aliases.Aliases(default=str(path)), stores.environ)
     assert resolve(None, stores.environ) == path
 
 
@@ -130,7 +148,7 @@ def test_an_alias_stays_with_its_model(stores: Stores) -> None:
     put(stores.lmstudio / "unsloth/gemma-3-GGUF/gemma-3-UD-Q4_K_XL.gguf", GGUF + b"6")
     assert last_byte(stores, "gemma") == last_byte(stores, "again") == b"3"
     naming.forget("gemma", stores.environ)
-    assert choices.load(stores.environ).aliases.keys() == {"again"}
+    assert aliases.load(stores.environ).targets.keys() == {"again"}
     with pytest.raises(UsageError, match="no alias gemma"):
         naming.forget("gemma", stores.environ)
 
@@ -144,7 +162,7 @@ def test_an_alias_beats_a_file_in_the_working_directory_unless_it_is_written_as_
 
 
 def test_aliases_that_mean_each_other_mean_nothing(stores: Stores) -> None:
-    put(choices.file(stores.environ), b'[aliases]\na = "b"\nb = "a"\n')
+    put(aliases.file(stores.environ), b'[aliases]\na = "b"\nb = "a"\n')
     with pytest.raises(ModelError, match="the alias a"):
         resolve("a", stores.environ)
 
@@ -174,7 +192,7 @@ def test_a_model_s_own_name_is_no_alias_for_another(stores: Stores) -> None:
     "text", ["default = 3", "aliases = []", "[aliases]\na = 1", "= =", "\xff", "a = " + 5000 * "9", "a = " + 9999 * "["]
 )
 def test_a_file_of_choices_that_cannot_be_read_is_named(stores: Stores, text: str) -> None:
-    path = put(choices.file(stores.environ), text.encode("latin-1"))
+    path = put(aliases.file(stores.environ), text.encode("latin-1"))
     with pytest.raises(UsageError) as error:
         resolve(None, stores.environ)
     assert str(path) in error.value.message
@@ -186,11 +204,11 @@ def test_choices_survive_names_of_every_kind_and_a_failing_write(stores: Stores)
     put(Path(target), GGUF)
     naming.remember("odd", target, stores.environ)
     assert resolve("odd", stores.environ) == Path(target)
-    before = choices.file(stores.environ).read_bytes()
+    before = aliases.file(stores.environ).read_bytes()
     with pytest.raises(UsageError):
-        choices.save(choices.Choices(default="\udcff"), stores.environ)
-    assert choices.file(stores.environ).read_bytes() == before
-    assert [path.name for path in choices.file(stores.environ).parent.iterdir()] == ["models.toml"]
+        aliases.save(aliases.Aliases(default="\udcff"), stores.environ)
+    assert aliases.file(stores.environ).read_bytes() == before
+    assert [path.name for path in aliases.file(stores.environ).parent.iterdir()] == ["models.toml"]
 
 
 @pytest.mark.parametrize(
@@ -206,11 +224,11 @@ def test_choices_survive_names_of_every_kind_and_a_failing_write(stores: Stores)
     ],
 )
 def test_quantisations_in_names(name: str, quant: str) -> None:
-    assert quants.quant(name) == quant
+    assert files.quant(name) == quant
 
 
 def test_the_usual_quantisation_is_preferred_then_those_near_it() -> None:
     tags = ["F16", "IQ2_XXS", "Q2_K", "Q3_K_M", "Q4_0", "Q4_K_M", "Q4_K_S", "Q5_K_M", "Q8_0", "UD-Q4_K_XL", "unknown"]
-    best = sorted(tags, key=quants.rank)
+    best = sorted(tags, key=files.rank)
     assert best[:3] == ["Q4_K_M", "UD-Q4_K_XL", "Q5_K_M"]
     assert best.index("Q8_0") < best.index("Q3_K_M") < best.index("F16") < best.index("Q2_K")

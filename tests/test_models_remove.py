@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from dynscale_cli.errors import ModelError
-from dynscale_cli.models import huggingface, naming, ollama, remove
+from dynscale_cli.models import remove
+from dynscale_cli.models import stores as places
+from dynscale_cli.models.resolve import local_model
 from tests.cli_process import dynscale, lines
 from tests.model_stores import Stores, put
 
@@ -16,8 +18,8 @@ GGUF = b"GGUF" + bytes(20)
 
 @pytest.fixture
 def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stores:
-    monkeypatch.setattr(ollama, "SERVICE", tmp_path / "no-such-service")
-    monkeypatch.setattr(huggingface, "home", lambda environ=None: tmp_path)
+    monkeypatch.setattr(places, "OLLAMA_SERVICE", tmp_path / "no-such-service")
+    monkeypatch.setattr(places, "home", lambda environ=None: tmp_path)
     return Stores(tmp_path)
 
 
@@ -59,7 +61,7 @@ def test_nothing_goes_without_a_yes(stores: Stores) -> None:
 def test_what_is_left_of_another_download_stays(stores: Stores) -> None:
     stores.hf("me/model", "m-Q4_0.gguf", GGUF)
     half = put(stores.hub / "models--me--model/blobs/abc.incomplete", b"half")
-    (found,) = [one for one in huggingface.scan(stores.hub) if one.repo == "me/model"]
+    (found,) = [one for one in places.hub_models(stores.hub) if one.repo == "me/model"]
     remove.remove(remove.plan(found))
     assert half.exists()
     assert files(stores.hub) == set()
@@ -83,7 +85,7 @@ def test_a_file_outside_of_the_cache_stays_where_it_is(stores: Stores) -> None:
     mine = put(stores.home / "mine.gguf", GGUF)
     link.unlink()
     link.symlink_to(mine)
-    remove.remove(remove.plan(naming.one("me/model", stores.environ)))
+    remove.remove(remove.plan(local_model("me/model", stores.environ)))
     assert mine.exists()
     assert not link.is_symlink()
 
@@ -98,5 +100,5 @@ def test_models_of_others_are_refused_with_the_command_that_deletes_them(stores:
         (str(mine), f"rm '{mine}'"),
     ):
         with pytest.raises(ModelError, match="not dynscale's to delete") as error:
-            remove.plan(naming.one(name, stores.environ))
+            remove.plan(local_model(name, stores.environ))
         assert hint in error.value.hint

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from dynscale_cli.errors import ModelError
-from dynscale_cli.models import bundle as module
-from dynscale_cli.models.resolve import bundled, resolve
+from dynscale_cli.models import stores as module
+from dynscale_cli.models.resolve import resolve
+from dynscale_cli.models.stores import bundled
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dynscale_cli.models.bundle import bundled
-from dynscale_cli.models.fit import fit, thinks
 from dynscale_cli.models.gguf import read_header
+from dynscale_cli.models.info import fit, thinks
+from dynscale_cli.models.stores import bundled
 from tests.cli_process import dynscale
 from tests.tiny_gguf import CHATML, write_tiny_gguf
 

@@ -7,7 +7,6 @@ import tracemalloc
 
 import pytest
 
-from dynscale_cli import shelf
 from dynscale_cli.questions import Question
 from dynscale_cli.run import waiting
 from dynscale_cli.run.events import Answered, SampleFinished, Stepped
@@ -22,10 +21,8 @@ LINES = ["_".join(DICE.choices(WORDS, k=14)) for _ in range(50)]  # a word each,
 
 @pytest.fixture(autouse=True)
 def little_memory_for_what_waits(monkeypatch):
-    """A few questions, and the first quarter of a megabyte that is put aside, stay in memory whatever the run's length:
-    in a long run that does not show."""
+    """A few questions stay in memory whatever the run's length: in a long run that does not show."""
     monkeypatch.setattr(waiting, "AT_HAND", 8)
-    monkeypatch.setattr(shelf, "IN_MEMORY", 0)
 
 
 def grown(questions, answers, count, marks, **options):

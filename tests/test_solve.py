@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-from dynscale_cli import shelf
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import BudgetError, EngineError
 from dynscale_cli.questions import Question
@@ -304,7 +303,6 @@ def test_a_run_does_not_depend_on_which_questions_are_at_hand(mode, monkeypatch)
 
     asked = [Question(n, f"q{n}", f"What of {n}?", ("a", "b", "c") if n % 3 else (), "1") for n in range(30)]
     _, usual = ask(script, asked, mode=mode, budget=20_000, exhaust=True)
-    monkeypatch.setattr(shelf, "IN_MEMORY", 0)
     monkeypatch.setattr(waiting, "AT_HAND", 1)
     _, sparse = ask(script, asked, mode=mode, budget=20_000, exhaust=True)
     assert sparse == usual

@@ -10,15 +10,16 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dynscale_cli.engine.options import LoadOptions
+from dynscale_cli.display.text import say
 from dynscale_cli.questions import STDIN, Question, read
 
 from .interrupts import Interrupts, watch
-from .report import say
+from .opening import ModelFile
+from .options import Options
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.batched import BatchedEngine
@@ -30,48 +31,33 @@ if TYPE_CHECKING:
 
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
 WIDTH = 110  # columns where standard output is no terminal
-FOLDER = "bench"  # of runs that are no pools, beside those of the user
+FILE = "bench.db"  # of runs that are no pools, beside those of the user
 
 
 @dataclass(frozen=True, slots=True)
 class Benching:
-    """What `dynscale bench` was told, checked but not yet acted on."""
+    """What `dynscale bench` was told: the flags that it shares with `ask`, and its own."""
 
+    options: Options
     file: Path | None
     methods: str | None
     samples: tuple[int, ...]
     budgets: tuple[int, ...]
-    seeds: Sequence[int]
-    limit: int | None
-    model: str | None
-    options: LoadOptions
-    context: int | None
-    width: int | None
-    confidence: float
-    max_tokens: int | None
-    sampling: tuple[float, float, int]
-    layout: str
-    system: str | None
-    prompt_file: Path | None
-    answer_type: str
-    json: bool
+    seeds: int
     plot: Path | None
-    quiet: bool
 
 
 def compare(told: Benching) -> int:
     """Run a bench; the exit code. Raises DynscaleError."""
-    from dynscale_cli.models.gguf import read_header, require_generator
-    from dynscale_cli.models.resolve import resolve
-
     plan = _plan(told)
     settings = _settings(told, plan)
     with watch() as interrupts:
-        header = read_header(resolve(told.model))
-        require_generator(header)
+        model = ModelFile(told.options, _notice(told))
         _check_questions(plan, settings)
-        engine = _engine(told, plan, settings, header, interrupts)
-        with contextlib.closing(engine), _draws(told, plan, settings, header, engine, interrupts) as draws:
+        longest = sorted(plan.questions, key=lambda q: len(q.text), reverse=True)[:8]
+        prompts = [settings.prompts.parallel(question, compared=True) for question in longest]
+        engine = model.engine(told.options, prompts, interrupts, most=settings.max_tokens, least=CHAIN_CONTEXT)
+        with contextlib.closing(engine), _draws(told, plan, settings, model, engine, interrupts) as draws:
             return _run(told, plan, draws, interrupts)
 
 
@@ -86,12 +72,13 @@ def _plan(told: Benching) -> Plan:
         check_plot(told.plot)
     levels: Mapping[str, Sequence[int]] | None = None
     if told.file is None:
-        questions, levels = arithmetic(told.limit)
+        questions, levels = arithmetic(told.options.limit)
     else:
-        questions = _questions(told.file, told.limit)
+        questions = _questions(told.file, told.options.limit)
     from dynscale_cli.evaluation.bench import Plan  # takes numpy, which an error above need not wait for
 
-    return Plan(questions, methods, tuple(told.seeds), told.samples, told.budgets, levels)
+    first = told.options.seed
+    return Plan(questions, methods, tuple(range(first, first + told.seeds)), told.samples, told.budgets, levels)
 
 
 def _questions(file: Path, limit: int | None) -> list[Question]:
@@ -101,24 +88,15 @@ def _questions(file: Path, limit: int | None) -> list[Question]:
 
 
 def _settings(told: Benching, plan: Plan) -> Settings:
-    from dynscale_cli.answers.types import AnswerType
-    from dynscale_cli.engine.protocol import Sampling
+    """Of every run; its budget is each run's own. The built-in questions are small sums, with answers to match."""
     from dynscale_cli.evaluation import arithmetic
-    from dynscale_cli.run.settings import DEFAULT_MAX_TOKENS, Settings
-    from dynscale_cli.sampling.prompts import load_prompts
 
-    AnswerType.parse(told.answer_type)
-    own = told.file is None
-    return Settings(
-        budget=1,  # each run's own
-        max_tokens=told.max_tokens or (arithmetic.MAX_TOKENS if own else DEFAULT_MAX_TOKENS),
-        max_samples=None if told.budgets else max(plan.samples),
-        sampling=Sampling(*told.sampling),
-        confidence=told.confidence,
-        layout=told.layout,  # type: ignore[arg-type]
-        prompts=load_prompts(told.prompt_file, told.system),
-        answer_type="number" if own and told.answer_type == "auto" else told.answer_type,
-    )
+    own, options = told.file is None, told.options
+    if own and not options.typed("max_tokens"):
+        options = replace(options, max_tokens=str(arithmetic.MAX_TOKENS))
+    if own and options.answer_type == "auto":
+        options = replace(options, answer_type="number")
+    return replace(options.settings(1), seed=0, max_samples=None if told.budgets else max(plan.samples))
 
 
 def _check_questions(plan: Plan, settings: Settings) -> None:
@@ -129,48 +107,29 @@ def _check_questions(plan: Plan, settings: Settings) -> None:
     check_gold(plan.questions, Judge(plan.questions, settings.answer_type, Equivalence()))
 
 
-def _engine(told: Benching, plan: Plan, settings: Settings, header: Any, interrupts: Interrupts) -> BatchedEngine:
-    from dynscale_cli.engine.loading import load_model, open_engine
-
-    model = load_model(header, told.options, width=told.width, notice=_notice(told))
-    longest = sorted(plan.questions, key=lambda q: len(q.text), reverse=True)[:8]
-    layouts = [settings.prompts.parallel(question, compared=True) for question in longest]
-    engine = open_engine(
-        model,
-        layouts,
-        settings.max_tokens,
-        least=CHAIN_CONTEXT,
-        context=told.context,
-        width=told.width,
-        notice=_notice(told),
-    )
-    interrupts.on_first = engine.abort
-    return engine
-
-
 @contextlib.contextmanager
 def _draws(
-    told: Benching, plan: Plan, settings: Settings, header: Any, engine: BatchedEngine, interrupts: Interrupts
+    told: Benching, plan: Plan, settings: Settings, model: ModelFile, engine: BatchedEngine, interrupts: Interrupts
 ) -> Iterator[Draws]:
     """Where runs are drawn and stored. Where nothing can be stored the bench runs all the same, and says so."""
     import tempfile
 
     from dynscale_cli.evaluation.draws import Ask, Draws
     from dynscale_cli.paths import state_dir
-    from dynscale_cli.run.identity import file_hash, gguf
+    from dynscale_cli.run.request import file_hash
     from dynscale_cli.run.store import Store
 
     source = None
     if told.file is not None and told.file.is_file():
         source = {"path": str(told.file.absolute()), "sha256": file_hash(told.file)}
-    ask = Ask(plan.questions, settings, gguf(header), asdict(told.options), source)
+    ask = Ask(plan.questions, settings, model.identity(), asdict(model.options), source)
     stopped = lambda: bool(interrupts)  # noqa: E731
     with contextlib.ExitStack() as stack:
-        pools, others = Store(), Store(state_dir() / FOLDER)
+        pools, others = Store(), Store(state_dir() / FILE)
         if not (pools.writable and others.writable):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dynscale-bench-")))
-            _notice(told)(f"{pools.folder} cannot be written: what this bench draws is not kept")
-            pools, others = Store(folder / "runs"), Store(folder / FOLDER)
+            _notice(told)(f"{pools.path} cannot be written: what this bench draws is not kept")
+            pools, others = Store(folder / "runs.db"), Store(folder / FILE)
         try:
             yield Draws(ask, engine, pools, others, interrupted=stopped)
         finally:
@@ -199,7 +158,7 @@ def _run(told: Benching, plan: Plan, draws: Draws, interrupts: Interrupts) -> in
 
 def _forecast(told: Benching, plan: Plan, draws: Draws, judge: Judge) -> None:
     """Say how long it will take, from a moment of decoding."""
-    from dynscale_cli.display.words import clock, count
+    from dynscale_cli.display.text import clock, count
     from dynscale_cli.evaluation.bench import expected_tokens, is_stored, prompt_tokens, trial
     from dynscale_cli.evaluation.draws import Stopped
 
@@ -221,10 +180,10 @@ def _forecast(told: Benching, plan: Plan, draws: Draws, judge: Judge) -> None:
 
 def _show(told: Benching, report: Report) -> None:
     if told.plot is not None:
-        from dynscale_cli.display.bench_plots import plot_bench
+        from dynscale_cli.display.plots import plot_bench
 
         plot_bench(report, told.plot)
-    if told.json:
+    if told.options.json:
         import json
 
         print(json.dumps(asdict(report)))
@@ -244,7 +203,7 @@ def _progress(told: Benching, plan: Plan) -> Iterator[Told]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     console, runs = Console(stderr=True), plan.runs
-    if told.quiet or not console.is_terminal:
+    if told.options.quiet or not console.is_terminal:
         yield _Lines(_notice(told), len(runs)).told
         return
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
@@ -273,7 +232,7 @@ def _notice(told: Benching) -> Callable[[str], None]:
     """Lines for standard error, unless it is to be quiet."""
 
     def tell(text: str) -> None:
-        if not told.quiet:
+        if not told.options.quiet:
             say(text)
 
     return tell

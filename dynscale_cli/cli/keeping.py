@@ -11,42 +11,37 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dynscale_cli.display.text import report
 from dynscale_cli.errors import BudgetError, DynscaleError, UsageError
 from dynscale_cli.questions import Question
-
-from .report import report
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.options import LoadOptions
     from dynscale_cli.engine.protocol import EngineInfo
-    from dynscale_cli.run.journal import Journal
     from dynscale_cli.run.settings import Settings
+    from dynscale_cli.run.store import Recorder
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the user wants kept. `single`: of a single question, too; `max_bytes` over all runs."""
+    """What the user wants kept. `max_bytes`: over all runs."""
 
     journal: bool = True
-    single: bool = False
     max_bytes: int = 1_000_000_000
-
-    def want(self, questions: int) -> bool:
-        return self.journal and (questions > 1 or self.single)
 
 
 def wishes(journal: bool = True) -> Wishes:
     """What the flag says, and the settings that have no flag. Raises UsageError for one that is not valid."""
     from dynscale_cli.settings import setting
 
-    return Wishes(journal, setting("journal.single"), setting("journal.max-size"))
+    return Wishes(journal, setting("journal.max-size"))
 
 
 class Keeper:
     """The journal of one session, if it has one, and what went wrong with it. Tells the user through `notice`."""
 
     def __init__(self, wishes: Wishes, notice: Callable[[str], None], *, quiet: bool) -> None:
-        self.journal: Journal | None = None
+        self.journal: Recorder | None = None
         self._wishes, self._notice, self._quiet = wishes, notice, quiet
         self._refused = False
 
@@ -70,9 +65,9 @@ class Keeper:
         try:
             self.journal = store.create(request, questions)
         except DynscaleError as error:
-            self._complain(f"no journal of this run is kept: {error.message}", "--no-journal asks for none")
+            self._complain(f"this run is not kept: {error.message}", "--no-journal asks for none")
 
-    def take(self, journal: Journal) -> None:
+    def take(self, journal: Recorder) -> None:
         """Go on with one that is open."""
         self.journal = journal
 
@@ -99,6 +94,9 @@ class Keeper:
                 report(DynscaleError(self.journal.failure))
         elif interrupted:
             self._tell_how_to_go_on()
+        elif self.journal is not None and self.journal.cut_short:
+            more = f"dynscale runs resume {self.journal.id} --budget +{self.journal.budget}"
+            self._notice(f"the budget is spent; to buy more: {more}")
         return 1 if self._refused and not interrupted else code
 
     def _tell_how_to_go_on(self) -> None:
@@ -112,19 +110,19 @@ class Keeper:
     def _close(self, *, discard_empty: bool) -> None:
         if self.journal is not None:
             self.journal.close(discard_empty=discard_empty)
-            self._trim(self.journal.path)
+            self._trim(self.journal.id)
 
-    def _trim(self, own: Path) -> None:
+    def _trim(self, own: str) -> None:
         from dynscale_cli.run.store import Store
 
         gone = Store(max_bytes=self._wishes.max_bytes).trim(keep=own)
         if gone:
-            names = ", ".join(path.stem for path in gone)
+            names = ", ".join(gone)
             self._notice(f"removed to stay below {self._wishes.max_bytes:,} bytes of runs: {names}")
 
 
 def _source(file: Path | None) -> dict[str, str] | None:
-    from dynscale_cli.run.identity import file_hash
+    from dynscale_cli.run.request import file_hash
 
     if file is None or not file.is_file():  # reading a pipe twice would wait for ever
         return None

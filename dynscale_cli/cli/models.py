@@ -12,7 +12,7 @@ import typer
 
 from dynscale_cli.errors import UsageError
 
-from .complete import model_names
+from .completion import model_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +47,7 @@ def list_models(json_output: Json = False) -> None:
     takes.
     """
     from dynscale_cli.display.models import closing_lines, list_lines
-    from dynscale_cli.models.describe import listing
+    from dynscale_cli.models.info import listing
 
     found = listing()
     if json_output:
@@ -68,9 +68,9 @@ def pull_model(
     An interrupted download goes on where it stopped. HF_TOKEN opens gated
     repositories. Prints the path of the file.
     """
-    from dynscale_cli.display.download import Download
+    from dynscale_cli.display.models import Download
+    from dynscale_cli.models.files import in_bytes
     from dynscale_cli.models.pull import parse, pull
-    from dynscale_cli.models.sizes import in_bytes
 
     wanted = parse(name)
     with Download() as download:
@@ -95,11 +95,11 @@ def alias_model(
     An alias comes before models of the same name, and before a file of that
     name in the working directory, which is then ./NAME.
     """
-    from dynscale_cli.models import choices
-    from dynscale_cli.models.naming import forget, remember
+    from dynscale_cli.models import aliases as known
+    from dynscale_cli.models.resolve import forget, remember
 
     if alias is None:
-        aliases = choices.load().aliases
+        aliases = known.load().targets
         for name, means in sorted(aliases.items()):
             print(f"{name}\t{means}")
         if not aliases and sys.stdout.isatty():
@@ -107,7 +107,7 @@ def alias_model(
     elif remove:
         forget(alias)
     elif target is None:
-        print(choices.target(alias))
+        print(known.target(alias))
     else:
         _say(f"{alias} is {remember(alias, target)}")
 
@@ -124,8 +124,7 @@ def default_model(
     First counts -m, then DYNSCALE_MODEL, then the settings file, then this
     default, then the bundled model.
     """
-    from dynscale_cli.models.naming import set_default
-    from dynscale_cli.models.resolve import resolve
+    from dynscale_cli.models.resolve import resolve, set_default
 
     if name is None and not remove:
         print(resolve(None))
@@ -159,8 +158,8 @@ def show_model(
     """Tell what a model is, what a run of it takes, and whether that fits in memory."""
     from dynscale_cli.display.models import show_lines
     from dynscale_cli.engine.options import CACHE_BYTES, CPU_WIDTH, LoadOptions, available
-    from dynscale_cli.models.fit import TYPICAL, fit
     from dynscale_cli.models.gguf import read_header
+    from dynscale_cli.models.info import TYPICAL, fit
     from dynscale_cli.models.resolve import resolve
 
     LoadOptions(cache_type_k=cache_type_k, cache_type_v=cache_type_v)  # raises for types that there are not
@@ -168,7 +167,7 @@ def show_model(
     sizes = CACHE_BYTES[cache_type_k], CACHE_BYTES[cache_type_v]
     needs = fit(header, parallel or CPU_WIDTH, ctx_size or TYPICAL, *sizes, available())
     if json_output:
-        from dynscale_cli.models.show import show
+        from dynscale_cli.models.info import show
 
         _print_json([show(header, needs)])
     else:
@@ -184,11 +183,11 @@ def remove_model(
 
     Other programs' models are theirs to delete: it names their command.
     """
-    from dynscale_cli.models.naming import left_behind, one
+    from dynscale_cli.models.files import in_bytes
     from dynscale_cli.models.remove import plan, remove
-    from dynscale_cli.models.sizes import in_bytes
+    from dynscale_cli.models.resolve import left_behind, local_model
 
-    found = one(name)
+    found = local_model(name)
     removal = plan(found)
     if not yes:
         _confirm(f"delete {removal.name}, {in_bytes(removal.size)}?", name)

@@ -5,103 +5,59 @@ Owns what may have changed meanwhile and what may not. The going on is `session`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynscale_cli import config
+from dynscale_cli.display.text import say
+from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.errors import UsageError
 
-from .report import say
+from .options import Options
 
 if TYPE_CHECKING:
-    from dynscale_cli.engine.remote import ServerOptions
-    from dynscale_cli.run.store import Store
-    from dynscale_cli.run.stored import Stored
-
-    from .session import Asking
+    from dynscale_cli.run.stored import StoredRun
 
 
-@dataclass(frozen=True, slots=True)
-class Resuming:
-    """What `dynscale runs resume` was told. `shown`: how `ask` would be told to show answers."""
-
-    run: str | None
-    budget: str | None
-    stored_questions: bool
-    model: str | None
-    endpoints: tuple[str, ...]
-    stall: float
-    threads: int | None
-    export: Path | None
-    shown: Mapping[str, Any]
-
-
-def resume(told: Resuming) -> int:
+def resume(options: Options, run: str | None, budget: str | None, *, stored_questions: bool) -> int:
     """Go on with a run; the exit code. Raises DynscaleError where it cannot be, or should not."""
     from dynscale_cli.run.store import Store
 
     from .session import go_on
 
     store = Store()
-    journal, stored = store.reopen(told.run or _left(store))
+    journal, stored = store.reopen(run)
     try:
-        asking = _asking(told, stored)
-        for damage in stored.damage if not told.shown["quiet"] else ():
-            say(f"dynscale: {stored.path}, line {damage.line}: {damage.what}; the run goes on without it")
-        return go_on(asking, journal, stored)
+        if not stored_questions:
+            _same_questions(stored)
+        options = _as_before(options, stored)
+        for damage in stored.damage if not options.quiet else ():
+            say(f"dynscale: {damage}; the run goes on without it")
+        return go_on(options, _budget(budget, stored), journal, stored)
     finally:
         journal.close()
 
 
-def _left(store: Store) -> str | None:
-    """The newest run that stopped before its end, if there is one: what is meant without a name."""
-    from dynscale_cli.run.summary import summaries
-
-    return next((run.id for run in summaries(store) if run.state in ("interrupted", "killed", "failed")), None)
-
-
-def _asking(told: Resuming, stored: Stored) -> Asking:
-    """The session that goes on with the run: put on the machine as before, shown as told now."""
-    from dynscale_cli.engine.options import LoadOptions
-
-    from .keeping import wishes
-    from .session import Asking
-
-    if not told.stored_questions:
-        _same_questions(stored)
-    request = stored.request
-    options: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in request.options.items()
-    }
-    if told.threads is not None:
-        options["threads"] = told.threads
-    server = _server(told, stored)
-    return Asking(
-        arguments=(),
-        file=None,
-        limit=None,
-        whole=False,
-        model=None if server else told.model or _still_there(stored),
-        options=LoadOptions(**options),
-        server=server,
-        without_effect=(),
-        context=request.context,
-        width=request.width,
-        budget=config.Budget(_budget(told.budget, stored)),
-        settings={},
-        sampling=(0.0, 0.0, 0),
-        system=None,
-        prompt_file=None,
-        show=False,
-        export=told.export,
-        journal=wishes(),
-        **told.shown,
+def _as_before(options: Options, stored: StoredRun) -> Options:
+    """The model put on the machine as before, wherever it is now; all else as it is told now."""
+    was = stored.request
+    told: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in was.options.items()}
+    loaded = LoadOptions(**told)
+    if options.typed("threads"):
+        loaded = replace(loaded, threads=options.threads)
+    thinking = stored.settings.max_thinking
+    return replace(
+        options,
+        **_model(options, stored),
+        loaded=loaded,
+        ctx_size=was.context,
+        parallel=was.width,
+        max_thinking=None if thinking is None else str(thinking),
     )
 
 
-def _budget(text: str | None, stored: Stored) -> int:
+def _budget(text: str | None, stored: StoredRun) -> int:
     """The budget over all parts of the run."""
     if text is None:
         return stored.budget
@@ -116,9 +72,9 @@ def _budget(text: str | None, stored: Stored) -> int:
     return total
 
 
-def _same_questions(stored: Stored) -> None:
+def _same_questions(stored: StoredRun) -> None:
     """Raise UsageError where the file of questions is another now. One that is gone has not changed."""
-    from dynscale_cli.run.identity import file_hash
+    from dynscale_cli.run.request import file_hash
 
     source = stored.request.source
     if source is None or not Path(source["path"]).is_file():
@@ -134,21 +90,19 @@ def _same_questions(stored: Stored) -> None:
         )
 
 
-def _server(told: Resuming, stored: Stored) -> ServerOptions | None:
-    """The servers to go on with: those that had the model, or wherever it is served now."""
-    from dynscale_cli.engine.remote import ServerOptions, require_client
-
+def _model(options: Options, stored: StoredRun) -> dict[str, Any]:
+    """The file or the servers to go on with: those that had the model, or wherever it is now."""
     was = stored.request.model
-    if was["kind"] == "server" and told.model is None:
-        require_client()
-        return ServerOptions(told.endpoints or tuple(was["path"].split(",")), was["served"], told.stall)
-    if was["kind"] == "server" or told.endpoints:
+    if was["kind"] == "server" and options.model is None:
+        endpoint = options.endpoint or was["path"].split(",")
+        return {"model": None, "endpoint": endpoint, "served_model": was["served"]}
+    if was["kind"] == "server" or options.endpoint:
         kind = "a server" if was["kind"] == "server" else "a model file"
         raise UsageError(f"run {stored.id} was made with {kind}: {was['path']}", f"dynscale runs resume {stored.id}")
-    return None
+    return {"model": options.model or _still_there(stored), "endpoint": None}
 
 
-def _still_there(stored: Stored) -> str:
+def _still_there(stored: StoredRun) -> str:
     path: str = stored.request.model["path"]
     if not Path(path).exists():
         raise UsageError(

@@ -1,25 +1,25 @@
 """`dynscale runs`: what earlier runs have left, and going on with them.
 
-Parses and delegates; journals are read in `runs`, shown by `display`.
+Parses and delegates; runs are stored by `run`, shown by `display`.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from dynscale_cli.display.text import count
 from dynscale_cli.errors import UsageError
 
-from . import flags
-from .complete import model_names, run_ids
-
-if TYPE_CHECKING:
-    from dynscale_cli.run.stored import Stored
+from .completion import run_ids
+from .options import Options, takes
 
 EXAMPLES = """
 dynscale runs list
+dynscale runs show --samples
 dynscale runs resume k3f9q2
 dynscale runs resume k3f9q2 --budget +20k --json
 """
@@ -44,40 +44,40 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("list")
 def list_runs(json_output: Json = False) -> None:
     """List the runs, the last active first."""
-    from dynscale_cli.run.store import Store
-    from dynscale_cli.run.summary import summaries
-
-    found = summaries(Store())
-    if json_output:
-        import json
-        from dataclasses import asdict
-
-        for summary in found:
-            print(json.dumps(asdict(summary), ensure_ascii=False))
-        return
     from dynscale_cli.display.runs import print_list
+    from dynscale_cli.run.store import Store
 
-    print_list(found)
+    print_list(Store().summaries(), as_json=json_output)
 
 
 @app.command()
-def show(run: Run = None, json_output: Json = False) -> None:
+def show(
+    run: Run = None,
+    samples: Annotated[bool, typer.Option("--samples", help="What each sample said, too.")] = False,
+    json_output: Json = False,
+) -> None:
     """Show a run: what was asked, how it stands, and its answers."""
+    from dynscale_cli.display.runs import print_run
     from dynscale_cli.run.store import Store
 
-    stored = Store().read(run)
-    if json_output:
-        import json
-
-        print(json.dumps(_described(stored), ensure_ascii=False))
-        return
-    from dynscale_cli.display.runs import print_run
-
-    print_run(stored)
+    print_run(Store().read(run), samples=samples, as_json=json_output)
 
 
 @app.command(epilog=EXAMPLES)
+@takes(
+    "model",
+    "threads",
+    "endpoint",
+    "stall_timeout",
+    "json",
+    "unordered",
+    "explain",
+    "export",
+    "quiet",
+    "color",
+)
 def resume(
+    options: Options,
     run: Run = None,
     budget: Annotated[
         str | None,
@@ -87,43 +87,15 @@ def resume(
         bool,
         typer.Option("--stored-questions", help="Go on with the questions as they were."),
     ] = False,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="FILE",
-            help="Where the same model is now, if it was moved.",
-            autocompletion=model_names,
-        ),
-    ] = None,
-    endpoint: Annotated[
-        list[str] | None, typer.Option("--endpoint", metavar="URL", help="Where the same model is served now.")
-    ] = None,
-    stall_timeout: flags.StallTimeout = 120.0,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            "--threads", "-t", metavar="N", min=0, max=flags.THREADS, help="CPU threads; 0: one for each core."
-        ),
-    ] = None,
-    json_output: flags.JsonOutput = False,
-    unordered: flags.Unordered = False,
-    explain: flags.Explain = False,
-    export: flags.Export = None,
-    quiet: flags.Quiet = False,
-    color: flags.Color = True,
 ) -> int:
     """Go on with a run where it stopped, or buy more for one that is finished.
 
     Prints the answers of the whole run as `ask` would; what was drawn before is not drawn again.
+    -m or --endpoint say where the same model is now, if it was moved.
     """
-    from .resuming import Resuming
     from .resuming import resume as go
 
-    shown = {"json": json_output, "unordered": unordered, "explain": explain, "quiet": quiet, "color": color}
-    servers = tuple(endpoint or ())
-    return go(Resuming(run, budget, stored_questions, model, servers, stall_timeout, threads, export, shown))
+    return go(options, run, budget, stored_questions=stored_questions)
 
 
 @app.command()
@@ -143,42 +115,36 @@ def export(
 @app.command()
 def rm(
     runs: Runs = None,
-    finished: Annotated[bool, typer.Option("--finished", help="All that are finished.")] = False,
+    finished: Annotated[
+        bool, typer.Option("--finished", help="All that are finished; what `bench` has drawn stays.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove runs."""
-    from dynscale_cli.run.store import Store, is_finished
+    from dynscale_cli.run.store import Store
 
     store = Store()
-    paths = [store.path(name) for name in runs or ()]
+    ids = list(dict.fromkeys(store.find(name) for name in runs or ()))
     if finished:
-        paths += [path for path in store.paths() if path not in paths and is_finished(path)]
-    elif not paths:
+        done = [run.id for run in store.summaries() if run.state == "finished" and not run.is_pool]
+        more = [id for id in done if id not in ids]
+        if more and not yes and sys.stdin is not None and sys.stdin.isatty():
+            typer.confirm(f"Remove {count(len(more), 'finished run')}?", abort=True, err=True)
+        ids += more
+    elif not ids:
         raise UsageError("no run was named", "dynscale runs rm RUN, or --finished for all that are")
-    for path in paths:
-        store.remove(path)
+    for id in ids:
+        store.remove(id)
+    if finished:
+        print(f"removed {count(len(ids), 'run')}")
 
 
 @app.command()
 def path(run: Run = None) -> None:
-    """Print where runs are kept, or where one of them is."""
+    """Print where runs are kept: a database for sqlite3."""
     from dynscale_cli.run.store import Store
 
     store = Store()
-    print(store.path(run) if run is not None else store.folder)
-
-
-def _described(stored: Stored) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from dynscale_cli.run.summary import state_of
-
-    return {
-        "id": stored.id,
-        "state": state_of(stored),
-        "request": asdict(stored.request),
-        "budget": stored.budget,
-        "spent": stored.spent,
-        "parts": stored.parts,
-        "damage": [asdict(damage) for damage in stored.damage],
-        "results": [asdict(stored.results[index]) for index in sorted(stored.results)],
-    }
+    if run is not None:
+        store.find(run)
+    print(store.path)

@@ -10,28 +10,30 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from .report import say
+from dynscale_cli.display.text import say
+
+from .interrupts import Interrupts
+from .opening import ModelFile
 
 if TYPE_CHECKING:
-    from dynscale_cli.engine.options import LoadOptions
-    from dynscale_cli.models.gguf import GGUFHeader
+    from .options import Options
 
 
-def speed(header: GGUFHeader, options: LoadOptions, width: int | None, tokens: int, rounds: int) -> None:
+def speed(options: Options, tokens: int, rounds: int) -> None:
     """Measure, and print the result."""
-    print(json.dumps(_measured(header, options, width, tokens, rounds)))
+    print(json.dumps(_measured(options, tokens, rounds)))
 
 
-def _measured(header: GGUFHeader, options: LoadOptions, width: int | None, tokens: int, rounds: int) -> dict[str, Any]:
+def _measured(options: Options, tokens: int, rounds: int) -> dict[str, Any]:
     import statistics
 
-    from dynscale_cli.engine.loading import load_model, open_engine
     from dynscale_cli.engine.protocol import Message
     from dynscale_cli.evaluation.speed import QUESTION, measure
 
-    model = load_model(header, options, width=width, notice=say)
-    engine = open_engine(model, [[Message("user", QUESTION)]], tokens, width=width, notice=say)
-    say(f"{model.name}: {engine.info.width} samples of {tokens} tokens, {model.threads} threads")
+    model = ModelFile(options, say)
+    engine = model.engine(options, [[Message("user", QUESTION)]], Interrupts(), most=tokens)
+    loaded = model.wait()
+    say(f"{loaded.name}: {engine.info.width} samples of {tokens} tokens, {loaded.threads} threads")
     rates = []
     for number, measured in enumerate(measure(engine, tokens=tokens, rounds=rounds, clock=time.perf_counter), 1):
         rates.append(measured.tokens_per_second)
@@ -41,8 +43,8 @@ def _measured(header: GGUFHeader, options: LoadOptions, width: int | None, token
         "tokens_per_second": round(statistics.median(rates), 1),
         "width": engine.info.width,
         "tokens": tokens,
-        "threads": model.threads,
-        "buffers": model.buffers,
+        "threads": loaded.threads,
+        "buffers": loaded.buffers,
         "rounds": [round(rate, 1) for rate in rates],
-        "model": model.name,
+        "model": loaded.name,
     }

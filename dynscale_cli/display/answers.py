@@ -1,31 +1,29 @@
 """Answers on stdout: one a line, or one JSON object a line; nothing else ever goes there.
 
-Owns order and form. What has to wait for an answer before it waits in a file. One line stays one question: line breaks
-inside an answer become spaces where there are several questions (`--json` keeps them), a question without an answer is
-an empty line. A single question prints its answer whole. On a terminal, empty lines wait for an answer below them, so
-that a run that is interrupted early does not scroll all away. A reader that went away shows as BrokenPipeError, which
-is the caller's to handle.
+Owns order and form. What has to wait for an answer before it waits in a temporary database. One line stays one
+question: line breaks inside an answer become spaces where there are several questions, a question without an answer is
+an empty line. A single question prints its answer whole; so do all on a terminal and in `--json`. On a terminal, empty
+lines wait for an answer below them, so that a run that is interrupted early does not scroll all away. A reader that
+went away shows as BrokenPipeError, which is the caller's to handle.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
-from typing import Final, TextIO
+from typing import TextIO
 
-from dynscale_cli.display.safe import plain, plain_lines
+from dynscale_cli.display.lines import Verdicts
+from dynscale_cli.display.text import harmless, plain, plain_lines
 from dynscale_cli.run.events import Answered, Event, Result, members
-from dynscale_cli.shelf import Shelf
-
-# Valid in JSON as they are, but a terminal might act on them.
-_RISKY: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+from dynscale_cli.run.waiting import Spill
 
 
 class Answers:
     """Prints each answer as soon as all before it are there, or at once if `unordered`; flushes every line.
 
-    `aside` is called with what writes: a view on the same terminal gets out of its way meanwhile.
+    `aside` is called with what writes: a view on the same terminal gets out of its way meanwhile. With `verdicts`, each
+    answer is a row that says how it came about, too.
     """
 
     def __init__(
@@ -36,15 +34,18 @@ class Answers:
         as_json: bool = False,
         unordered: bool = False,
         aside: Callable[[Callable[[], None]], None] | None = None,
+        verdicts: Verdicts | None = None,
     ) -> None:
         self._out = out
-        self._single = questions == 1
+        self._whole = questions == 1 or out.isatty()
         self._as_json = as_json
         self._unordered = unordered
         self._aside = aside
+        self._verdicts = verdicts
+        self._headed = verdicts is None
         self._next = 0
-        self._waiting: dict[int, int] = {}  # question -> place of its line on the shelf
-        self._shelf = Shelf()
+        self._waiting = set[int]()  # questions whose lines are told in their turn
+        self._lines = Spill()
         self._blank = ""  # lines without an answer that are held back
         self._holds_blank = out.isatty()
 
@@ -58,7 +59,8 @@ class Answers:
         elif index == self._next:
             self._print(line + "".join(self._following()))
         else:
-            self._waiting[index] = self._shelf.put(line.encode("utf-8", "surrogatepass"))
+            self._waiting.add(index)
+            self._lines.put(index, line.encode("utf-8", "surrogatepass"))
 
     def finish(self) -> None:
         """Print what is still held back for an answer that never came; in order."""
@@ -73,15 +75,20 @@ class Answers:
             self._next += 1
 
     def _taken(self, index: int) -> str:
-        return self._shelf.take(self._waiting.pop(index)).decode("utf-8", "surrogatepass")
+        self._waiting.discard(index)
+        return self._lines.pop(index).decode("utf-8", "surrogatepass")
 
     def _line(self, result: Result) -> str:
         if self._as_json:
             return as_line(result)
+        if self._verdicts is not None:
+            return self._verdicts.row(result)
         answer = result.answer or ""
-        return (plain_lines(answer).strip() if self._single else plain(answer)) + "\n"
+        return (plain_lines(answer).strip() if self._whole else plain(answer)) + "\n"
 
     def _print(self, text: str) -> None:
+        if not self._headed:
+            text, self._headed = f"{self._verdicts.head() if self._verdicts else ''}{text}", True
         if self._holds_blank:
             text = self._blank + text
             shown = text.rstrip("\n")
@@ -102,4 +109,4 @@ class Answers:
 def as_line(result: Result) -> str:
     """A result as one line of JSON, with the text as it is but for characters that a terminal might act on."""
     text = json.dumps(members(result), ensure_ascii=False, default=members)
-    return _RISKY.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
+    return harmless(text) + "\n"

@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dynscale_cli.display.chart import MARKS, Line, chart
-from dynscale_cli.display.safe import plain
-from dynscale_cli.display.words import clock, count
+from dynscale_cli.display.text import clock, count, plain
 from dynscale_cli.evaluation.intervals import Interval
 from dynscale_cli.evaluation.methods import BASELINE
 from dynscale_cli.evaluation.scores import STEPS, SURE, Group, Reach, Report, Score

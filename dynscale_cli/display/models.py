@@ -1,17 +1,24 @@
-"""Models on the terminal: the list as columns, one model as lines. Pure: text out of values."""
+"""Models on the terminal: the list as columns, one model as lines, a download as a bar.
+
+A download outside a terminal is a line for each tenth. Knows nothing of where models are.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
 
-from dynscale_cli.display.columns import columns
-from dynscale_cli.display.safe import plain
-from dynscale_cli.display.words import count
-from dynscale_cli.models.describe import Listed, Listing
-from dynscale_cli.models.fit import Fit, thinks
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from dynscale_cli.display.text import columns, count, plain
+from dynscale_cli.models.files import in_bytes, in_parameters
 from dynscale_cli.models.gguf import GGUFHeader
-from dynscale_cli.models.sizes import in_bytes, in_parameters
+from dynscale_cli.models.info import Fit, Listed, Listing, show
 
 HEAD = ("name", "architecture", "parameters", "quant", "context", "size", "where", "")
 
@@ -37,6 +44,7 @@ def closing_lines(listing: Listing) -> list[str]:
 
 def show_lines(name: str, header: GGUFHeader, needs: Fit) -> list[str]:
     """What a model is and what a run of it takes."""
+    shown = show(header, needs)
     experts = f", {header.experts_used} of {header.experts} experts at a time" if header.experts else ""
     window = f", {header.sliding_window:,} of them in layers with a sliding window" if header.sliding_window else ""
     facts = [
@@ -52,11 +60,18 @@ def show_lines(name: str, header: GGUFHeader, needs: Fit) -> list[str]:
             "chat template",
             "yes" if header.chat_template else "no: a base model, asked by plain question and answer lines",
         ),
-        ("thinks", thinks(header.chat_template)),
+        ("thinks", shown.thinks),
+        ("settings", settings(shown.recommended)),
         ("KV cache", _cache(header, needs)),
         ("memory", _memory(needs)),
     ]
     return columns([(f"{label}:", plain(value)) for label, value in facts])
+
+
+def settings(recommended: Mapping[str, Any]) -> str:
+    """Settings that suit a model, as flags."""
+    flags = [f"--{name.replace('_', '-')} {value}" for name, value in recommended.items()]
+    return " ".join(flags) or "the usual ones"
 
 
 def _cache(header: GGUFHeader, needs: Fit) -> str:
@@ -92,3 +107,47 @@ def _row(model: Listed) -> tuple[str, ...]:
         model.source,
         ", ".join(notes),
     )
+
+
+class Download:
+    """Shows one download, as `models.pull` tells it. Use as a context manager."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        parts = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        self._bar = Progress(TextColumn("{task.description}"), *parts, console=console, redirect_stdout=False)
+        self._live = console.is_terminal
+        self._task = self._bar.add_task("", visible=False)
+        self._size = 0
+        self._tenths = 0
+
+    def __enter__(self) -> Download:
+        if self._live:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._bar.stop()
+
+    def starts(self, name: str, size: int, have: int) -> None:
+        self._size = size
+        if have < size:
+            self.says(f"{name}: {in_bytes(size)}" + (f", of which {in_bytes(have)} are here" if have else ""))
+        self._bar.update(self._task, total=size, completed=have, visible=have < size)
+
+    def has(self, count: int) -> None:
+        self._bar.update(self._task, completed=count)
+        tenths = 10 * count // self._size if self._size else 10
+        if not self._live and self._tenths < tenths < 10:
+            self.says(f"{tenths}0%")
+        self._tenths = tenths
+
+    def says(self, text: str) -> None:
+        if self._live:
+            self._bar.console.print(plain(text), markup=False, highlight=False)
+            return
+        with contextlib.suppress(OSError, ValueError):
+            print(plain(text), file=sys.stderr, flush=True)

@@ -35,8 +35,11 @@ class Backend(Protocol):
     def save(self, slot: int) -> Sized:
         """The slot's whole KV state."""
 
-    def restore(self, slot: int, state: Sized) -> None:
+    def restore(self, slot: int, state: Any) -> None:
         """Replace the slot's content."""
+
+    def move(self, source: int, target: int) -> None:
+        """Put what a slot holds into another."""
 
     def clear(self, slot: int) -> None: ...
     def evaluate(self, shares: Seq[Share]) -> None:
@@ -46,7 +49,9 @@ class Backend(Protocol):
         """A copy of the logits behind share number `share` of the last batch."""
 
     def sampler(self, sampling: Sampling, seed: int) -> Any: ...
-    def sample(self, sampler: Any, share: int) -> int: ...
+    def sample(self, samplers: Seq[Any], shares: Seq[int]) -> list[int]:
+        """The next token of each sampler, from the logits behind that share of the last batch."""
+
     def sample_from(self, sampler: Any, logits: Any) -> int: ...
     def logprobs(self, rows: Seq[tuple[int | Any, int]]) -> list[float]:
         """log P(token) for (share number or logits, token) pairs, before temperature and cuts."""
@@ -87,6 +92,7 @@ class BatchedEngine:
         self._ended: list[Sequence] = []  # finished, their slots not yet given away
         self._events: list[Piece | Finished] = []
         self._plan: list[Share] | None = None
+        self._charges: list[Charge] = []  # of the plan
 
     @property
     def info(self) -> EngineInfo:
@@ -164,9 +170,10 @@ class BatchedEngine:
             self._release_ended()
             self._admit()
             for source, target in self._scheduler.compact():
-                self._backend.restore(target, self._backend.save(source))
+                self._backend.move(source, target)
             self._plan = self._scheduler.plan()
-        return [share.charge for share in self._plan]
+            self._charges = [share.charge for share in self._plan]
+        return self._charges
 
     @property
     def max_committed(self) -> int:
@@ -207,7 +214,9 @@ class BatchedEngine:
             self._sequences[request.id] = sequence
             sampler = self._backend.sampler(request.sampling, request.seed)
             opened = self.reasoning.opening if request.prompt.open_thought else ""
-            self._completions[request.id] = Completion(sampler, text=opened, stop=request.prompt.stop)
+            self._completions[request.id] = Completion(
+                sampler, text=opened, stop=(*request.prompt.stop, *request.sampling.stop)
+            )
             if not sequence.pending_tokens and snapshot is not None:
                 self._sample([(snapshot.logits, sequence)])
 
@@ -224,13 +233,13 @@ class BatchedEngine:
         self._prefixes.put(prefix, Snapshot(self._backend.save(sequence.slot), logits))
 
     def _sample(self, rows: list[tuple[Any, Sequence]]) -> None:
-        drawn = []
-        for source, sequence in rows:
-            sampler = self._completions[sequence.request.id].sampler
-            if isinstance(source, int):
-                drawn.append((source, sequence, self._backend.sample(sampler, source)))
-            else:
-                drawn.append((source, sequence, self._backend.sample_from(sampler, source)))
+        samplers = [self._completions[sequence.request.id].sampler for _, sequence in rows]
+        sources = [source for source, _ in rows]
+        if all(isinstance(source, int) for source in sources):
+            tokens = self._backend.sample(samplers, sources) if rows else []
+        else:
+            tokens = [self._backend.sample_from(*pair) for pair in zip(samplers, sources, strict=True)]
+        drawn = [(source, sequence, token) for (source, sequence), token in zip(rows, tokens, strict=True)]
         wanted = [(source, token) for source, sequence, token in drawn if sequence.request.logprobs]
         logprobs = iter(self._backend.logprobs(wanted) if wanted else ())
         for _, sequence, token in drawn:

@@ -19,15 +19,28 @@ import numpy as np
 
 from dynscale_cli.errors import EngineError, ModelError, UsageError
 
-from .binding import Abort, add_rpc_servers, binding, has_gpu, leave_out_amx, log_clear, log_tail
-from .options import CACHE_TYPES, FLASH_ATTENTION, MEMORY_SHARE, Buffers, LoadOptions, available, physical_cores
+from .binding import Abort, add_rpc_servers, binding, gpu_memory, has_gpu, leave_out_amx, log_clear, log_tail
+from .kv_state import KVState, KVStates
+from .options import (
+    CACHE_TYPES,
+    EXPECTED,
+    EXPECTED_THINKING,
+    FLASH_ATTENTION,
+    MEMORY_SHARE,
+    Buffers,
+    LoadOptions,
+    available,
+    physical_cores,
+)
 from .protocol import Aborted, EngineInfo, Message, Prompt, Sampling
 from .reasoning import ReasoningFormat
 from .scheduler import Share
 from .template import BASE_STOP, ChatTemplate, render_plain
+from .token_sampler import TokenSampler
 
 # Prompt tokens a step: what takes the time of a few decode steps. On a CPU chunks of 32 to 512 prefill at one rate.
 CPU_CHUNK, GPU_CHUNK = 64, 512
+SAMPLING_THREADS = 8
 BPE = 2  # llama.cpp's number for vocabularies whose texts are split by regular expressions
 # Characters of a text that is split at once: std::regex recurses once or more for each character of what matches, and
 # a run of some ten thousand without a break overflows the stack.
@@ -75,13 +88,19 @@ class LlamaModel:
     @cached_property
     def template(self) -> ChatTemplate | None:
         """The chat template, compiled when it is first asked for: a model may be loaded for other ends."""
-        own, options = self.lib.llama_model_chat_template(self.handle, None), self.options
-        source = options.chat_template or (own.decode("utf-8", "replace") if own else "")
+        variants = (self.lib.llama_model_chat_template(self.handle, name) for name in (None, b"tool_use", b"rag"))
+        own, options = next(filter(None, variants), b""), self.options
+        source = options.chat_template or own.decode("utf-8", "replace")
         if not source:
             return None
         now = datetime.fromisoformat(options.day) if options.day else None
         eos = self._special(self.lib.llama_vocab_eos(self.vocab))
         return ChatTemplate(source, self.bos, eos, think=options.think, variables=options.template_kwargs, now=now)
+
+    @property
+    def thinks(self) -> bool:
+        """Whether it is expected to think before it answers."""
+        return self.template is not None and self.template.thinking.on
 
     @property
     def reasoning(self) -> ReasoningFormat:
@@ -236,15 +255,18 @@ class LlamaBackend:
         self._abort = Abort()
         self.context, width = self._open(width, context)
         self._abort.install(self.context)
-        self.memory = self.lib.llama_get_memory(self.context)
-        if not self.memory:
+        threads = min(self.threads, SAMPLING_THREADS) if model.offloads else 1  # else they decode
+        self._sampler = TokenSampler(self.lib, self.context, model.n_vocab, threads)
+        memory = self.lib.llama_get_memory(self.context)
+        if not memory:
             self.close()
             raise ModelError(f"{model.name} has no memory of a text: it cannot generate", "choose a decoder model")
+        self._states = KVStates(self.lib, self.context, memory, gpu_memory if model.offloads else None)
         capacity = min(context, int(self.lib.llama_n_ctx_seq(self.context)))  # llama.cpp rounds it up
-        self.info = EngineInfo(model.name, width, capacity, parameters=model.parameters)
+        expected = EXPECTED_THINKING if model.thinks else EXPECTED
+        self.info = EngineInfo(model.name, width, capacity, expected=expected, parameters=model.parameters)
         self.reasoning = model.reasoning
         self._batch = Batch(self.lib, width + self.chunk)
-        self._candidates: Any = None
 
     def prompt(self, messages: Seq[Message]) -> Prompt:
         return self.model.prompt(messages)
@@ -263,21 +285,17 @@ class LlamaBackend:
         self._abort.set()
         self.model.stop()
 
-    def save(self, slot: int) -> Any:
-        size = self.lib.llama_state_seq_get_size(self.context, slot)
-        state = np.empty(size, np.uint8)
-        written = self.lib.llama_state_seq_get_data(self.context, _bytes(state), size, slot)
-        if written != size:
-            raise EngineError("llama.cpp could not save a sequence", "report this, with the model's name")
-        return state
+    def save(self, slot: int) -> KVState:
+        return self._states.save(slot)
 
-    def restore(self, slot: int, state: Any) -> None:
-        self.clear(slot)  # the state of an empty sequence leaves what was there
-        if not self.lib.llama_state_seq_set_data(self.context, _bytes(state), state.nbytes, slot):
-            raise EngineError("llama.cpp could not restore a sequence", "report this, with the model's name")
+    def restore(self, slot: int, state: KVState) -> None:
+        self._states.restore(slot, state)
+
+    def move(self, source: int, target: int) -> None:
+        self._states.move(source, target)
 
     def clear(self, slot: int) -> None:
-        self.lib.llama_memory_seq_rm(self.memory, slot, -1, -1)
+        self._states.clear(slot)
 
     def evaluate(self, shares: Seq[Share]) -> None:
         code = self.lib.llama_decode(self.context, self._batch.fill(shares))
@@ -294,37 +312,13 @@ class LlamaBackend:
         return logits
 
     def sampler(self, sampling: Sampling, seed: int) -> Any:
-        lib = self.lib
-        params = lib.llama_sampler_chain_default_params()
-        params.no_perf = True
-        chain = lib.llama_sampler_chain_init(params)
-        if sampling.temperature <= 0:
-            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
-        else:
-            if sampling.top_k > 0:
-                lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_top_k(sampling.top_k))
-            if sampling.top_p < 1:
-                lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_top_p(sampling.top_p, 1))
-            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_temp(sampling.temperature))
-            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_dist(seed))
-        return chain
+        return self._sampler.chain(sampling, seed)
 
-    def sample(self, sampler: Any, share: int) -> int:
-        return int(self.lib.llama_sampler_sample(sampler, self.context, self._batch.last[share]))
+    def sample(self, samplers: Seq[Any], shares: Seq[int]) -> list[int]:
+        return self._sampler.draw(samplers, [self._batch.last[share] for share in shares])
 
     def sample_from(self, sampler: Any, logits: Any) -> int:
-        """Draw from logits kept aside, exactly as `sample` draws from the context's own."""
-        if self._candidates is None:
-            dtype = [("id", np.int32), ("logit", np.float32), ("p", np.float32)]
-            self._candidates = np.zeros(self.model.n_vocab, dtype)
-        table = self._candidates
-        table["id"], table["logit"], table["p"] = np.arange(len(table)), logits, 0
-        data = table.ctypes.data_as(ctypes.POINTER(self.lib.llama_token_data))
-        array = self.lib.llama_token_data_array(data, len(table), -1, False)
-        self.lib.llama_sampler_apply(sampler, ctypes.byref(array))
-        token = int(array.data[array.selected].id)
-        self.lib.llama_sampler_accept(sampler, token)
-        return token
+        return self._sampler.draw_from(sampler, logits)
 
     def logprobs(self, rows: Seq[tuple[Any, int]]) -> list[float]:
         found = []
@@ -335,10 +329,11 @@ class LlamaBackend:
         return found
 
     def free(self, sampler: Any) -> None:
-        self.lib.llama_sampler_free(sampler)
+        self._sampler.free(sampler)
 
     def close(self) -> None:
         if self.context:
+            self._sampler.close()
             self.lib.llama_free(self.context)
             self.context = None
 
@@ -423,7 +418,3 @@ class Batch:
         self._slots[:rows], self._wanted[:rows] = slots, wanted
         self._struct.n_tokens = rows
         return self._struct
-
-
-def _bytes(array: Any) -> Any:
-    return array.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))

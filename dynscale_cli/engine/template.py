@@ -6,20 +6,22 @@ and what a template tells of the model's thoughts. Knows nothing of token ids.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from dynscale_cli.errors import ModelError
 
+from .jinja import HINT, Isolated, Refused, Template
 from .options import Level
 from .protocol import Message
 from .reasoning import ASKED, learn
-from .sandbox import HINT, Program, Refused, Turn
-from .thinking import Thinking, choose
+from .thinking import BUDGET, EFFORTS, SWITCHES, Thinking, choose
 
 BASE_STOP = ("\nQuestion:", "\n\n\n")
 SWITCH = ("/no_think", "/think")  # words that a template acts on, and takes out
+
+Turn: TypeAlias = Mapping[str, Any]
 
 
 def render_plain(messages: Sequence[Message]) -> str:
@@ -47,8 +49,10 @@ class ChatTemplate:
         think: Level = "auto",
         variables: Mapping[str, Any] | None = None,
         now: datetime | None = None,
+        compiled: Callable[[str, str, str, datetime], Template] = Isolated,
     ) -> None:
-        self._program = Program(source, bos, eos, now or datetime.now())
+        self._now = now or datetime.now()
+        self._program = compiled(source, bos, eos, self._now)
         self._tools, self._typed = self._accepted()
         self.thinking = Thinking(variables=dict(variables or {}))
         on: dict[str, Any] = {name: True for name in ("enable_thinking", "thinking") if name in self._program.names}
@@ -56,6 +60,16 @@ class ChatTemplate:
         self.thinking = choose(
             think, variables or {}, self._program.names, source, self.reasoning, self._prompt_when_switched
         )
+
+    @property
+    def notices(self) -> list[str]:
+        """What the user should know, {model} for its name."""
+        told = [self.thinking.notice] if self.thinking.notice else []
+        if self._tools["tools"] is not None:
+            told.append("{model} has a chat template for the use of tools alone: it is told that there are none")
+        if not self.reasoning.thinks and self._program.names & {*SWITCHES, *EFFORTS, BUDGET}:
+            told.append("{model} may think in a format that is not known here: its thoughts may be taken for answers")
+        return told
 
     def render(self, messages: Sequence[Message]) -> str:
         """The conversation, ready for the assistant's next turn.
@@ -115,12 +129,12 @@ class ChatTemplate:
         """What the template wants to be told of tools, and whether it takes content in typed parts only."""
         empty: dict[str, Any] = {"tools": [], "documents": []}
         none: dict[str, Any] = {"tools": None, "documents": None}
-        for tools in (none, empty, {**empty, "functions": "[]", "datetime": self._program.now.strftime("%Y-%m-%d")}):
+        for tools in (none, empty, {**empty, "functions": "[]", "datetime": self._now.strftime("%Y-%m-%d")}):
             for typed in (False, True):
                 content = [{"type": "text", "text": ASKED}] if typed else ASKED
                 try:
                     text = self._program.render([{"role": "user", "content": content}], True, tools)
-                except Refused:  # tried in another way
+                except Refused:
                     continue
                 if ASKED in text:
                     return tools, typed

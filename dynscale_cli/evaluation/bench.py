@@ -22,7 +22,7 @@ from dynscale_cli.errors import UsageError
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import SampleFinished, Stepped
 from dynscale_cli.run.settings import Settings
-from dynscale_cli.run.stored import Stored
+from dynscale_cli.run.stored import StoredRun
 from dynscale_cli.sampling.sampler import Sampler
 
 from .course import Course, Judge, course
@@ -75,7 +75,7 @@ class Bench:
         self.judge = Judge(plan.questions, draws.ask.settings.answer_type, Equivalence(Prover()))
         self._courses: dict[Method, list[Course]] = {}
         self._budgets: list[list[float]] = []
-        self._pools: list[Stored] = []
+        self._pools: list[StoredRun] = []
 
     def draw(self, told: Told = lambda method, seed, share: None) -> None:
         """Draw what is not stored yet. Raises draws.Stopped, EngineError and DynscaleError."""

@@ -10,7 +10,7 @@ Owns that reading and the scores at a budget. Knows nothing of methods or of eng
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dynscale_cli.allocation.posterior import confidence
@@ -20,10 +20,8 @@ from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.answers.vote import Ballot, Tally, tally
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.questions import Question
-from dynscale_cli.run.entries import Entry
-from dynscale_cli.run.events import Result
-from dynscale_cli.run.sink import Sampled, Start
-from dynscale_cli.run.stored import Stored
+from dynscale_cli.run.sink import Sampled
+from dynscale_cli.run.stored import StoredRun
 
 NONE = Tokens()
 
@@ -93,13 +91,13 @@ class Judge:
         return tally(ballots, self.kinds[q], "majority", self.equivalence)
 
 
-def course(stored: Stored, judge: Judge) -> Course:
+def course(stored: StoredRun, judge: Judge) -> Course:
     """Read a stored run as a course."""
     ballots: dict[int, list[Ballot]] = {}
     tokens: dict[int, Tokens] = {}
     pulls, after, spent = list[int](), list[State](), list[int]()
     total = 0
-    for sampled in in_order(entry for _, entry in stored.entries()):
+    for sampled in in_order(stored):
         q, sample = sampled.q, sampled.sample
         answer = None if sample.key is None else Answer(sample.key, sample.answer or "", sampled.committed)
         ballot = Ballot(sample.number, answer, sample.tokens.generated, sample.weight, sample.logprob)
@@ -121,17 +119,15 @@ def _state(judge: Judge, q: int, ballots: Sequence[Ballot], tokens: Tokens) -> S
     return State(len(ballots), tokens, found.votes[0][0], right, confidence(found.v1, found.v2))
 
 
-def in_order(entries: Iterable[Entry | Result]) -> Iterator[Sampled]:
-    """Samples in the order in which their pulls began, up to the first that was in flight when the run stopped."""
+def in_order(stored: StoredRun) -> Iterator[Sampled]:
+    """Samples in the order in which they began, up to the first that was in flight when the run stopped."""
     begun: dict[tuple[int, int], None] = {}
     came: dict[tuple[int, int], Sampled] = {}
-    for entry in entries:
-        if isinstance(entry, Start):
-            begun.setdefault((entry.q, entry.number))
-        elif isinstance(entry, Sampled):
-            name = (entry.q, entry.sample.number)
-            begun.setdefault(name)
-            came[name] = entry
+    for draw in stored.as_begun():
+        name = (draw.q, draw.sample.number if isinstance(draw, Sampled) else draw.number)
+        begun.setdefault(name)
+        if isinstance(draw, Sampled):
+            came[name] = draw
     for name in begun:
         if name not in came:
             return

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from dynscale_cli import __version__
@@ -17,14 +16,12 @@ from dynscale_cli.engine.protocol import Engine, Finished, Request, Tokens
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import Event, SampleFinished, SampleStarted, Stepped
-from dynscale_cli.run.identity import difference
-from dynscale_cli.run.journal import Journal
-from dynscale_cli.run.past import Past
-from dynscale_cli.run.request import RunRequest
+from dynscale_cli.run.request import RunRequest, difference
+from dynscale_cli.run.resume import Past
 from dynscale_cli.run.run import Run
 from dynscale_cli.run.settings import Settings
-from dynscale_cli.run.store import Store
-from dynscale_cli.run.stored import Stored, read, read_request
+from dynscale_cli.run.store import Recorder, Store
+from dynscale_cli.run.stored import StoredRun
 from dynscale_cli.sampling.samples import Sample
 
 from .course import in_order
@@ -115,7 +112,7 @@ class Draws:
 
     def draw(
         self, method: Method, seed: int, limit: float | None, told: Callable[[float], None] = lambda share: None
-    ) -> Stored:
+    ) -> StoredRun:
         """The run of a method with a seed: to `limit` tokens, or without one to its settings' most samples.
 
         `told` is told how far it is, from 0 to 1. Raises Stopped, and EngineError.
@@ -123,7 +120,7 @@ class Draws:
         wanted = self._wanted(method, seed, limit)
         stored = self._find(wanted)
         if stored is None or not _reaches(stored, limit):
-            stored = read(self._run(wanted, stored, told))
+            stored = wanted.store.read(self._run(wanted, stored, told))
         self._learn(stored)
         return stored
 
@@ -138,7 +135,7 @@ class Draws:
         finally:
             run.leave()
 
-    def stored(self, method: Method, seed: int, limit: float | None) -> Stored | None:
+    def stored(self, method: Method, seed: int, limit: float | None) -> StoredRun | None:
         """That run where it is stored already, as far as it has to go."""
         found = self._find(self._wanted(method, seed, limit))
         return found if found is not None and _reaches(found, limit) else None
@@ -149,16 +146,13 @@ class Draws:
             settings = replace(settings, max_samples=None)
         return Wanted(self._stores[method == BASELINE], f"{COMMAND} {method.name}", settings, limit)
 
-    def _find(self, wanted: Wanted) -> Stored | None:
+    def _find(self, wanted: Wanted) -> StoredRun | None:
         """The newest run that was asked the same, on as many slots: their number decides what is in flight together."""
-        for path in wanted.store.paths():
-            try:
-                if self._is_same(read_request(path), wanted):
-                    stored = read(path)
-                    if stored.questions == list(self.ask.questions) and not stored.damage:
-                        return stored
-            except DynscaleError:
-                continue
+        for id, request in wanted.store.asked(wanted.command):
+            if self._is_same(request, wanted):
+                stored = wanted.store.read(id)
+                if stored.questions == list(self.ask.questions) and not stored.damage:
+                    return stored
         return None
 
     def _is_same(self, asked: RunRequest, wanted: Wanted) -> bool:
@@ -167,8 +161,8 @@ class Draws:
         same = replace(asked.settings, budget=wanted.settings.budget) == wanted.settings
         return same and difference(asked.model, self.ask.model) is None
 
-    def _run(self, wanted: Wanted, stored: Stored | None, told: Callable[[float], None]) -> Path:
-        """Draw a run, or what is missing of it; its file."""
+    def _run(self, wanted: Wanted, stored: StoredRun | None, told: Callable[[float], None]) -> str:
+        """Draw a run, or what is missing of it; its id."""
         settings = replace(wanted.settings, budget=self._budget(wanted, stored))
         journal, past = self._open(wanted, settings, stored)
         engine = Playback(self.engine, self._tape(settings.seed))
@@ -194,9 +188,9 @@ class Draws:
             raise DynscaleError(journal.failure, "make room, and run the bench again: it goes on where it stopped")
         if self.interrupted():
             raise Stopped
-        return journal.path
+        return journal.id
 
-    def _open(self, wanted: Wanted, settings: Settings, stored: Stored | None) -> tuple[Journal, Past | None]:
+    def _open(self, wanted: Wanted, settings: Settings, stored: StoredRun | None) -> tuple[Recorder, Past | None]:
         if stored is not None:
             journal, stored = wanted.store.reopen(stored.id)
             journal.resume(settings.budget)
@@ -207,18 +201,18 @@ class Draws:
         )
         return wanted.store.create(request, ask.questions), None
 
-    def _budget(self, wanted: Wanted, stored: Stored | None) -> int:
+    def _budget(self, wanted: Wanted, stored: StoredRun | None) -> int:
         """More than is needed by all that can be in flight: nothing may be cut short on account of it."""
         info = self.engine.info
         most = wanted.limit or len(self.ask.questions) * (wanted.settings.max_samples or 1) * info.context
         return int(most) + info.width * info.context + (stored.spent if stored else 0)
 
-    def _remember(self, run: Run, engine: Playback, stored: Stored | None) -> None:
+    def _remember(self, run: Run, engine: Playback, stored: StoredRun | None) -> None:
         """A resumed run has paid for the prompts of the questions that it has begun."""
         for q in sorted({q for q, _ in stored.samples()}) if stored else ():
             engine.remember(self._request(run, q, 0))
 
-    def _learn(self, stored: Stored) -> None:
+    def _learn(self, stored: StoredRun) -> None:
         """Put the parallel samples of a stored run on the tape of its seed."""
         tape = self._tape(stored.settings.seed)
         run = Run(self.ask.questions, self.engine, stored.settings)
@@ -245,15 +239,15 @@ def _reason(sample: Sample) -> Any:
     return "length" if sample.finish == "length" else "stop"
 
 
-def _lost(stored: Stored | None) -> int:
+def _lost(stored: StoredRun | None) -> int:
     """Tokens that a run has spent on pulls that were in flight when it stopped: they are drawn again."""
     return stored.spent - sum(sample.tokens.billed for _, sample in stored.samples()) if stored else 0
 
 
-def _reaches(stored: Stored, limit: float | None) -> bool:
+def _reaches(stored: StoredRun, limit: float | None) -> bool:
     """Whether a run is over, or has spent `limit` tokens on pulls that all came back."""
     if stored.ended is not None and stored.ended.how == "finished":
         return True
     if limit is None:
         return False
-    return sum(s.sample.tokens.billed for s in in_order(entry for _, entry in stored.entries())) >= limit
+    return sum(s.sample.tokens.billed for s in in_order(stored)) >= limit

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dynscale_cli.evaluation.intervals import Interval, interval
 from dynscale_cli.evaluation.replay import LARGEST, STEPS, Curve
@@ -34,13 +34,16 @@ class Score:
     `reach[k]` is the share of the baseline's tokens that it took to be as accurate as the baseline after k rounds, or
     after all samples where there are fewer; None: not within the largest budget. Over several logs it is their median.
     With few seeds it errs on the low side for every policy, as a noisy curve touches a level early. `curve` is the mean
-    accuracy in percent at budgets of 1/4, 2/4, … 32 rounds.
+    accuracy in percent at budgets of 1/4, 2/4, … 32 rounds. `tokens` and `steps`: until every question was settled or
+    the largest budget spent, in rounds and in mean sample lengths.
     """
 
     policy: str
     points: tuple[Point, ...]
     reach: dict[int, float | None]
     curve: tuple[float, ...]
+    tokens: float = 0.0
+    steps: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,9 @@ def score(policy: str, curves: Sequence[Curve], baseline: Sequence[Curve], round
         spent = statistics.fmean(curve.spent[at] for curve in curves)
         points.append(Point(budget, interval(right), interval(gains), spent))
     curve = mean_curve([one.accuracy for one in curves])
-    return Score(policy, tuple(points), _reach(curve, mean_curve([one.split for one in baseline]), rounds), curve)
+    reach = _reach(curve, mean_curve([one.split for one in baseline]), rounds)
+    tokens, steps = (statistics.fmean(values) for values in zip(*((c.spent[-1], c.steps) for c in curves), strict=True))
+    return Score(policy, tuple(points), reach, curve, tokens, steps)
 
 
 def mean_curve(curves: Sequence[Sequence[float]]) -> tuple[float, ...]:
@@ -109,7 +114,7 @@ def overall(logs: Sequence[LogReport], runs: Sequence[Mapping[str, Sequence[Curv
     for i, mine in enumerate(logs[0].scores):
         pooled = score(mine.policy, merged[mine.policy], merged["baseline"], LARGEST)
         reach = {target: _median([log.scores[i].reach[target] for log in logs]) for target in TARGETS}
-        scores.append(Score(pooled.policy, pooled.points, reach, pooled.curve))
+        scores.append(replace(pooled, reach=reach))
     baseline = mean_curve([curve.split for curve in merged["baseline"]])
     return LogReport(
         name=f"mean of {len(logs)} logs" if len(logs) > 1 else logs[0].name,
@@ -127,7 +132,8 @@ def _average(curves: Sequence[Curve]) -> Curve:
     def mean(rows: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
         return tuple(statistics.fmean(column) for column in zip(*rows, strict=True))
 
-    return Curve(mean([c.accuracy for c in curves]), mean([c.split for c in curves]), mean([c.spent for c in curves]))
+    accuracy, split, spent = ([getattr(c, name) for c in curves] for name in ("accuracy", "split", "spent"))
+    return Curve(mean(accuracy), mean(split), mean(spent), statistics.fmean(c.steps for c in curves))
 
 
 def _median(shares: Sequence[float | None]) -> float | None:

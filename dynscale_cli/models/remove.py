@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dynscale_cli.errors import ModelError
-from dynscale_cli.models import huggingface
-from dynscale_cli.models.found import Found
-from dynscale_cli.models.splits import siblings
+from dynscale_cli.models import stores
+from dynscale_cli.models.files import siblings
+from dynscale_cli.models.stores import LocalModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,15 @@ class Removal:
     whole: bool  # nothing else is in the folder
 
 
-def plan(found: Found) -> Removal:
+def plan(found: LocalModel) -> Removal:
     """What deleting a model means. Raises ModelError for what is not dynscale's to delete."""
     if found.source != "hf":
         raise ModelError(f"{found.name} is not dynscale's to delete: it is in {found.path.parent}", _theirs(found))
-    folder = huggingface.folder_of(huggingface.cache_dir(), found.repo)
+    folder = stores.hub_folder(stores.hub_cache(), found.repo)
     parts = _parts(found.path)
     blobs = {blob for part in parts if (blob := _blob(part)) is not None and blob.parent == folder / "blobs"}
     files = {*parts, *(path for path in (folder / "snapshots").rglob("*") if _blob(path) in blobs)}
-    others = [one.path for one in huggingface.scan(huggingface.cache_dir(), found.repo) if one.path not in files]
+    others = [one.path for one in stores.hub_models(stores.hub_cache(), found.repo) if one.path not in files]
     others += (folder / "blobs").glob("*.incomplete")  # of another model: what an interrupted download left
     size = sum(part.stat().st_size for part in parts if part.exists())
     return Removal(found.name, tuple(sorted(files)), tuple(sorted(blobs)), size, folder, not others)
@@ -92,7 +92,7 @@ def _blob(path: Path) -> Path | None:
     return Path(os.path.normpath(path.parent / os.readlink(path))) if path.is_symlink() else None
 
 
-def _theirs(found: Found) -> str:
+def _theirs(found: LocalModel) -> str:
     if found.source == "ollama":
         return f"ollama rm {found.name}"
     if found.source == "bundled":

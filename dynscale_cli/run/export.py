@@ -7,11 +7,13 @@ Owns that file's form, for a run that is going on and for a stored one. Knows no
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dynscale_cli.answers.equivalence import Equivalence, same_as_gold
 from dynscale_cli.answers.prover import Prover
@@ -21,7 +23,9 @@ from dynscale_cli.questions import Question
 from dynscale_cli.sampling.samples import Sample
 
 from .events import Event, SampleFinished
-from .stored import Stored
+from .stored import StoredRun
+
+TEXT: Final[Mapping[str, Any]] = {"encoding": "utf-8", "errors": "backslashreplace"}  # half a pair from a server
 
 
 class Samples:
@@ -61,16 +65,13 @@ class Samples:
 class Pool:
     """Collects samples as a run finishes them, and writes them when it is over.
 
-    Opens the file at once, so that a path that cannot be written is an error before anything is decoded.
+    The file that was there stays until the new one is complete. Begins the new one at once, so that a path that cannot
+    be written to is an error before anything is decoded.
     """
 
     def __init__(self, path: Path, questions: Sequence[Question], kind: AnswerType, equivalence: Equivalence) -> None:
-        self._path = path
         self._samples = Samples(questions, kind, equivalence)
-        try:
-            self._file = path.open("w", encoding="utf-8", errors="backslashreplace")  # half a pair from a server
-        except OSError as error:
-            raise UsageError(f"cannot write {path}: {error.strerror}", f"ls -ld {path.parent}") from error
+        self._file = NewFile(path)
 
     def handle(self, event: Event) -> None:
         if isinstance(event, SampleFinished):
@@ -81,24 +82,61 @@ class Pool:
 
     def finish(self) -> None:
         """Write the pool. Raises DynscaleError when the disk refuses it."""
+        self._file.write(self._samples.lines())
+
+
+class NewFile:
+    """A file that takes the place of the one of its name once it is complete. Pipes and devices are written to at once.
+
+    Raises UsageError where it cannot be begun.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._own = path, path
+        try:
+            if path.is_file() or not path.exists():
+                target = path.resolve()  # through a link, which stays
+                mode = target.stat().st_mode & 0o777 if target.exists() else None
+                self._own, self._target = target.with_name(f".{target.name}.{os.getpid()}.part"), target
+                self._file = self._own.open("x", **TEXT)
+                if mode is not None:
+                    self._own.chmod(mode)
+            else:
+                self._file = path.open("w", **TEXT)
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}", f"ls -ld {path.parent}") from error
+
+    def write(self, lines: Iterable[str]) -> None:
+        """All of it. Raises DynscaleError when the disk refuses it: then what was there before stays."""
         try:
             with self._file:
-                self._file.writelines(self._samples.lines())
+                self._file.writelines(lines)
+            if self._own != self._path:
+                self._own.replace(self._target)
         except OSError as error:
+            self.give_up()
             raise DynscaleError(f"cannot write {self._path}: {error.strerror}", "make room, and ask again") from error
 
+    def give_up(self) -> None:
+        """Leave nothing of what was begun."""
+        if self._own != self._path:
+            with contextlib.suppress(OSError):
+                self._own.unlink()
 
-def export_run(stored: Stored, path: Path | None) -> None:
+
+def export_run(stored: StoredRun, path: Path | None) -> None:
     """Write a stored run's samples to a file, or to standard output."""
-    kind = AnswerType.parse(stored.settings.answer_type)
-    equivalence = Equivalence(Prover())
-    if path is None:
-        samples = Samples(stored.questions, kind, equivalence)
+    kind, equivalence = AnswerType.parse(stored.settings.answer_type), Equivalence(Prover())
+    samples = Samples(stored.questions, kind, equivalence)
+    file = None if path is None else NewFile(path)
+    try:
         for index, sample in stored.samples():
             samples.add(index, sample)
-        sys.stdout.writelines(samples.lines())
-        return
-    pool = Pool(path, stored.questions, kind, equivalence)
-    for index, sample in stored.samples():
-        pool.add(index, sample)
-    pool.finish()
+        if file is None:
+            sys.stdout.writelines(samples.lines())
+        else:
+            file.write(samples.lines())
+    except BaseException:
+        if file is not None:
+            file.give_up()
+        raise

@@ -1,218 +1,435 @@
-"""The folder of runs: a file for each, private to the user, and no larger together than allowed.
+"""The runs that are kept: found by their ids, begun, gone on with, removed, and no larger together than allowed.
 
-Owns names, permissions, locks and sizes. What is in a file is `stored`'s business, writing it is `journal`'s.
+    store = Store()                                       # the user's own database
+    recorder = store.create(request, questions)           # a new run, its request in the database
+    run = Run(questions, engine, settings, journal=recorder)
+    ... run.events() ...                                  # every finished sample is stored before it counts
+    recorder.close()
+
+    recorder, stored = store.reopen("k3f9q2")             # ours alone from here on
+    recorder.resume(stored.budget)                        # or more
+
+What a run spends it announces: before the tokens of a step are spent, `runs.spent` is a bound that they stay below.
+Samples in flight die with the process; their tokens lie between what the samples account for and that bound, and stay
+spent. So the budget holds over all parts of a run, a kill included. The newest bound counts: on a server, where
+requests leave with all that they may cost, it falls again as they come back.
+
+Owns names, locks, sizes and all writing. Reading is the business of `stored`, tables that of `database`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
-import time
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.paths import state_dir
 from dynscale_cli.questions import Question
 
-from . import stored as reading
-from .ids import FOLDER, SUFFIX, is_run
-from .journal import Journal
-from .request import RunRequest
-from .stored import HINT, Stored
+from . import database, stored
+from .database import FILE, Checkpoints, Lock, explained, reason, transaction
+from .events import Result, members
+from .request import RunRequest, as_text, from_json, now, seal
+from .sink import Dropped, Ended, Sampled, Start
+from .stored import HINT, StoredRun, Summary
 
 MAX_BYTES: Final = 1_000_000_000
 ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that can be read as something else
 ID_LENGTH: Final = 6
-PATIENCE: Final = 0.3  # seconds; a listing holds a lock for as long as it takes to look
+STRIDE: Final = 256  # tokens that one bound announces, at most
+SHARE: Final = 256  # and at most this part of the budget: what a kill can cost beyond what was in flight
+ROW_BYTES: Final = 250  # of a sample, beside what it said
+PORTION: Final = 1000  # rows that are written or deleted at once: others wait for no more than that
 
 
 class Store:
-    """Journals under one folder, the user's own by default. `max_bytes` is kept by `create` and `trim`."""
+    """The runs of one database, the user's own by default. `max_bytes` is kept by `trim`."""
 
-    def __init__(self, folder: Path | None = None, max_bytes: int = MAX_BYTES) -> None:
-        self.folder = folder or state_dir() / FOLDER
+    def __init__(self, path: Path | None = None, max_bytes: int = MAX_BYTES) -> None:
+        self.path = path or state_dir() / FILE
         self.max_bytes = max_bytes
 
-    def create(self, request: RunRequest, questions: Sequence[Question]) -> Journal:
-        """A new journal, with its request. Raises DynscaleError where none can be written."""
-        try:
-            _make(self.folder)
-            path, descriptor = self._new()
-        except OSError as error:
-            raise DynscaleError(f"{error.filename or self.folder}: {error.strerror or error}", HINT) from error
-        journal = Journal(path, descriptor, request.settings.budget)
-        journal.begin(request, questions)
-        return journal
+    def create(self, request: RunRequest, questions: Sequence[Question]) -> Recorder:
+        """A new run, with its request. Raises DynscaleError where none can be kept."""
+        with explained(self.path):
+            connection = database.connect(self.path, create=True)
+            with _closed_unless_done(connection):
+                id = self._insert(connection, request, questions)
+                lock = Lock(self.path.parent, id)
+                lock.take()
+        return Recorder(self, id, connection, lock, request.settings.budget, begun_here=True)
 
     @property
     def writable(self) -> bool:
-        """Whether a journal could be begun now; makes the folder for it."""
+        """Whether a run could be begun now; makes the database for it."""
         try:
-            _make(self.folder)
-        except OSError:
+            database.connect(self.path, create=True).close()
+        except (DynscaleError, OSError):
             return False
-        return os.access(self.folder, os.W_OK | os.X_OK)
+        return os.access(self.path.parent, os.W_OK | os.X_OK)
 
-    def read(self, name: str | None = None) -> Stored:
+    def read(self, name: str | None = None) -> StoredRun:
         """The run of an id, or of the beginning of one; the newest without a name."""
-        return reading.read(self.path(name))
+        with self._opened() as connection:
+            return stored.read(self.path, connection, self._find(connection, name))
 
-    def reopen(self, name: str | None = None) -> tuple[Journal, Stored]:
-        """A run to be gone on with: its journal, locked, and what is in it. Call `journal.resume` before writing.
+    def reopen(self, name: str | None = None) -> tuple[Recorder, StoredRun]:
+        """A run to be gone on with, and what is in it. Call `recorder.resume` before anything is drawn.
 
         Raises DynscaleError while another process writes to it.
         """
-        path = self.path(name)
+        id = self.find(name)
+        lock = Lock(self.path.parent, id)
+        if not lock.take():
+            raise DynscaleError(f"run {id} is still going on", f"dynscale runs show {id}")
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | _BINARY)
-        except OSError as error:
-            raise DynscaleError(f"{path}: {error.strerror or error}", HINT) from error
-        try:
-            if not _lock(descriptor, PATIENCE):
-                raise DynscaleError(f"run {path.stem} is still going on", f"dynscale runs show {path.stem}")
-            _cut_torn_line(descriptor)
-            stored = reading.read(path)
+            with explained(self.path):
+                run = self.read(id)
+                connection = database.connect(self.path)
         except BaseException:
-            os.close(descriptor)
+            lock.release()
             raise
-        return Journal(path, descriptor, stored.budget, stored.spent), stored
+        return Recorder(self, id, connection, lock, run.budget, spent=run.spent, came=run.came), run
 
-    def paths(self) -> list[Path]:
-        """The files of all runs, the newest first."""
-        with contextlib.suppress(OSError):
-            found = [(entry.stat().st_mtime_ns, entry.name) for entry in os.scandir(self.folder) if is_run(entry)]
-            return [self.folder / name for _, name in sorted(found, reverse=True)]
+    def ids(self) -> list[str]:
+        """The ids of all runs, the last active first; none where there is no database."""
+        with contextlib.suppress(NoRuns), self._opened() as connection:
+            return [row["id"] for row in connection.execute("select id from runs order by active desc, rowid desc")]
         return []
 
-    def path(self, name: str | None = None) -> Path:
-        """The file of a run by the beginning of its id, the newest without one. Raises UsageError for none or many."""
-        paths = self.paths()
-        if name is None:
-            if not paths:
-                raise UsageError("there are no runs yet", "dynscale ask -f questions.txt begins one")
-            return paths[0]
-        matching = [path for path in paths if path.stem.startswith(name.strip().lower())]
-        if not name.strip():
-            raise UsageError("the id of the run is empty", HINT)
-        if len(matching) == 1:
-            return matching[0]
-        if not matching:
-            raise UsageError(f"no run {name}", HINT)
-        raise UsageError(f"{name} is the beginning of {len(matching)} runs", HINT)
+    def summaries(self) -> list[Summary]:
+        """All runs in a line each, the last active first."""
+        with contextlib.suppress(NoRuns), self._opened() as connection:
+            rows = connection.execute(stored.SUMMARY)
+            return [stored.summary(row, self.path) for row in rows]
+        return []
 
-    def remove(self, path: Path) -> int:
-        """Delete a run's file; the bytes it had. Raises DynscaleError while it is being written to."""
-        if is_live(path):
-            raise DynscaleError(f"run {path.stem} is still going on", "stop it first, with Ctrl-C")
+    def asked(self, command: str) -> Iterator[tuple[str, RunRequest]]:
+        """(id, request) of the runs that a command began, the last active first; none that cannot be read."""
+        statement = "select id, request from runs where command = ? order by active desc, rowid desc"
+        with contextlib.suppress(NoRuns), self._opened() as connection:
+            for row in connection.execute(statement, (command,)):
+                with contextlib.suppress(DynscaleError, KeyError, TypeError, ValueError):
+                    yield row["id"], from_json(json.loads(row["request"]))
+
+    def find(self, name: str | None = None) -> str:
+        """The id of a run by its beginning, the newest without one. Raises UsageError for none or many."""
+        with self._opened() as connection:
+            return self._find(connection, name)
+
+    def remove(self, id: str) -> int:
+        """Delete a run; the bytes it had. Raises DynscaleError while it is being written to."""
+        lock = Lock(self.path.parent, id)
+        if not lock.take():
+            raise DynscaleError(f"run {id} is still going on", "stop it first, with Ctrl-C")
         try:
-            size = path.stat().st_size
-            path.unlink()
-        except OSError as error:
-            raise DynscaleError(f"{path}: {error.strerror or error}", HINT) from error
+            with explained(self.path), contextlib.closing(database.connect(self.path, create=True)) as connection:
+                size = _delete(connection, id)
+                connection.executescript("pragma incremental_vacuum")  # `execute` frees a single page
+            lock.unspoil()
+        finally:
+            lock.release()
         return size
 
-    def trim(self, keep: Path | None = None) -> list[Path]:
+    def trim(self, keep: str | None = None) -> list[str]:
         """Delete runs until the rest fits: finished ones first, the oldest of them first. Returns those that went.
 
         Runs that are going on stay, and so does `keep`.
         """
-        paths = [path for path in reversed(self.paths()) if path != keep]
-        sizes = {path: _size(path) for path in paths}
-        excess = sum(sizes.values()) + (_size(keep) if keep else 0) - self.max_bytes
-        if excess <= 0:
-            return []
-        gone = []
-        for path in sorted(paths, key=lambda path: not is_finished(path)):
-            if excess <= 0:
-                break
-            with contextlib.suppress(DynscaleError):
-                self.remove(path)
-                gone.append(path)
-                excess -= sizes[path]
+        gone = list[str]()
+        with contextlib.suppress(NoRuns, DynscaleError), self._opened() as connection:
+            if _used(connection) <= self.max_bytes:
+                return []
+            order = "select id from runs order by state != 'finished', active, rowid"
+            for row in connection.execute(order).fetchall():
+                if _used(connection) <= self.max_bytes:
+                    break
+                if row["id"] != keep:
+                    with contextlib.suppress(DynscaleError):
+                        self.remove(row["id"])
+                        gone.append(row["id"])
         return gone
 
-    def _new(self) -> tuple[Path, int]:
-        while True:
-            path = self.folder / ("".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH)) + SUFFIX)
-            try:
-                descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | _BINARY, 0o600)
-            except FileExistsError:
-                continue
-            _lock(descriptor, PATIENCE)
-            return path, descriptor
-
-
-_BINARY: Final = getattr(os, "O_BINARY", 0)
-
-
-def is_live(path: Path) -> bool:
-    """Whether a process is writing to it."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | _BINARY)
-    except OSError:
-        return False
-    try:
-        return not _lock(descriptor, 0.0)
-    finally:
-        os.close(descriptor)
-
-
-def is_finished(path: Path) -> bool:
-    """Whether its last line says that the run came to its end."""
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 4096))
-        last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
-        return last.startswith(b'{"type":"end","how":"finished"')
-    return False
-
-
-def _lock(descriptor: int, patience: float) -> bool:
-    """Whether the file is ours alone now, until its descriptor is closed. Always, where the system has no locks."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return True
-    end = time.monotonic() + patience
-    while True:
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                return False
-            time.sleep(0.02)
-        except OSError:  # a file system without locks
-            return True
+            with explained(self.path):
+                connection = database.connect(self.path)
+        except DynscaleError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise NoRuns() from None
+            raise
+        with contextlib.closing(connection), explained(self.path):
+            yield connection
+
+    def _find(self, connection: sqlite3.Connection, name: str | None) -> str:
+        if name is None:
+            newest = connection.execute("select id from runs order by active desc, rowid desc limit 1").fetchone()
+            if newest is None:
+                raise NoRuns()
+            return str(newest["id"])
+        name = name.strip().lower()
+        if not name:
+            raise UsageError("the id of the run is empty", HINT)
+        found = connection.execute("select id from runs where substr(id, 1, ?) = ?", (len(name), name)).fetchall()
+        if len(found) == 1:
+            return str(found[0]["id"])
+        if not found:
+            raise UsageError(f"no run {name}", HINT)
+        raise UsageError(f"{name} is the beginning of {len(found)} runs", HINT)
+
+    def _insert(self, connection: sqlite3.Connection, request: RunRequest, questions: Sequence[Question]) -> str:
+        at, text = now(), as_text(request)
+        source = request.source["path"] if request.source else None
+        while True:
+            id = "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
+            try:
+                with transaction(connection):
+                    connection.execute(
+                        "insert into runs (id, state, command, model, source, begun, active, questions, budget, bytes,"
+                        " dynscale, seal, request) values (?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        (
+                            id, request.command, request.model["name"], source, request.started, at, len(questions),
+                            request.settings.budget, len(text), request.dynscale, seal(id, text, create=True), text,
+                        ),
+                    )  # fmt: skip
+                    connection.executemany(
+                        "insert into questions (run, place, id, question, choices, gold) values (?, ?, ?, ?, ?, ?)",
+                        (_question(id, question) for question in questions),
+                    )
+            except sqlite3.IntegrityError:
+                continue
+            return id
 
 
-def _cut_torn_line(descriptor: int) -> None:
-    size = os.fstat(descriptor).st_size
-    place, piece = size, b""
-    while place and b"\n" not in piece:
-        place = max(0, place - 65536)
-        os.lseek(descriptor, place, os.SEEK_SET)
-        piece = os.read(descriptor, min(65536, size - place))
-    whole = place + piece.rfind(b"\n") + 1
-    if whole < size:
-        os.ftruncate(descriptor, whole)
+class NoRuns(UsageError):
+    """Nothing was ever kept."""
+
+    def __init__(self) -> None:
+        super().__init__("there are no runs yet", 'dynscale ask "What is 17 + 25?" begins one')
 
 
-def _make(folder: Path) -> None:
-    """The folder, and what is missing above it, for the user alone."""
-    if not folder.is_dir():
-        if not folder.parent.is_dir():
-            _make(folder.parent)
-        with contextlib.suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-        if not folder.is_dir():
-            raise NotADirectoryError(20, "not a directory", str(folder))
+class Recorder:
+    """One run that is open for writing: its `Sink`. Never raises once it has begun: the run goes on without its store,
+    and `complaint` says once what could not be kept.
+
+    What a step brought is written in one transaction: before the next step, and before an answer is told. `spent`: the
+    bound that was announced last. `failure` tells what could not be kept, if anything; `cut_short`: whether a question
+    would have got more samples for a larger `budget`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        id: str,
+        connection: sqlite3.Connection,
+        lock: Lock,
+        budget: int,
+        *,
+        spent: int = 0,
+        came: int = 0,
+        begun_here: bool = False,
+    ) -> None:
+        self.id, self.path = id, store.path
+        self.failure: str | None = None
+        self.cut_short = False
+        self._connection, self._lock = connection, lock
+        self.budget, self._announced, self._came = budget, spent, came
+        self._new, self._told, self._closed, self._samples = begun_here, False, False, False
+        self._waiting: list[tuple[str, tuple[Any, ...]]] = []  # statements of this step, and what they take
+        self._bytes = 0
+        self._inode = self.path.stat().st_ino
+        self._checkpoints = Checkpoints(self.path)
+
+    def resume(self, budget: int) -> None:
+        """Another part of the run begins, with this budget over all parts. Raises DynscaleError where it cannot."""
+        self.budget = budget
+        statement = (
+            "update runs set state = 'running', parts = parts + 1, budget = ?, spent = ?, active = ? where id = ?"
+        )
+        with explained(self.path), transaction(self._connection):
+            self._connection.execute(statement, (budget, self._announced, now(), self.id))
+        self._checkpoints.written()
+
+    def started(self, start: Start, time: float) -> None:
+        seen = json.dumps(start.seen) if start.seen else None
+        self._waiting.append(
+            (_STARTED, (self.id, start.q, start.number, start.kind, seen, self.id, start.q, start.number))
+        )
+
+    def allow(self, spent: int) -> None:
+        stride = min(STRIDE, self.budget // SHARE)
+        if not spent <= self._announced <= spent + stride:
+            self._announced = max(spent, min(self.budget, spent + stride))
+            self._waiting.append(
+                ("update runs set spent = ?, active = ? where id = ?", (self._announced, now(), self.id))
+            )
+        self._write()
+
+    def sampled(self, sampled: Sampled, time: float) -> None:
+        sample = sampled.sample
+        self._samples = True
+        self._came += 1
+        self._bytes += ROW_BYTES + len(sample.text)
+        tokens = sample.tokens
+        self._waiting.append((
+            _CAME,
+            (
+                self._came, round(time, 3), sample.finish, storable(sample.answer), storable(sample.key),
+                sampled.committed, sample.forced, tokens.prompt, tokens.generated, tokens.reused, sample.weight,
+                sample.logprob, storable(sample.text), None, None, stored.beside_columns(sample), self.id, sampled.q,
+                sample.number,
+            ),
+        ))  # fmt: skip
+
+    def dropped(self, dropped: Dropped, time: float) -> None:
+        self._came += 1
+        self._bytes += ROW_BYTES
+        tokens, finish = dropped.tokens, "dropped" if dropped.failed is None else "failed"
+        self._waiting.append((
+            _CAME,
+            (
+                self._came, round(time, 3), finish, None, None, None, None, tokens.prompt, tokens.generated,
+                tokens.reused, None, None, None, storable(dropped.failed), dropped.final, None, self.id, dropped.q,
+                dropped.number,
+            ),
+        ))  # fmt: skip
+
+    def answered(self, result: Result, *, final: bool) -> None:
+        values = members(result)
+        del values["question"]
+        text = json.dumps(values, default=members)
+        self.cut_short |= result.stopped == "budget"
+        self._bytes += len(text)
+        row = storable(result.answer), result.confidence, result.stopped, result.samples, result.tokens.billed, final
+        self._waiting.append((_ANSWERED, (*row, text, self.id, result.index)))
+        if final or len(self._waiting) >= PORTION:
+            self._write()
+
+    def ended(self, ended: Ended) -> None:
+        """The exact account, also where what was before it could not be kept."""
+        answered = "(select count(*) from questions where run = runs.id and answer is not null)"
+        self._waiting.append((
+            f"update runs set state = ?, spent = ?, settled = ?, answered = {answered}, seconds = ?, active = ? "
+            "where id = ?",
+            (ended.how, ended.spent, ended.settled, round(ended.time, 3), now(), self.id),
+        ))  # fmt: skip
+        if self.failure is None:
+            self._write()
+        elif self._is_there():
+            with contextlib.suppress(sqlite3.Error, OSError):
+                self._commit(self._waiting[-1:])
+                self._lock.unspoil()
+
+    def complaint(self) -> str | None:
+        if self.failure is None or self._told:
+            return None
+        self._told = True
+        return self.failure
+
+    def close(self, *, discard_empty: bool = False) -> None:
+        """`discard_empty`: a run that has begun here and came to nothing leaves nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._write()
+        self._checkpoints.close()
+        if self._new and not self._samples and (discard_empty or self.failure is not None):
+            with contextlib.suppress(sqlite3.Error):
+                _delete(self._connection, self.id)
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+        self._lock.release()
+
+    def _write(self) -> None:
+        """What this step has brought, in one transaction."""
+        if self.failure is None and self._waiting:
+            try:
+                if not self._is_there():
+                    return self._fail("it was deleted")
+                self._commit(self._waiting)
+            except (sqlite3.Error, OSError) as error:
+                self._fail(reason(error))
+        self._waiting.clear()
+
+    def _commit(self, statements: Sequence[tuple[str, tuple[Any, ...]]]) -> None:
+        with transaction(self._connection):
+            for statement, values in statements:
+                self._connection.execute(statement, values)
+            if self._bytes:
+                self._connection.execute("update runs set bytes = bytes + ? where id = ?", (self._bytes, self.id))
+        self._bytes = 0
+        self._checkpoints.written()
+
+    def _is_there(self) -> bool:
+        try:
+            return self.path.stat().st_ino == self._inode
+        except OSError:
+            return False
+
+    def _fail(self, why: str) -> None:
+        """From here on nothing is kept, and so no token of the budget may be taken for unspent: a mark says so."""
+        self.failure = f"cannot go on storing this run in {self.path}: {why}; what it draws from here on is not kept"
+        self._waiting.clear()
+        self._lock.spoil()
 
 
-def _size(path: Path) -> int:
-    with contextlib.suppress(OSError):
-        return path.stat().st_size
-    return 0
+_STARTED: Final = (
+    "insert into draws (run, place, number, kind, seen) select ?, ?, ?, ?, ? where not exists "
+    "(select 1 from draws where run = ? and came is null and place = ? and number = ?)"
+)
+_CAME: Final = (
+    "update draws set came = ?, time = ?, finish = ?, answer = ?, key = ?, committed = ?, forced = ?, prompt = ?, "
+    "generated = ?, reused = ?, weight = ?, logprob = ?, text = ?, error = ?, final = ?, more = ? "
+    "where run = ? and came is null and place = ? and number = ?"
+)
+_ANSWERED: Final = (
+    "update questions set answer = ?, confidence = ?, stopped = ?, samples = ?, tokens = ?, final = ?, result = ? "
+    "where run = ? and place = ?"
+)
+
+
+def storable(text: str | None) -> str | None:
+    """Half of a pair of surrogates, as a server may send it, is no text that SQLite takes."""
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _question(run: str, question: Question) -> tuple[Any, ...]:
+    choices = json.dumps(question.choices) if question.choices else None
+    text, gold = storable(question.text), storable(question.gold)
+    return run, question.index, storable(question.id), text, choices, gold
+
+
+def _delete(connection: sqlite3.Connection, id: str) -> int:
+    """A run and all that belongs to it, in portions; the bytes it had."""
+    found = connection.execute("select bytes from runs where id = ?", (id,)).fetchone()
+    for table, key in (("draws", "draw"), ("questions", "place")):
+        some = f"select {key} from {table} where run = ?1 limit {PORTION}"
+        while connection.execute(f"delete from {table} where run = ?1 and {key} in ({some})", (id,)).rowcount:
+            pass
+    connection.execute("delete from runs where id = ?", (id,))
+    return int(found["bytes"]) if found else 0
+
+
+def _used(connection: sqlite3.Connection) -> int:
+    """Bytes of the database that are in use."""
+    names = ("page_count", "freelist_count", "page_size")
+    pages, free, size = (int(connection.execute(f"pragma {name}").fetchone()[0]) for name in names)
+    return (pages - free) * size
+
+
+@contextlib.contextmanager
+def _closed_unless_done(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise

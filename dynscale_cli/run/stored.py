@@ -1,197 +1,230 @@
-"""What is in a journal: the request, the questions, the results, and on demand every pull.
+"""What is stored of a run: the request, the questions, the results, and on demand every sample.
 
-Owns the reading, and what becomes of damage: a torn last line is what a kill leaves and says nothing; any other
-damaged line is named, and the rest is taken as it is. Long journals are read quickly: of most lines only the checksum
-is looked at. Never writes.
+Owns the reading, and what a run looks like in a line. Never writes. Knows nothing of terminals.
 """
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Final, Literal
 
+from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
 from dynscale_cli.sampling.samples import Sample
 
-from . import entries
-from .entries import Entry
-from .events import Result
-from .request import Newer, RunRequest, from_json
+from . import database
+from .database import Lock, explained
+from .events import KindReport, Result
+from .request import RunRequest, from_json, seal
 from .settings import Settings
-from .sink import Ended, Sampled
+from .sink import Dropped, Ended, How, Sampled, Start
 
-HINT = "dynscale runs list shows what there is"
-LOST = "(this question was lost with a damaged line of the run's journal)"
+BENCH: Final = "bench"  # the command that draws pools
+HINT: Final = "dynscale runs list shows what there is"
+ENDS: Final = ("finished", "interrupted", "failed")
+SUMMARY: Final = (
+    "select runs.*, (select question from questions where run = runs.id order by place limit 1) as first,"
+    " (select count(*) from questions where run = runs.id and answer is not null) as answers"
+    " from runs order by active desc, rowid desc"
+)
 
+COLUMNS: Final = frozenset(
+    {"number", "kind", "text", "answer", "key", "tokens", "finish", "forced", "weight", "logprob", "seen"}
+)
 
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """A line that cannot be read, counted from 1."""
-
-    line: int
-    what: str
+State = Literal["running", "finished", "interrupted", "failed", "killed", "damaged", "newer"]
 
 
 @dataclass(slots=True)
-class Stored:
-    """One journal as it was when it was read.
+class StoredRun:
+    """One run as it was when it was read.
 
     `results`: the newest told of each question, by its index; `final`: those that will not change with more budget.
-    `spent`: a bound that no part of the run has passed, exact where the run has `ended`. `samples()` and `entries()`
-    read the file anew.
+    `spent`: a bound that no part of the run has passed, exact where the run has `ended`. `own`: it was begun here, and
+    its request is as it was then. `came`: how many samples came back or were dropped. `draws()` reads them anew.
     """
 
     path: Path
+    id: str
+    state: State
     request: RunRequest
     questions: list[Question]
     budget: int
-    spent: int = 0
-    parts: int = 1
+    spent: int
+    parts: int
+    own: bool
+    came: int
     ended: Ended | None = None
     results: dict[int, Result] = field(default_factory=dict)
     final: set[int] = field(default_factory=set)
-    damage: list[Damage] = field(default_factory=list)
-    lost: set[int] = field(default_factory=set)  # indices of questions whose line is damaged
-
-    @property
-    def id(self) -> str:
-        return self.path.stem
+    damage: list[str] = field(default_factory=list)
 
     @property
     def settings(self) -> Settings:
         """Those of the request, with the budget of the newest part."""
         return replace(self.request.settings, budget=self.budget)
 
-    def entries(self) -> Iterator[tuple[float, Entry | Result]]:
-        """Every pull in the order in which it happened, and the final results; with the run's time in seconds."""
-        with _opened(self.path) as file:
-            for number, kind, values in _parsed(_lines(file), {*entries.PULLS, "answer"}):
-                if kind != "answer":
-                    yield values.get("time", -1.0), self._pull(number, kind, values)
-                elif values.get("final") and values.get("index") in self.final:
-                    yield -1.0, self.results[values["index"]]
+    def draws(self) -> Iterator[tuple[float, Sampled | Dropped]]:
+        """Every sample that came back or was dropped, in the order in which that happened, and the run's time then."""
+        for row in self._rows("came is not null", "came"):
+            yield row["time"] or 0.0, _draw(row, self)
+
+    def in_flight(self) -> list[Start]:
+        """The samples that were in flight when the run stopped, in the order in which they began."""
+        return [_start(row) for row in self._rows("came is null", "draw")]
+
+    def as_begun(self) -> Iterator[Start | Sampled | Dropped]:
+        """Everything that was drawn, in the order in which it began."""
+        for row in self._rows("true", "draw"):
+            yield _start(row) if row["came"] is None else _draw(row, self)
 
     def samples(self) -> Iterator[tuple[int, Sample]]:
-        """(index of the question, sample), in the order in which they came in; each once."""
-        seen: set[tuple[int, int]] = set()
-        with _opened(self.path) as file:
-            for number, kind, values in _parsed(_lines(file), {"sample"}):
-                entry = self._pull(number, kind, values)
-                assert isinstance(entry, Sampled)
-                if (entry.q, entry.sample.number) not in seen:
-                    seen.add((entry.q, entry.sample.number))
-                    yield entry.q, entry.sample
+        """(index of the question, sample), in the order in which they came in."""
+        for _, draw in self.draws():
+            if isinstance(draw, Sampled):
+                yield draw.q, draw.sample
 
-    def _pull(self, line: int, kind: str, values: Mapping[str, Any]) -> Entry:
-        """The entry of a whole line. One that is not as it should be was not damaged, but written so."""
-        try:
-            entry = entries.PULLS[kind](values)
-            self.questions[entry.q]
-        except (KeyError, TypeError, ValueError, IndexError):
-            raise DynscaleError(
-                f"{self.path}, line {line}: not a {kind} as this dynscale knows it",
-                "pip install --upgrade dynscale-cli",
-            ) from None
-        return entry
+    def _rows(self, which: str, order: str) -> Iterator[sqlite3.Row]:
+        with explained(self.path), closing(database.connect(self.path)) as connection:
+            yield from connection.execute(f"select * from draws where run = ? and {which} order by {order}", (self.id,))
 
 
-def read(path: Path) -> Stored:
-    """The journal in a file. Raises DynscaleError where it has no request that can be read."""
-    with _opened(path) as file:
-        lines = _lines(file)
-        stored = _begin(path, lines)
-        found: dict[int, Question] = {}
-        for number, kind, values in _parsed(lines, {"question", "answer", "spent", "resume", "end"}, stored.damage):
-            try:
-                _take(stored, found, kind, values)
-            except (KeyError, TypeError, ValueError):
-                stored.damage.append(Damage(number, f"not the {kind} that it says it is"))
-    _complete(stored, found)
-    return stored
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run in a line. `answered`: questions with an answer, of `questions`; `spent` of `budget` in tokens; `size` in
+    bytes; `question`: the first. Of a damaged run, and of one that only a `newer` dynscale can read, no more is known.
+    """
+
+    id: str
+    state: State
+    started: str = ""
+    questions: int = 0
+    answered: int = 0
+    spent: int = 0
+    budget: int = 0
+    model: str = ""
+    source: str = ""
+    size: int = 0
+    command: str = ""
+    dynscale: str = ""  # the version that wrote it
+    question: str = ""
+
+    @property
+    def is_pool(self) -> bool:
+        """Whether it is one of those that `bench` draws from."""
+        return self.command.startswith(BENCH)
 
 
-def read_request(path: Path) -> RunRequest:
-    """The first line alone."""
-    with _opened(path) as file:
-        return _begin(path, _lines(file)).request
-
-
-def _begin(path: Path, lines: Iterator[tuple[int, bytes]]) -> Stored:
-    damage: list[Damage] = []
-    for _, kind, values in _parsed(lines, None, damage):
-        if kind != "run":
-            break
-        try:
-            request = from_json(values)
-        except Newer as error:
-            raise Newer(error.version, f"run {path.stem}") from None
-        except (KeyError, TypeError, ValueError):
-            break
-        return Stored(path, request, [], request.settings.budget, damage=damage)
-    raise DynscaleError(f"{path}: its first line is damaged or missing: not a journal", HINT)
-
-
-def _take(stored: Stored, found: dict[int, Question], kind: str, values: dict[str, Any]) -> None:
-    if kind == "question":
-        found[values["index"]] = entries.question(values)
-    elif kind == "answer":
-        index = values["index"]
-        if index in found:
-            stored.results[index] = entries.answer(values, found[index])
-            (stored.final.add if values["final"] else stored.final.discard)(index)
-    elif kind == "spent":
-        stored.spent, stored.ended = _tokens(values["upto"]), None
-    elif kind == "resume":
-        stored.budget, stored.spent, stored.ended = _tokens(values["budget"]), _tokens(values["spent"]), None
-        stored.parts += 1
-    else:
-        ended = entries.end(values)
-        stored.spent, stored.ended = _tokens(ended.spent), ended
-
-
-def _tokens(value: Any) -> int:
-    if not isinstance(value, int) or value < 0:
-        raise ValueError(f"{value} is no count of tokens")
-    return value
-
-
-def _complete(stored: Stored, found: dict[int, Question]) -> None:
-    if len(found) < stored.request.questions and not stored.spent:
-        raise DynscaleError(f"run {stored.id} was stopped before it had begun", f"dynscale runs rm {stored.id}")
-    for index in range(stored.request.questions):
-        if index not in found:
-            stored.lost.add(index)
-            found[index] = Question(index, f"{index + 1}", LOST)
-        stored.questions.append(found[index])
-
-
-def _opened(path: Path) -> BinaryIO:
+def summary(row: sqlite3.Row, path: Path) -> Summary:
+    """Of a row of SUMMARY. One that is not as it should be is a damaged run, and nothing else."""
+    state = _state(row, path)
     try:
-        return path.open("rb")
-    except OSError as error:
-        raise DynscaleError(f"{path}: {error.strerror or error}", HINT) from error
+        from_json(json.loads(row["request"]))
+        return Summary(
+            str(row["id"]), state, str(row["begun"]), int(row["questions"]), int(row["answers"]), _spent(row, path),
+            int(row["budget"]), str(row["model"]), Path(row["source"] or "").name, int(row["bytes"]),
+            str(row["command"]), str(row["dynscale"]), str(row["first"] or ""),
+        )  # fmt: skip
+    except DynscaleError:
+        return Summary(str(row["id"]), "newer", dynscale=str(row["dynscale"]))
+    except (KeyError, TypeError, ValueError):
+        return Summary(str(row["id"]), "damaged")
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """(number, line without its end); a torn last line is not there."""
-    for number, raw in enumerate(file, 1):
-        if raw.endswith(b"\n"):
-            yield number, raw[:-1]
+def read(path: Path, connection: sqlite3.Connection, id: str) -> StoredRun:
+    """A run. Raises DynscaleError where its request cannot be read."""
+    row = connection.execute("select * from runs where id = ?", (id,)).fetchone()
+    try:
+        request = from_json(json.loads(row["request"]), f"run {id}")
+        spent, budget = _spent(row, path), int(row["budget"])
+        came = connection.execute("select max(came) from draws where run = ?", (id,)).fetchone()[0]
+    except (KeyError, TypeError, ValueError):
+        raise DynscaleError(f"{path}: what run {id} was asked is damaged", f"dynscale runs rm {id}") from None
+    own = row["seal"] is not None and row["seal"] == seal(id, row["request"])
+    run = StoredRun(path, id, _state(row, path), request, [], budget, spent, int(row["parts"]), own, came or 0)
+    for found in connection.execute("select * from questions where run = ? order by place", (id,)):
+        _add(run, found)
+    if len(run.questions) != request.questions:
+        raise DynscaleError(f"{path}: questions of run {id} are missing", f"dynscale runs rm {id}")
+    if row["state"] in ENDS:
+        unanswered = len(run.questions) - int(row["answered"])
+        run.ended = Ended(row["state"], spent, budget, int(row["settled"]), unanswered, float(row["seconds"]))
+    return run
 
 
-def _parsed(
-    lines: Iterator[tuple[int, bytes]], wanted: set[str] | None, damage: list[Damage] | None = None
-) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """(number, type, values) of whole lines of the types wanted, None for all; damaged ones are noted."""
-    import json
+def _add(run: StoredRun, row: sqlite3.Row) -> None:
+    place = len(run.questions)
+    choices = tuple(json.loads(row["choices"])) if row["choices"] else ()
+    run.questions.append(Question(place, row["id"], row["question"], choices, row["gold"]))
+    if row["result"] is None:
+        return
+    try:
+        values = json.loads(row["result"])
+        known = {f.name: values[f.name] for f in fields(Result) if f.name in values}
+        known["tokens"] = Tokens(**values["tokens"])
+        known["kinds"] = {kind: KindReport(**report) for kind, report in values["kinds"].items()}
+        run.results[place] = Result(**{**known, "question": row["question"]})
+    except (KeyError, TypeError, ValueError):
+        run.damage.append(f"the result of question {place + 1} cannot be read")
+    else:
+        if row["final"]:
+            run.final.add(place)
 
-    for number, raw in lines:
-        kind = entries.kind_of(raw)
-        if kind is None:
-            if damage is not None:
-                damage.append(Damage(number, "damaged"))
-        elif wanted is None or kind in wanted:
-            yield number, kind, json.loads(raw)
+
+def _state(row: sqlite3.Row, path: Path) -> State:
+    if Lock(path.parent, row["id"]).is_live:
+        return "running"
+    state: How = row["state"]
+    return state if state in ENDS else "killed"
+
+
+def _spent(row: sqlite3.Row, path: Path) -> int:
+    spoiled = Lock(path.parent, row["id"]).is_spoiled
+    return max(int(row["spent"]), int(row["budget"])) if spoiled else int(row["spent"])
+
+
+def _start(row: Mapping[str, Any] | sqlite3.Row) -> Start:
+    return Start(row["place"], row["number"], row["kind"], _seen(row))
+
+
+def _seen(row: Mapping[str, Any] | sqlite3.Row) -> tuple[int, ...]:
+    return tuple(json.loads(row["seen"])) if row["seen"] else ()
+
+
+def beside_columns(sample: Sample) -> str | None:
+    """What is known of a sample beyond the columns of `draws`, where it is not as usual."""
+    more = [each for each in fields(Sample) if each.name not in COLUMNS]
+    found = {each.name: value for each in more if (value := getattr(sample, each.name)) != each.default}
+    return json.dumps(found) if found else None
+
+
+def _draw(row: sqlite3.Row, run: StoredRun) -> Sampled | Dropped:
+    try:
+        q, number, kind = row["place"], row["number"], row["kind"]
+        run.questions[q]
+        tokens = Tokens(int(row["prompt"]), int(row["generated"]), int(row["reused"]))
+        if row["finish"] in ("dropped", "failed"):
+            return Dropped(q, number, kind, tokens, row["error"], bool(row["final"]))
+        sample = Sample(
+            number=number,
+            kind=kind,
+            text=row["text"],
+            answer=row["answer"],
+            key=row["key"],
+            tokens=tokens,
+            finish=row["finish"],
+            forced=bool(row["forced"]),
+            weight=float(row["weight"]),
+            logprob=row["logprob"],
+            seen=_seen(row),
+            **(json.loads(row["more"]) if row["more"] else {}),
+        )
+        return Sampled(q, sample, bool(row["committed"]))
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise DynscaleError(f"{run.path}: draw {row['draw']} of run {run.id} is damaged", HINT) from None

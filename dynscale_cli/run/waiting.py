@@ -1,22 +1,70 @@
-"""The states of all questions that are under way: at hand where a sample is in flight, put aside where none is.
+"""What waits: the states of questions whose next sample is still to come, and lines that are told in their turn.
 
-Ten thousand questions can be open at once, and wait for their next sample for hours. Owns which states are in memory.
-Knows nothing of what is in them, but whether one has a sample in flight, and that questions are held elsewhere.
+Ten thousand questions can be open at once, and wait for their next sample for hours. What waits lies in SQLite's
+temporary database, in memory while it is small, then in a file that goes with the process. Knows nothing of what is in
+a state, but whether its question has a sample in flight, and that questions are held elsewhere.
 """
 
 from __future__ import annotations
 
 import io
 import pickle
-from array import array
+import weakref
 from collections.abc import Sequence
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
+from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
-from dynscale_cli.shelf import Shelf
+
+if TYPE_CHECKING:
+    import sqlite3
 
 AT_HAND: Final = 64  # states in memory, beside those with a sample in flight
-NOWHERE: Final = -1
+CACHE_KIB: Final = 1024  # what SQLite keeps in memory
+
+
+class Spill:
+    """Records by number, each taken back once. What a full disk refuses stays in memory."""
+
+    def __init__(self) -> None:
+        self._opened: sqlite3.Connection | None = None
+        self._refused: dict[int, bytes] = {}
+
+    def put(self, number: int, record: bytes) -> None:
+        import sqlite3
+
+        try:
+            self._database().execute("insert or replace into waiting values (?, ?)", (number, record))
+        except sqlite3.Error:
+            self._refused[number] = record
+
+    def pop(self, number: int) -> bytes:
+        """The record. Raises KeyError, and DynscaleError where the disk does not give it back."""
+        if number in self._refused:
+            return self._refused.pop(number)
+        import sqlite3
+
+        try:
+            row = self._database().execute("select record from waiting where number = ?", (number,)).fetchone()
+            self._database().execute("delete from waiting where number = ?", (number,))
+        except sqlite3.Error as error:
+            message = f"a temporary file cannot be read: {error}"
+            raise DynscaleError(message, "name another folder for it with TMPDIR") from error
+        if row is None:
+            raise KeyError(number)
+        record: bytes = row[0]
+        return record
+
+    def _database(self) -> sqlite3.Connection:
+        if self._opened is None:
+            import sqlite3
+
+            self._opened = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            weakref.finalize(self, self._opened.close)
+            self._opened.execute("pragma journal_mode = memory")
+            self._opened.execute(f"pragma cache_size = -{CACHE_KIB}")
+            self._opened.execute("create table waiting (number integer primary key, record blob)")
+        return self._opened
 
 
 class Waiting(Protocol):
@@ -34,14 +82,14 @@ class StateStore(Generic[State]):
     def __init__(self, questions: Sequence[Question]) -> None:
         self._questions = questions
         self._at_hand: dict[int, State] = {}  # the one asked for longest ago comes first
-        self._places = array("q", [NOWHERE]) * len(questions)  # of those put aside
-        self._shelf = Shelf()
+        self._aside = bytearray(len(questions))  # whether it is
+        self._spill = Spill()
 
     def __len__(self) -> int:
-        return len(self._at_hand) + len(self._places) - self._places.count(NOWHERE)
+        return len(self._at_hand) + self._aside.count(1)
 
     def __contains__(self, q: int) -> bool:
-        return q in self._at_hand or self._places[q] != NOWHERE
+        return q in self._at_hand or bool(self._aside[q])
 
     def __getitem__(self, q: int) -> State:
         state = self._at_hand.pop(q, None)
@@ -62,19 +110,20 @@ class StateStore(Generic[State]):
         return self._taken_back(q) if state is None else state
 
     def _put_one_aside(self) -> None:
-        """Of those without a pull in flight, the one asked for longest ago."""
+        """Of those without a sample in flight, the one asked for longest ago."""
         newest = next(reversed(self._at_hand))
         q = next((q for q, state in self._at_hand.items() if not state.pending and q != newest), None)
         if q is not None:
             file = io.BytesIO()
             _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(self._at_hand.pop(q))
-            self._places[q] = self._shelf.put(file.getvalue())
+            self._spill.put(q, file.getvalue())
+            self._aside[q] = 1
 
     def _taken_back(self, q: int) -> State:
-        place, self._places[q] = self._places[q], NOWHERE
-        if place == NOWHERE:
+        if not self._aside[q]:
             raise KeyError(q)
-        state: State = _Unpickler(self._shelf.take(place), self._questions[q]).load()
+        self._aside[q] = 0
+        state: State = _Unpickler(self._spill.pop(q), self._questions[q]).load()
         return state
 
 

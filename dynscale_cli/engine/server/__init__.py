@@ -1,0 +1,1 @@
+"""The second engine: the same protocol over OpenAI-compatible chat servers."""

@@ -1,0 +1,370 @@
+"""One chat request's life between here and a server: sent, read as it comes, sent elsewhere where that helps.
+
+Owns the event loop and its thread, the calls of the openai package, and what a server does not take of a request. The
+package tries again, and waits as a server asks; here it is decided when another endpoint is asked instead. Knows
+nothing of samples, texts or budgets: whatever happens is put into `inbox` as news.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import re
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+from dynscale_cli.engine.protocol import Message, Sampling
+
+from .endpoints import Endpoint, Endpoints, ServerOptions
+from .faults import Fault, Stalled, Unreadable, read, redact, status_fault
+from .stream import ABSURD, AnswerReader, Delta, Overrun, Usage
+from .transport import open_connection
+
+T = TypeVar("T")
+UNDER_WAY: ContextVar[AnswerReader[ChatRequest] | None] = ContextVar("UNDER_WAY", default=None)
+WHOLE = 600.0  # seconds of silence of a server that does not stream, at least
+PAUSE = 120.0  # seconds that the package waits between two attempts at most, where a server asks for it
+TRIES = 4  # failures of one request, of which the package has tried each again, before it is given up
+START, PER_TOKEN = 600.0, 5.0  # seconds that an answer may take in all, however lively: to begin, and for each token
+# Fields that not every server takes, and without which a run goes on.
+OPTIONAL = (
+    "top_k", "min_p", "seed", "stream_options", "logprobs", "ignore_eos", "temperature", "top_p", "stop",
+    "chat_template_kwargs", "reasoning_effort",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChatRequest:
+    """One request to a server: a conversation, to be gone on with once for each of `ids`."""
+
+    ids: tuple[int, ...]
+    messages: tuple[Message, ...]
+    max_tokens: int
+    sampling: Sampling
+    seed: int
+    logprobs: bool = False
+    ignore_end: bool = False
+    fields: Mapping[str, Any] = field(default_factory=dict)  # what else it says, such as whether to think
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The server has begun to answer. `blind`: nothing will be heard of it before it is done."""
+
+    chat: ChatRequest
+    blind: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """Nothing more will come of a chat. `reasons`: for each id, None where its completion broke off."""
+
+    chat: ChatRequest
+    reasons: tuple[str | None, ...] = ()
+    usage: Usage | None = None
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """The server does not answer several times at once: these are still to be answered, each by itself."""
+
+    chat: ChatRequest
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something to tell the user."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """There is no endpoint left, or an error of our own."""
+
+    fault: Fault
+
+
+News: TypeAlias = Accepted | Delta[ChatRequest] | Over | Alone | Said | Dead
+
+
+class ChatClient:
+    """Carries chat requests to endpoints. `send`, `recall` and `close` may be called from any thread."""
+
+    def __init__(self, options: ServerOptions, endpoints: Endpoints, key: str = "") -> None:
+        """Raises UsageError for what the environment says of proxies and certificates, and cannot be."""
+        self.inbox: queue.SimpleQueue[News | None] = queue.SimpleQueue()
+        self.model = options.served_model or ""
+        self._endpoints, self._stall, self._key = endpoints, options.stall, key
+        self._connections = {url: open_connection(url, key) for url in options.endpoints}
+        self._loop = asyncio.new_event_loop()
+        self._tasks: dict[ChatRequest, asyncio.Task[None]] = {}
+        self._without: set[str] = set()
+        self._limit = "max_tokens"
+        self._whole = False  # the server is asked for whole answers instead of streams
+        self.counts: bool | None = None  # it reports usage, or at least says that it will
+        self._missing_so_far = True
+        self._several: bool | None = None  # it takes n > 1
+        self._told: set[str] = set()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something in the loop, and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def send(self, chat: ChatRequest) -> None:
+        self._loop.call_soon_threadsafe(self._begin, chat)
+
+    def recall(self, chat: ChatRequest) -> None:
+        """Close the chat's stream, wherever it is; no more news of it comes once the loop has heard."""
+        self._loop.call_soon_threadsafe(self._cancel, chat)
+
+    def close(self) -> None:
+        """Close every stream and connection; a server that does not let go is not waited for."""
+        if not self._loop.is_closed():
+            with contextlib.suppress(Exception):
+                asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(2.0)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(2.0)
+            if not self._thread.is_alive():
+                self._loop.close()
+
+    def watch(self, told: Iterable[str] = ()) -> None:
+        """Tell from now on which endpoints fail; of those in `told` the user knows already."""
+        self._told.update(told)
+        for url, connection in self._connections.items():
+            connection.transport.failed = partial(self._failed, url)
+
+    def models(self, seconds: float) -> dict[str, dict[str, Any] | Fault]:
+        """What each endpoint lists: its models by name, or why it does not."""
+        return self.run(self._list_all(seconds))
+
+    # In the loop
+
+    async def _list_all(self, seconds: float) -> dict[str, dict[str, Any] | Fault]:
+        listed = await asyncio.gather(*(self._list(url, seconds) for url in self._connections))
+        return dict(zip(self._connections, listed, strict=True))
+
+    async def _list(self, url: str, seconds: float) -> dict[str, Any] | Fault:
+        try:
+            page = await asyncio.wait_for(self._connections[url].prompt.models.list(timeout=seconds), 2 * seconds)
+            entries = getattr(page, "data", None)
+            return {entry.id: entry for entry in entries or () if isinstance(getattr(entry, "id", None), str)}
+        except (AttributeError, TypeError):  # the library's, of what is no list of models
+            return replace(read(Unreadable("it does not list its models"), url, self.model, self._key), status=200)
+        except asyncio.TimeoutError:
+            return read(Stalled(f"no list of models in {2 * seconds:g} seconds"), url, self.model, self._key)
+        except Exception as error:
+            return read(error, url, self.model, self._key)
+
+    def _begin(self, chat: ChatRequest) -> None:
+        task = self._tasks[chat] = self._loop.create_task(self._deliver(chat))
+        task.add_done_callback(lambda done: self._done(chat, done))
+
+    def _cancel(self, chat: ChatRequest) -> None:
+        if chat in self._tasks:
+            self._tasks[chat].cancel()
+
+    def _done(self, chat: ChatRequest, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(chat, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.inbox.put(Dead(Fault("down", redact(f"an error of our own: {error!r}", self._key), "report this")))
+
+    async def _shut(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in self._connections.values():
+            await connection.transport.aclose()
+
+    async def _deliver(self, chat: ChatRequest) -> None:
+        """Try until it is answered, cannot be, or nobody is left to try."""
+        tries = 0
+        while (endpoint := await self._free()) is not None:
+            reading = AnswerReader(chat, len(chat.ids), chat.max_tokens, self.inbox.put, self._loop.time)
+            fault = await self._try(endpoint, chat, reading)
+            if fault is None:
+                self._endpoints.well(endpoint)
+                self._report(chat, reading)
+                return
+            if not reading.begun:
+                if self._without_one(fault):
+                    continue
+                if len(chat.ids) > 1 and not self._several and fault.kind in ("request", "down"):
+                    self._several = False
+                    self.inbox.put(Alone(chat, chat.ids))
+                    return
+            self._blame(endpoint, fault)
+            tries += fault.kind != "refused"
+            if fault.kind == "request" or reading.begun:
+                self.inbox.put(Over(chat, tuple(reading.reasons), reading.usage, fault))
+                return
+            if self._endpoints.refused:
+                self.inbox.put(Dead(fault))
+                return
+            if tries >= TRIES:
+                unreached = fault.status is None or self._endpoints.give_up(hash(chat.messages)) > 1
+                self.inbox.put(Dead(fault) if unreached else Over(chat, tuple(reading.reasons), reading.usage, fault))
+                return
+
+    async def _free(self) -> Endpoint | None:
+        """An endpoint that takes a request, as soon as there is one; None once all have refused."""
+        while not self._endpoints.refused:
+            now = self._loop.time()
+            if (endpoint := self._endpoints.pick(now)) is not None:
+                return endpoint
+            await asyncio.sleep(max(0.02, self._endpoints.pause(now)))
+        return None
+
+    async def _try(self, endpoint: Endpoint, chat: ChatRequest, reading: AnswerReader[ChatRequest]) -> Fault | None:
+        """One attempt, given up when nothing comes for too long, or when it takes too long in all."""
+        endpoint.outstanding += len(chat.ids)
+        patience = max(self._stall, WHOLE) if self._whole else self._stall
+        end = self._loop.time() + START + PER_TOKEN * chat.max_tokens
+        alone = self._endpoints.alone(endpoint)
+        connection = self._connections[endpoint.url]
+        client = connection.patient if alone else connection.prompt
+        attempt = self._loop.create_task(self._converse(client, chat, reading))
+        try:
+            while not attempt.done():
+                left = min(reading.heard + patience, end) - self._loop.time()
+                if left <= 0:
+                    silent = self._loop.time() - reading.heard >= patience
+                    raise Stalled(f"nothing came for {patience:g} seconds" if silent else "its answer does not end")
+                await asyncio.wait({attempt}, timeout=left)
+            await attempt
+        except asyncio.CancelledError:
+            raise
+        except Overrun:
+            self._say("the server goes on beyond the max_tokens that it was asked for: its answers are cut off there")
+        except Exception as error:
+            return read(error, endpoint.url, self.model, self._key)
+        finally:
+            attempt.cancel()
+            endpoint.outstanding -= len(chat.ids)
+        return None
+
+    async def _converse(self, client: Any, chat: ChatRequest, reading: AnswerReader[ChatRequest]) -> None:
+        UNDER_WAY.set(reading)  # in this attempt's own context
+        create: Callable[..., Any] = client.chat.completions.create
+        if self._whole:
+            reading.whole = True
+            self.inbox.put(Accepted(chat, blind=True))
+            whole = await create(**self._arguments(chat))
+            reading.take(whole)
+            reading.check()
+            return
+        stream = await create(stream=True, **self._arguments(chat))
+        self.inbox.put(Accepted(chat))
+        reading.heard = self._loop.time()
+        try:
+            async for chunk in stream:
+                reading.take(chunk)
+                if reading.counts:
+                    self.counts = True
+        finally:
+            await stream.close()
+        if not reading.seen and "application/json" in stream.response.headers.get("content-type", ""):
+            self._whole = True
+            raise Unreadable("it does not stream")
+        reading.check()
+
+    def _arguments(self, chat: ChatRequest) -> dict[str, Any]:
+        """The fields of a request, without those that the server does not take."""
+        sampling = chat.sampling
+        more: dict[str, Any] = {"top_k": sampling.top_k if sampling.top_k > 0 and sampling.temperature > 0 else None}
+        more["min_p"] = sampling.min_p if sampling.min_p > 0 and sampling.temperature > 0 else None
+        more["ignore_eos"] = True if chat.ignore_end else None
+        more |= chat.fields
+        fields: dict[str, Any] = {
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p if sampling.top_p < 1 else None,
+            "stop": list(sampling.stop) or None,
+            "seed": chat.seed,
+            "logprobs": True if chat.logprobs else None,
+            "n": len(chat.ids) if len(chat.ids) > 1 else None,
+            "stream_options": None if self._whole else {"include_usage": True},
+        }
+        wanted = {name: value for name, value in fields.items() if value is not None and name not in self._without}
+        extra = {name: value for name, value in more.items() if value is not None and name not in self._without}
+        return {
+            "model": self.model,
+            "messages": [{"role": m.role, "content": m.content} for m in chat.messages],
+            self._limit: chat.max_tokens,
+            "extra_body": extra,
+            **wanted,
+        }
+
+    def _report(self, chat: ChatRequest, reading: AnswerReader[ChatRequest]) -> None:
+        """A chat that was answered, all of it or, where the server takes no `n`, its first part."""
+        missing = tuple(id for place, id in enumerate(chat.ids) if place not in reading.seen)
+        if len(chat.ids) > 1:
+            self._several = not missing
+        self.inbox.put(Over(chat, tuple(reading.reasons), reading.usage))
+        if reading.absurd:
+            self._say(ABSURD)
+        if missing:
+            self.inbox.put(Alone(chat, missing))
+        if reading.usage is None and not reading.absurd and not reading.overrun and self._missing_so_far:
+            self._uncounted(reading.whole)
+        elif reading.usage is not None:
+            self.counts, self._missing_so_far = True, False
+
+    def _uncounted(self, whole: bool) -> None:
+        """An answer came without its usage. Some servers count what they do not stream."""
+        if not whole:
+            self._whole = True
+            self._say("the server counts no tokens in its streams: asking it for whole answers, which it may count")
+        else:
+            self._whole = self.counts = self._missing_so_far = False
+            self._say("the server does not count tokens: an answer is billed as many as it has bytes")
+
+    def _without_one(self, fault: Fault) -> bool:
+        """Whether the request can be sent again without a field that the server has named."""
+        words = fault.message
+        if fault.kind not in ("request", "down") or "context" in words:
+            return False
+        if self._limit == "max_tokens" and "max_completion_tokens" in words and "nsupported" in words:
+            self._limit = "max_completion_tokens"
+            return True
+        for name in OPTIONAL:
+            if name not in self._without and re.search(rf"\b{name}\b", words):
+                self._without.add(name)
+                self._say(f"the server does not take {name}: going on without it")
+                return True
+        return False
+
+    def _failed(self, url: str, failure: BaseException | int) -> None:
+        """An attempt has failed, which the package may try again: said once, since that can take a while."""
+        if (reading := UNDER_WAY.get()) is not None:
+            reading.heard = self._loop.time() + PAUSE
+        others = len(self._endpoints.all) > 1
+        fault = status_fault(failure, url) if isinstance(failure, int) else read(failure, url, self.model, self._key)
+        if fault.kind in ("busy", "down"):
+            self._say(f"{fault.message}; " + ("going on with the others" if others else "trying again"), url)
+
+    def _blame(self, endpoint: Endpoint, fault: Fault) -> None:
+        """Leave an endpoint alone for a while, or for good, and say so once."""
+        others = len(self._endpoints.all) > 1
+        if fault.kind in ("busy", "down"):
+            self._endpoints.down(endpoint, self._loop.time())
+            self._say(f"{fault.message}; " + ("going on with the others" if others else "trying again"), endpoint.url)
+        elif fault.kind == "refused":
+            endpoint.refused = True
+            if not self._endpoints.refused:
+                self._say(f"{fault.message}; going on without it", f"{endpoint.url} refuses")
+
+    def _say(self, message: str, about: str = "") -> None:
+        """Tell the user, once."""
+        if (about or message) not in self._told:
+            self._told.add(about or message)
+            self.inbox.put(Said(message))

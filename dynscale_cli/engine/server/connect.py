@@ -1,0 +1,128 @@
+"""From addresses to an engine: clients, the served model's name, its context.
+
+Owns what is asked of `/v1/models`. Imports the openai package, so it is imported where a server is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dynscale_cli.errors import EngineError, UsageError
+
+from .client import ChatClient
+from .endpoints import Endpoint, Endpoints, ServerOptions, api_key
+from .engine import DEFAULT_WIDTH, ServerEngine
+from .faults import Fault
+
+CONNECT = 10.0  # seconds to be let in, and to name the models
+CONTEXT = 8192  # tokens, where a server does not tell: most serve more, and one that serves less says so itself
+# What servers call the tokens that fit: vLLM and SGLang, llama-server, LM Studio, Groq, OpenRouter.
+SIZES = ("max_model_len", "n_ctx", "n_ctx_train", "max_context_length", "context_window", "context_length")
+SHOWN = 8  # names listed in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Servers that answered, and what they serve. `context`: tokens, 0 where they do not tell."""
+
+    client: ChatClient
+    model: str
+    context: int
+
+
+def connect(
+    options: ServerOptions,
+    notice: Callable[[str], None] = lambda text: None,
+) -> Server:
+    """Ask every endpoint for its models. Raises EngineError when none answers, UsageError when a name must be given."""
+    endpoints = Endpoints([Endpoint(url) for url in options.endpoints])
+    client = ChatClient(options, endpoints, api_key())
+    try:
+        listed = client.models(CONNECT)
+        client.watch(_greet(endpoints, listed, options, notice))
+        found = {
+            name: entry for entries in listed.values() if isinstance(entries, dict) for name, entry in entries.items()
+        }
+        client.model = options.served_model or _only(list(found))
+        if client.model in found:
+            _pass_over(endpoints, listed, client.model, notice)
+        elif found:  # some answer by what they have, whichever is asked for
+            notice(f"no model {client.model!r} is listed there, but {_some(found)}; asking for it all the same")
+    except BaseException:
+        client.close()
+        raise
+    return Server(client, client.model, _context(found.get(client.model)))
+
+
+def open_server(
+    server: Server,
+    *,
+    context: int | None,
+    max_tokens: int,
+    width: int | None,
+    fields: Mapping[str, Any] | None = None,
+    together: bool = True,
+) -> ServerEngine:
+    """An engine over servers that answered. `together`: samples of one prompt may share a request; `fields`: what every
+    request says besides."""
+    tokens = context or server.context or max(CONTEXT, 2 * max_tokens)
+    return ServerEngine(
+        server.client, context=tokens, width=width or DEFAULT_WIDTH, fields=fields or {}, together=together
+    )
+
+
+def _greet(
+    endpoints: Endpoints, listed: dict[str, Any], options: ServerOptions, notice: Callable[[str], None]
+) -> list[str]:
+    """Set aside who did not answer, and name them. One that only lists no models may answer, if the model is known."""
+    faults = {}
+    for endpoint in endpoints.all:
+        fault = listed[endpoint.url]
+        if not isinstance(fault, Fault):
+            continue
+        if options.served_model and fault.status not in (None, 401, 403):
+            continue
+        faults[endpoint.url] = fault
+        endpoint.refused = fault.kind == "refused"
+        endpoint.failures += 1
+    if len(faults) == len(endpoints.all):
+        fault = next(iter(faults.values()))
+        raise EngineError(fault.message, fault.hint)
+    for fault in faults.values():
+        notice(f"{fault.message}; going on with the others")
+    return list(faults)
+
+
+def _pass_over(endpoints: Endpoints, listed: dict[str, Any], model: str, notice: Callable[[str], None]) -> None:
+    """Ask nobody who lists other models only: that may answer by what it has."""
+    for endpoint in endpoints.all:
+        names = listed[endpoint.url]
+        if isinstance(names, dict) and names and model not in names:
+            endpoint.refused = True
+            notice(f"{endpoint.url} has no model {model!r}; going on without it")
+
+
+def _only(names: list[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise UsageError("the server names no model", "dynscale ask --served-model NAME ...")
+    raise UsageError(f"the server has {len(names)} models: {_some(names)}", "dynscale ask --served-model NAME ...")
+
+
+def _some(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def _context(entry: Any) -> int:
+    """Tokens that a sequence can hold, as far as the server tells."""
+    more = getattr(entry, "model_extra", None) or {}
+    meta = more.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
+    for name in SIZES:
+        value = more.get(name, meta.get(name))
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return 0

@@ -1,0 +1,159 @@
+"""What a server says in answer to one request, chunk by chunk, read without trusting any of it.
+
+Owns which fields of a chunk mean what, and when an answer is longer than was asked for. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from .faults import Reported, Unreadable
+
+T = TypeVar("T")
+LENGTHS = ("length", "max_tokens", "model_length")  # what servers call an end at max_tokens
+THOUGHTS = ("reasoning_content", "reasoning", "reasoning_text", "thinking")  # fields that hold thoughts apart
+ABSURD = "the server's count of tokens cannot be: its answers are billed as many tokens as they have bytes"
+BYTES_PER_TOKEN = 16  # no text has that many on average, so an answer of more is longer than asked for
+SPARE_CHUNKS = 1000  # beyond those that the text may take: signs of life, and nothing else, are no answer
+
+
+class Overrun(Exception):
+    """More came than was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the server counts them, for all completions of a request together."""
+
+    prompt: int
+    generated: int
+    cached: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta(Generic[T]):
+    """More text of completion number `place`; `logprobs` of its tokens, where they were given."""
+
+    chat: T
+    place: int
+    text: str
+    thought: bool
+    logprobs: tuple[float, ...] = ()
+
+
+class AnswerReader(Generic[T]):
+    """One attempt at a chat of `count` completions. `tell` hears of every `Delta`; `heard` is when something came."""
+
+    def __init__(
+        self, chat: T, count: int, max_tokens: int, tell: Callable[[Delta[T]], None], clock: Callable[[], float]
+    ) -> None:
+        self.reasons: list[str | None] = [None] * count
+        self.seen: set[int] = set()  # places that anything was said of
+        self.begun = False  # text has come
+        self.usage: Usage | None = None
+        self.absurd = False  # a usage came that cannot be
+        self.counts = False  # a usage came, or its place was kept for the end
+        self.overrun = self.whole = False
+        self.heard = clock()
+        self._order, self._limit, self._tell, self._clock = chat, max_tokens, tell, clock
+        self._chunks, self._bytes = [0] * count, [0] * count
+        self._left = SPARE_CHUNKS + BYTES_PER_TOKEN * (max_tokens + 16) * count  # chunks, of whatever kind
+
+    def take(self, chunk: Any) -> None:
+        """Read a chunk of a stream, or a whole answer. Raises Overrun where it should have ended, Reported for one that
+        is an error."""
+        self.heard = self._clock()
+        self._left -= 1
+        if self._left < 0:
+            raise Unreadable("it does not end")
+        found = getattr(chunk, "usage", None)
+        self.counts = self.counts or "usage" in getattr(chunk, "model_fields_set", ())
+        if found is not None:
+            self.usage = _usage(found)
+            self.absurd = self.usage is None
+        choices = getattr(chunk, "choices", None)
+        if not choices and (error := getattr(chunk, "error", None)):
+            raise Reported(error)
+        for choice in _items(choices):
+            place = getattr(choice, "index", None)
+            if place is None and len(self.reasons) == 1:
+                place = 0
+            if isinstance(place, int) and 0 <= place < len(self.reasons):
+                self._choice(place, choice)
+
+    def check(self) -> None:
+        """The answer has ended. Raises Unreadable when it was none."""
+        if not self.seen:
+            raise Unreadable("it is not a chat completion")
+        if self.usage is not None or self.absurd:  # the last word was said: then an end may go without a reason
+            self.reasons = [reason or "stop" for reason in self.reasons]
+        if any(self.reasons[place] is None for place in self.seen):
+            raise Unreadable("it breaks off")
+
+    def _choice(self, place: int, choice: Any) -> None:
+        self.seen.add(place)
+        delta, whole = getattr(choice, "delta", None), False
+        if delta is None:
+            delta, whole = getattr(choice, "message", None), True
+        logprobs = tuple(_logprobs(choice))
+        thought = next((text for name in THOUGHTS if (text := _text(_field(delta, name)))), "")
+        content = _field(delta, "content")
+        thought = thought or _joined(content, "thinking")
+        said = _text(content) or _joined(content, "text") or _text(_field(delta, "refusal"))
+        for text, thinking in ((thought, True), (said, False)):
+            if text:
+                self.begun = True
+                self._tell(Delta(self._order, place, text, thinking, () if thinking and said else logprobs))
+        reason = getattr(choice, "finish_reason", None)
+        if isinstance(reason, str):
+            self.reasons[place] = "length" if reason in LENGTHS else "stop"
+        self._measure(place, len(thought.encode()) + len(said.encode()), 0 if whole else max(1, len(logprobs)))
+
+    def _measure(self, place: int, size: int, tokens: int) -> None:
+        if size:
+            self._bytes[place] += size
+            self._chunks[place] += tokens
+        if self._chunks[place] > self._limit or self._bytes[place] > BYTES_PER_TOKEN * (self._limit + 16):
+            self.overrun = True
+            for seen in self.seen:
+                self.reasons[seen] = self.reasons[seen] or "length"
+            raise Overrun
+
+
+def _items(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list) else ()
+
+
+def _field(record: Any, name: str) -> Any:
+    """A field of a record, which is a dict where the library does not expect it."""
+    return record.get(name) if isinstance(record, dict) else getattr(record, name, None)
+
+
+def _joined(content: Any, kind: str) -> str:
+    """The text of all parts of this kind, where content comes as a list of parts; a thought may have parts itself."""
+    parts = [part for part in _items(content) if isinstance(part, dict) and part.get("type") == kind]
+    return "".join(_text(part.get(kind)) or _joined(part.get(kind), "text") for part in parts)
+
+
+def _text(value: Any) -> str:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+
+
+def _logprobs(choice: Any) -> Iterable[float]:
+    for token in _items(getattr(getattr(choice, "logprobs", None), "content", None)):
+        value = getattr(token, "logprob", None)
+        if isinstance(value, (int, float)):
+            yield float(value)
+
+
+def _usage(found: Any) -> Usage | None:
+    """What a server counted, or None where it cannot be so."""
+    prompt, generated = getattr(found, "prompt_tokens", None), getattr(found, "completion_tokens", None)
+    cached = getattr(getattr(found, "prompt_tokens_details", None), "cached_tokens", None) or 0
+    counts = (prompt, generated, cached)
+    if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in counts) or not prompt or cached > prompt:
+        return None
+    assert isinstance(generated, int)
+    return Usage(prompt, generated, cached)
