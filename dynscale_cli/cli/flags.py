@@ -376,7 +376,7 @@ Journal = Annotated[
     bool,
     setting(
         "--journal/--no-journal",
-        help="Keep runs of several questions, to be resumed.",
+        help="Keep this run, to be shown and gone on with.",
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -107,7 +107,7 @@ def answer(asking: Asking) -> int:
         settings = _settings(asking, len(questions))
         engine = _prepare(asking, loading, questions, settings, interrupts)
         keeper = Keeper(asking.journal, _notice(asking), quiet=asking.quiet)
-        if asking.journal.journal:
+        if asking.journal.want(len(questions)):
             keeper.begin(questions, settings, engine.info, loading.identity, asking.options, asking.file)
         return _run(asking, questions, settings, engine, keeper, interrupts)
 

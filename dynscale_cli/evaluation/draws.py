@@ -250,4 +250,4 @@ def _reaches(stored: StoredRun, limit: float | None) -> bool:
         return True
     if limit is None:
         return False
-    return sum(s.sample.tokens.billed for s in in_order(stored)) >= limit
+    return sum(s.sample.tokens.billed for s in in_order(stored.as_begun())) >= limit

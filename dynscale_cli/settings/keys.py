@@ -122,6 +122,7 @@ def _size(value: str) -> int:
 
 
 PLAIN: tuple[Key, ...] = (
+    Key("journal.single", "DYNSCALE_JOURNAL_SINGLE", "switch", True, "Keep runs of one question, too."),
     Key("journal.max-size", "DYNSCALE_JOURNAL_MAX_SIZE", "text", "1G", "Bytes that old runs may take.", _size),
     Key(
         "models.folders",
