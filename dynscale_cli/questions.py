@@ -67,6 +67,12 @@ def read(
     return _numbered(islice(chain.from_iterable(chain(typed, _file(file, whole))), limit))
 
 
+def read_text(path: Path, stdin: BinaryIO | None = None) -> str:
+    """All of a file, or of `stdin` for -, as one text. Raises UsageError for what cannot be read, and for no text."""
+    records = _stream(stdin, True) if str(path) == STDIN else _opened(path, True)
+    return next(iter(records)).text
+
+
 def _argument(text: str) -> Iterator[Record]:
     if not text.strip():
         raise UsageError("the question is empty", EXAMPLE)

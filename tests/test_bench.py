@@ -15,11 +15,10 @@ from dynscale_cli.display.bench_tables import bench_tables
 from dynscale_cli.display.chart import Line, chart
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import UsageError
-from dynscale_cli.evaluation.arithmetic import LEVELS, arithmetic
 from dynscale_cli.evaluation.bench import Bench, Plan, check_budgets, check_gold
-from dynscale_cli.evaluation.course import Judge, in_order
-from dynscale_cli.evaluation.draws import Ask, Draws, Stopped
-from dynscale_cli.evaluation.methods import BASELINE, NAMED, parse_methods
+from dynscale_cli.evaluation.methods import BASELINE, LEVELS, NAMED, arithmetic, parse_methods
+from dynscale_cli.evaluation.runs import BenchRequest, BenchRuns, BenchStopped
+from dynscale_cli.evaluation.trajectory import Judge, in_order
 from dynscale_cli.questions import Question
 from dynscale_cli.run.settings import Settings
 from dynscale_cli.run.sink import Dropped, Sampled, Start
@@ -43,10 +42,12 @@ def script(prompt: str, seed: int) -> str:
 def bench(folder: Path, methods="single,self-consistency,adaptive-consistency,sequential,dynscale", **changes):
     interrupted = changes.pop("interrupted", lambda: False)
     plan = Plan(QUESTIONS, parse_methods(methods), **({"seeds": (1, 2), "samples": (1, 2, 4, 8)} | changes))
-    ask = Ask(QUESTIONS, SETTINGS if not plan.budgets else replace(SETTINGS, max_samples=None), {"kind": "scripted"})
+    ask = BenchRequest(
+        QUESTIONS, SETTINGS if not plan.budgets else replace(SETTINGS, max_samples=None), {"kind": "scripted"}
+    )
     stores = Store(folder / "runs.db"), Store(folder / "bench.db")
     engine = scripted_engine(script, width=8)
-    return Bench(plan, Draws(ask, engine, *stores, interrupted=interrupted))
+    return Bench(plan, BenchRuns(ask, engine, *stores, interrupted=interrupted))
 
 
 def figures(report):
@@ -98,9 +99,9 @@ def test_an_answer_that_is_worded_in_several_ways_is_one_majority(tmp_path):
     said = ("Paris", "Paris, France")
     question = Question(0, "1", "Which city?", (), "Paris")
     plan = Plan([question], parse_methods("dynscale"), (1, 2, 3), (1, 8))
-    ask = Ask([question], replace(SETTINGS, answer_type="text"), {"kind": "scripted"})
+    ask = BenchRequest([question], replace(SETTINGS, answer_type="text"), {"kind": "scripted"})
     engine = scripted_engine(lambda prompt, seed: f"Answer: {said[seed % 2]}", width=8)
-    made = Bench(plan, Draws(ask, engine, Store(tmp_path / "runs.db"), Store(tmp_path / "bench.db")))
+    made = Bench(plan, BenchRuns(ask, engine, Store(tmp_path / "runs.db"), Store(tmp_path / "bench.db")))
     made.draw()
     report = made.report("dynscale bench", 1.0)
     for score in report.scores:
@@ -108,7 +109,7 @@ def test_an_answer_that_is_worded_in_several_ways_is_one_majority(tmp_path):
     out = io.StringIO()
     Console(file=out, width=110).print(bench_tables(report, 110))
     assert "One question: no intervals" in out.getvalue()
-    assert "±" not in out.getvalue()
+    assert ".." not in out.getvalue()
     assert " to " not in out.getvalue().partition("reused")[2].partition("pools")[0]
     assert "1 question, " in out.getvalue()
 
@@ -132,7 +133,7 @@ def test_a_bench_that_is_stopped_again_and_again_comes_to_the_same_figures(whole
     for patience in (40, 300, 7, 900, 150):
         calls = iter(range(patience))
         stopped = bench(tmp_path, interrupted=lambda calls=calls: next(calls, None) is None)
-        with pytest.raises(Stopped):
+        with pytest.raises(BenchStopped):
             stopped.draw()
     last = bench(tmp_path)
     last.draw()

@@ -1,21 +1,24 @@
-"""The README's commands run, its flags exist, and the changelog's newest version is the package's."""
+"""The commands of the README and of `dynscale docs` run, the flags they name exist, and the versions agree."""
 
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 import typer
 
 import dynscale_cli
-from dynscale_cli.cli.app import app
+from dynscale_cli.cli.main import app
 from dynscale_cli.cli.parser import walk
-from tests.cli_process import COMMAND, MINUTES, QUICK, environment
+from tests.cli_process import COMMAND, MINUTES, QUICK, dynscale, environment, lines
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PAGES = {path.stem: path.read_text() for path in sorted((ROOT / "dynscale_cli" / "docs").glob("*.md"))}
+ALL = README + "".join(PAGES.values())
 BLOCK = re.compile(r"(?:<!-- needs: ([^\n]*) -->\n)?^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-BLOCKS = BLOCK.findall(README)
+LONGEST = 200  # lines that a newcomer reads
 FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*(?![\w=])")
 # What other programs' flags the README names.
 FOREIGN = {
@@ -37,9 +40,13 @@ FOREIGN = {
 }
 
 
-def runnable() -> list[str]:
+def runnable(text: str) -> list[str]:
     """The blocks that need nothing but `dynscale`, or a program that is here."""
-    return [block for needs, block in BLOCKS if (not needs or shutil.which(needs)) and "pip install" not in block]
+    return [
+        block
+        for needs, block in BLOCK.findall(text)
+        if (not needs or shutil.which(needs)) and "pip install" not in block
+    ]
 
 
 def limited(home: Path) -> dict[str, str]:
@@ -61,14 +68,13 @@ def limited(home: Path) -> dict[str, str]:
     return env
 
 
-def test_the_readme_s_commands_run_in_their_order(tmp_path):
+def run_blocks(text: str, folder: Path) -> None:
     """With less budget than they name: every flag is read, every file is found, every pipe holds."""
-    env = limited(tmp_path)
-    assert len(runnable()) >= 4
-    for block in runnable():
+    env = limited(folder)
+    for block in runnable(text):
         done = subprocess.run(
             ["bash", "-uc", f"set -o pipefail\n{block}"],
-            cwd=tmp_path,
+            cwd=folder,
             env=env,
             capture_output=True,
             stdin=subprocess.DEVNULL,
@@ -79,29 +85,57 @@ def test_the_readme_s_commands_run_in_their_order(tmp_path):
         assert b"Traceback" not in done.stderr
         said = [line for line in done.stderr.decode().splitlines() if line.startswith("dynscale: ")]
         assert [line for line in said if " goes on: " not in line and " is finished: " not in line] == [], block
-    assert (tmp_path / "samples.jsonl").exists()
+
+
+def test_the_readme_s_commands_run_in_their_order(tmp_path):
+    run_blocks(README, tmp_path)
     assert (tmp_path / "results.jsonl").exists()
 
 
+@pytest.mark.parametrize("page", [page for page, text in PAGES.items() if runnable(text)])
+def test_the_commands_of_a_page_run_in_their_order(tmp_path, page):
+    """In a folder that has the files which the README makes."""
+    (tmp_path / "questions.txt").write_text("What is 3 + 4?\nWhat is 9 - 2?\n")
+    (tmp_path / "questions.jsonl").write_text(
+        '{"id": "sum", "question": "What is 3 + 4?", "answer": "7"}\n'
+        '{"id": "colour", "question": "Which is a colour?", "choices": ["tall", "green", "seven"], "answer": "B"}\n'
+    )
+    run_blocks(PAGES[page], tmp_path)
+
+
+def test_the_readme_is_for_newcomers():
+    assert len(README.splitlines()) <= LONGEST
+
+
+def test_docs_lists_and_shows_the_pages(tmp_path):
+    listed = lines(dynscale("docs", cwd=tmp_path).stdout)
+    assert [line.split()[0] for line in listed] == list(PAGES)
+    assert [name for name in PAGES if f"dynscale_cli/docs/{name}.md" not in README] == []
+    shown = dynscale("docs", "budget", cwd=tmp_path).stdout.decode()
+    assert shown == PAGES["budget"]
+    assert "needs:" not in dynscale("docs", "servers", cwd=tmp_path).stdout.decode()
+    assert b"try: dynscale docs files" in dynscale("docs", "fiels", cwd=tmp_path).stderr
+
+
 def test_the_set_up_is_two_commands():
-    set_up = [block for _, block in BLOCKS if "pip install" in block]
+    set_up = [block for _, block in BLOCK.findall(README) if "pip install" in block]
     assert [len(block.splitlines()) for block in set_up] == [1, 1]
     assert 'dynscale ask "' in set_up[0]
     assert "-m pytest" in set_up[1]
 
 
-def test_the_flags_that_the_readme_names_exist():
+def test_the_flags_that_the_documentation_names_exist():
     options = [option for command in walk(typer.main.get_command(app)) for option in command.params]
     known = {flag for option in options for flag in (*option.opts, *option.secondary_opts)}
-    code = " ".join(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", README, flags=re.DOTALL)))
-    used = set(FLAG.findall(code)) | {flag for _, block in BLOCKS for flag in FLAG.findall(block)}
+    code = " ".join(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", ALL, flags=re.DOTALL)))
+    used = set(FLAG.findall(code)) | {flag for _, block in BLOCK.findall(ALL) for flag in FLAG.findall(block)}
     assert used - known - FOREIGN == set()
 
 
-def test_the_readme_names_every_command():
+def test_the_documentation_names_every_command():
     root = typer.main.get_command(app)
     named = [name for name, command in root.commands.items() if not command.hidden]
-    assert [name for name in named if f"dynscale {name}" not in README] == []
+    assert [name for name in named if f"dynscale {name}" not in ALL] == []
 
 
 def test_the_examples_of_the_help_run(tmp_path, bundled_model):
@@ -123,17 +157,17 @@ def test_the_examples_of_the_help_run(tmp_path, bundled_model):
         assert done.returncode in (0, 3), f"{line}\n{done.stderr.decode()}"
 
 
-def test_the_readme_names_every_flag_of_ask():
+def test_the_options_page_names_every_flag_of_ask():
     command = typer.main.get_command(app).commands["ask"]
     flags = {option.opts[0] for option in command.params if option.opts[0].startswith("--")}
-    assert {flag for flag in flags - {"--color"} if flag not in README} == set()
+    assert {flag for flag in flags - {"--color"} if flag not in PAGES["options"]} == set()
 
 
-def test_the_readme_tells_the_exit_codes():
+def test_the_exit_codes_are_told():
     from dynscale_cli.cli.interrupts import EXIT
     from dynscale_cli.cli.session import DONE, UNANSWERED
 
-    told = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    told = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGES["scripts"], re.MULTILINE)}
     assert told == {DONE, 1, 2, UNANSWERED, 141, *EXIT.values()}
 
 

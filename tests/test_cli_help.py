@@ -6,7 +6,7 @@ import pytest
 import typer
 
 import dynscale_cli
-from dynscale_cli.cli.app import app
+from dynscale_cli.cli.main import app
 from dynscale_cli.cli.parser import Command, Group
 from tests.cli_process import COMMAND, dynscale, environment, lines
 
@@ -86,9 +86,9 @@ def test_help_does_not_wait_for_heavy_imports(tmp_path):
 
     code = (
         "import sys\n"
-        "from dynscale_cli.cli.app import run\n"
+        "from dynscale_cli.cli.main import _command\n"
         "sys.argv = ['dynscale', 'ask', '--help']\n"
-        "run()\n"
+        "_command()\n"
         "print([m for m in ('llama_cpp', 'numpy', 'matplotlib', 'sympy', 'math_verify') if m in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(tmp_path), check=True)

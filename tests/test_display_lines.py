@@ -6,11 +6,8 @@ import io
 
 import pytest
 
-from dynscale_cli.display import words
-from dynscale_cli.display.choose import choose_display
-from dynscale_cli.display.closing import closing_line
-from dynscale_cli.display.explain import Explain, question_line
-from dynscale_cli.display.lines import Lines, Quiet, answer_line
+from dynscale_cli.display import text as words
+from dynscale_cli.display.lines import Explain, Lines, Quiet, answer_line, choose_display, closing_line, question_line
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.run.events import (
     Answered,

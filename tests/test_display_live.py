@@ -24,7 +24,7 @@ from tests.screen import Screen, seen
 SCRIPT = """
 import sys, itertools
 from dynscale_cli.display.answers import Answers
-from dynscale_cli.display.choose import choose_display
+from dynscale_cli.display.lines import choose_display
 from tests.display_events import run
 ticks = itertools.count()
 with choose_display(sys.stderr, show=sys.stderr.isatty(), clock=lambda: next(ticks) / 100) as display:
@@ -244,7 +244,7 @@ def test_the_terminal_is_as_it_was_after_an_error() -> None:
 LEFT = """
 import itertools, signal, sys
 from dynscale_cli.cli.interrupts import Interrupts
-from dynscale_cli.display.choose import choose_display
+from dynscale_cli.display.lines import choose_display
 from tests.display_events import run
 ticks = itertools.count()
 with choose_display(sys.stderr, clock=lambda: next(ticks) / 100) as display:
@@ -287,7 +287,7 @@ def test_a_terminal_without_unicode_is_told_all_in_its_own_letters() -> None:
 
 STOPPED = """
 import os, sys, time
-from dynscale_cli.display.choose import choose_display
+from dynscale_cli.display.lines import choose_display
 from tests.display_events import run
 with choose_display(sys.stderr) as display:
     for event in run(12):

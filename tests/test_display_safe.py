@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynscale_cli.display.safe import plain, plain_lines
+from dynscale_cli.display.text import plain, plain_lines
 
 
 @pytest.mark.parametrize(

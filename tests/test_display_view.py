@@ -10,8 +10,7 @@ from itertools import pairwise, takewhile
 import pytest
 from rich.cells import cell_len
 
-from dynscale_cli.display.board import RECENT, Board
-from dynscale_cli.display.pace import Pace
+from dynscale_cli.display.board import RECENT, Board, Pace
 from dynscale_cli.display.view import ASCII, FINE, Glyphs, Reading, draw
 from dynscale_cli.run.events import (
     Answered,

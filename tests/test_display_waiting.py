@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from dynscale_cli.display import waiting as module
-from dynscale_cli.display.waiting import waiting
+from dynscale_cli.display import terminal as module
+from dynscale_cli.display.terminal import waiting
 from tests.screen import Screen
 
 XTERM = {"TERM": "xterm"}

@@ -12,7 +12,7 @@ import typer
 
 from dynscale_cli import child, doctor
 from dynscale_cli.child import ChildError
-from dynscale_cli.cli.app import app
+from dynscale_cli.cli.main import app
 from dynscale_cli.cli.parser import keys
 from dynscale_cli.doctor import Patient, examine
 from tests.cli_process import dynscale, lines
@@ -229,7 +229,7 @@ def test_the_doctor_itself_loads_no_library(tmp_path):
     code = (
         "import sys\n"
         "sys.argv = ['dynscale', 'doctor', '--no-speed']\n"
-        "from dynscale_cli.cli import _run\n"
+        "from dynscale_cli.cli.main import _run\n"
         "_run()\n"
         "assert not {'llama_cpp', 'numpy', 'matplotlib'} & set(sys.modules)\n"
     )

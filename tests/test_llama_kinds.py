@@ -1,19 +1,16 @@
 """The engine on every kind of model, as tiny files with random weights: what is shared decodes as what is not."""
 
 import random
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import gguf
 import numpy as np
 import pytest
 
-from dynscale_cli.engine import llama, template
+from dynscale_cli.engine import jinja, llama
 from dynscale_cli.engine.batched import BatchedEngine
 from dynscale_cli.engine.llama import LlamaBackend, LlamaModel
 from dynscale_cli.engine.options import LoadOptions
@@ -217,7 +214,7 @@ def test_repeated_roles_are_merged_for_templates_that_insist_on_alternation(tiny
 
 def test_a_template_that_cannot_be_compiled_or_rendered_is_an_error_not_a_traceback(tiny):
     with pytest.raises(ModelError, match="does not compile"):
-        tiny(chat_template="{% for m in messages %}")
+        tiny(chat_template="{% for m in messages %}").prompt([Message("user", "Why?")])
     with pytest.raises(ModelError, match="template fails"):
         tiny(chat_template="{{ raise_exception('never') }}").prompt([Message("user", "Why?")])
 
@@ -247,18 +244,30 @@ def test_whatever_a_template_does_is_an_error_of_one_line(tiny, template, words)
 )
 def test_whatever_stands_in_a_template_it_does_not_compile_with_a_traceback(tiny, source):
     with pytest.raises(ModelError, match="does not compile"):
-        tiny(chat_template=source)
+        tiny(chat_template=source).prompt([Message("user", "Why?")])
 
 
-def test_a_template_that_does_not_come_to_an_end_is_given_up(tiny, monkeypatch):
-    over = threading.Event()
-    stuck = SimpleNamespace(now=lambda: over.wait() and datetime.now())
-    monkeypatch.setattr(template, "datetime", stuck)
-    monkeypatch.setattr(template, "SECONDS", 0.01)
-    model = tiny(chat_template="{{ strftime_now('%Y') }}")
+ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize("source", [ENDLESS, "{% if messages | length > 1 %}" + ENDLESS + "{% endif %}{{ messages }}"])
+def test_a_template_that_does_not_come_to_an_end_is_given_up_whenever_it_begins_to(tiny, monkeypatch, source):
+    monkeypatch.setattr(jinja, "SECONDS", 1.0)
     with pytest.raises(ModelError, match="does not come to an end"):
-        model.prompt([Message("user", "Why?")])
-    over.set()
+        tiny(chat_template=source).prompt([Message("system", "Be brief."), Message("user", "Why?")])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ 'a' | center(10 ** 11) }}",
+        "{% set ns = namespace(x='aaaaaaaa') %}{% for n in range(64) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
+    ],
+)
+def test_a_template_that_would_fill_the_memory_is_an_error_of_one_line(tiny, source):
+    with pytest.raises(ModelError, match="MemoryError") as error:
+        tiny(chat_template=source).prompt([Message("user", "Why?")])
+    assert "\n" not in error.value.message
 
 
 def test_a_tokenizer_that_makes_a_text_longer_still_splits_it(tiny, monkeypatch):

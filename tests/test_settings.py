@@ -7,9 +7,9 @@ import sys
 import pytest
 import typer
 
-from dynscale_cli import cli, toml
-from dynscale_cli.cli import flags, parser, session, values
-from dynscale_cli.cli.app import app
+from dynscale_cli import toml
+from dynscale_cli.cli import keeping, options, parser, session
+from dynscale_cli.cli.main import _run, app
 from dynscale_cli.errors import UsageError
 from dynscale_cli.settings import PLAIN, setting
 from dynscale_cli.settings.file import lines
@@ -19,7 +19,7 @@ from tests.cli_process import environment
 ROOT = typer.main.get_command(app)
 KEYS = parser.keys(ROOT)
 # Of one question or one run: where they read and write, and what a script that reads the answers has to rely on.
-NO_SETTINGS = {"file", "limit", "whole", "json_output", "unordered", "show", "export", "profile", "help_all"}
+NO_SETTINGS = {"file", "limit", "whole", "json", "unordered", "show", "export", "profile", "help_all"}
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def run(monkeypatch, capsys):
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["dynscale", *arguments])
-        code = cli._run()
+        code = _run()
         told = capsys.readouterr()
         return code, told.out, told.err
 
@@ -58,7 +58,7 @@ def asked(run, monkeypatch):
 
 def test_a_flag_goes_before_the_environment_a_profile_the_file_and_the_default(file, asked, monkeypatch):
     def temperature(*arguments):
-        return asked(*arguments).sampling[0]
+        return asked(*arguments).temp
 
     assert temperature() == 0.8
     file.write_text("temp = 0.1\n[profile.warm]\ntemp = 0.2\n")
@@ -87,23 +87,23 @@ def test_a_byte_order_mark_does_not_matter(file, run):
 
 def test_switches_of_the_file_can_be_taken_back(file, asked):
     file.write_text("exhaust = true\nquiet = true\ncolor = false\n")
-    assert (asked().settings["exhaust"], asked().quiet, asked().color) == (True, True, False)
+    assert (asked().exhaust, asked().quiet, asked().color) == (True, True, False)
     back = asked("--no-exhaust", "--no-quiet", "--color")
-    assert (back.settings["exhaust"], back.quiet, back.color) == (False, False, True)
+    assert (back.exhaust, back.quiet, back.color) == (False, False, True)
 
 
 def test_a_profile_of_the_file_changes_one_that_comes_with_the_package(file, asked):
     file.write_text("[profile.careful]\ntemp = 0.2\n")
     careful = asked("--profile", "careful")
-    assert careful.sampling[0] == 0.2
-    assert careful.settings["confidence"] == BUILT_IN["careful"]["confidence"]
-    assert careful.budget.total(3) == 3 * 8192
+    assert careful.temp == 0.2
+    assert careful.confidence == BUILT_IN["careful"]["confidence"]
+    assert careful.cap().total(3) == 3 * 8192
 
 
 def test_a_budget_is_for_all_questions_or_for_each(asked):
-    assert asked().budget.total(3) == 3 * 2048
-    assert asked("--budget", "2k/q").budget.total(3) == 6000
-    assert asked("--budget", "2k").budget.total(3) == 2000
+    assert asked().cap().total(3) == 3 * 2048
+    assert asked("--budget", "2k/q").cap().total(3) == 6000
+    assert asked("--budget", "2k").cap().total(3) == 2000
 
 
 @pytest.mark.parametrize("param", [p for p in ROOT.commands["ask"].params if p.param_type_name == "option"], ids=str)
@@ -135,13 +135,12 @@ def test_the_values_of_flags_are_those_of_the_rooms():
     from dynscale_cli.run.settings import DEFAULT_MAX_TOKENS
     from dynscale_cli.sampling import prompts, sampler
 
-    assert values.POLICIES == POLICIES
-    assert values.MODES == sampler.MODES
-    assert values.LAYOUTS == prompts.LAYOUTS
-    assert values.VOTES == vote.METHODS
-    assert (*types._NAMES, "regex:") == values.ANSWER_TYPES
+    assert options.POLICIES == POLICIES
+    assert options.MODES == sampler.MODES
+    assert options.LAYOUTS == prompts.LAYOUTS
+    assert options.VOTES == vote.METHODS
+    assert (*types._NAMES, "regex:") == options.ANSWER_TYPES
     assert KEYS["budget"].default == f"{2 * DEFAULT_MAX_TOKENS}/q"  # two samples of full length
-    assert flags.Budget
 
 
 BAD = [
@@ -227,7 +226,7 @@ def test_a_bad_variable_is_named(run, monkeypatch, name, text, said):
 
 def test_a_bad_variable_does_not_matter_beside_the_flag(asked, monkeypatch):
     monkeypatch.setenv("DYNSCALE_TEMP", "hot")
-    assert asked("--temp", "0.5").sampling[0] == 0.5
+    assert asked("--temp", "0.5").temp == 0.5
 
 
 def test_an_unknown_profile_lists_those_there_are(file, run):
@@ -282,18 +281,18 @@ def test_a_flag_that_may_be_repeated_is_a_list(file, run, monkeypatch):
 
 def test_settings_of_journals_reach_the_run(file, asked, monkeypatch):
     file.write_text('[journal]\nenabled = false\nsingle = true\nmax-size = "3M"\n')
-    kept = asked().journal
+    kept = keeping.wishes(asked().journal)
     assert (kept.journal, kept.single, kept.max_bytes) == (False, True, 3_000_000)
-    assert asked("--journal").journal.journal
+    assert asked("--journal").journal
     monkeypatch.setenv("DYNSCALE_JOURNAL", "yes")
-    assert asked().journal.journal
+    assert asked().journal
 
 
 def test_without_a_file_nothing_is_read_for_settings(tmp_path):
     code = (
         "import sys\n"
         "sys.argv = ['dynscale', 'ask', '-m', '/nowhere/at/all', 'Why?']\n"
-        "from dynscale_cli.cli import _run\n"
+        "from dynscale_cli.cli.main import _run\n"
         "_run()\n"
         "print(sorted({'tomllib', 'tomli', 'tomlkit', 'dynscale_cli.settings.profiles'} & set(sys.modules)))\n"
     )
@@ -304,7 +303,7 @@ def test_without_a_file_nothing_is_read_for_settings(tmp_path):
 class TestConfig:
     def test_set_is_read_back_and_unset_takes_it_away(self, file, run, asked):
         assert run("config", "set", "max_tokens", "512")[0] == 0
-        assert asked().settings["max_tokens"] == 512
+        assert asked().max_tokens == "512"
         assert run("config", "get", "max-tokens") == (0, "512\n", "")
         assert run("config", "unset", "max-tokens")[0] == 0
         assert file.read_text() == ""

@@ -9,7 +9,7 @@ HEAVY = {"llama_cpp", "numpy", "jinja2", "matplotlib", "sympy", "math_verify", "
 SCRIPT = """
 import sys
 sys.argv = ["dynscale", *{arguments}]
-from dynscale_cli.cli import _run
+from dynscale_cli.cli.main import _run
 code = _run()
 print("\\nloaded:", code, *sorted({heavy} & set(sys.modules)), file=sys.stderr)
 """

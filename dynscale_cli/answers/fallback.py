@@ -45,13 +45,11 @@ def ending(text: str, original: str, kind: AnswerType, choices: Sequence[str] = 
     found = _stated(text, kind, choices)
     if found is not None:
         return found, True
-    if kind.name in ("choice", "boolean") and not kind.guessed:
-        return None
     if kind.name in ("number", "math"):
         number = last_number(prose(text[-_TAIL:]))
         if number is not None:
             return (number.key, prose(text[-_TAIL:])[number.start : number.end].strip()), False
-    if kind.name == "number" and not kind.guessed:
+    if kind.name not in ("auto", "text") and not kind.guessed:
         return None
     shown = strip_markup(original)
     key = text_key(shown)

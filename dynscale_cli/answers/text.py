@@ -22,8 +22,8 @@ SENTENCE_END = re.compile(
 )
 _NONE = re.compile(
     r"[\s*_`'\"(\[]*(?:none|n/?a|null|unknown|unclear|undetermined|i don't know|i do not know|not sure|no answer|"
-    r"cannot (?:be )?determined?|i (?:cannot|can't|can not) (?:say|tell|answer|know)|"
-    r"can't be determined|unable to|undefined answer|\?+|-+|\.{2,}|_+)[\s*_`'\")\].!]*$",
+    r"cannot (?:be )?determined?|can't be determined|unable to|undefined answer|i (?:cannot|can't|could not) (?:say|"
+    r"tell|determine|answer)(?: (?:that|this|it))?|\?+|-+|\.{2,}|_+)[\s*_`'\")\].!]*$",
     re.IGNORECASE,
 )
 # Said of an answer, not an answer.

@@ -1,6 +1,6 @@
 """`dynscale bench`: does it help on my model and my questions, for how many tokens?
 
-Parses and delegates to `benching`, or to `speed`.
+Parses and delegates to `bench_runner`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import typer
 
 from dynscale_cli.errors import UsageError
 
-from . import flags
+from .options import OUTPUT, HelpAll, Options, once, takes
 from .parser import Command
 
 EXAMPLES = """
@@ -33,129 +33,74 @@ class Bench(Command):
     })  # fmt: skip
 
 
+@takes(
+    "limit",
+    "profile",
+    "model",
+    "n_gpu_layers",
+    "ctx_size",
+    "threads",
+    "parallel",
+    "confidence",
+    "max_tokens",
+    "temp",
+    "top_p",
+    "top_k",
+    "seed",
+    "layout",
+    "system",
+    "prompt_file",
+    "answer_type",
+    "json",
+    "quiet",
+    seed=1,
+)
 def bench(
+    options: Options,
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="Questions with right answers: .jsonl or .csv.")
     ] = None,
     methods: Annotated[
         str | None,
-        typer.Option(
+        once(
+            COMPARE,
+            "NAMES",
+            "Methods by name, or as POLICY/MODE, such as race/parallel. Default: all that have names.",
             "--methods",
-            metavar="NAMES",
-            help="Methods by name, or as POLICY/MODE, such as race/parallel. Default: all that have names.",
-            rich_help_panel=COMPARE,
         ),
     ] = None,
     samples: Annotated[
         str | None,
-        typer.Option(
-            "--samples",
-            metavar="N,N,…",
-            help=f"Budgets: what so many samples of every question cost. Default: {SAMPLES}.",
-            rich_help_panel=COMPARE,
+        once(
+            COMPARE, "N,N,…", f"Budgets: what so many samples of every question cost. Default: {SAMPLES}.", "--samples"
         ),
     ] = None,
     budgets: Annotated[
-        str | None,
-        typer.Option(
-            "--budgets", metavar="TOKENS,…", help="Budgets in tokens instead, such as 5k,20k.", rich_help_panel=COMPARE
-        ),
+        str | None, once(COMPARE, "TOKENS,…", "Budgets in tokens instead, such as 5k,20k.", "--budgets")
     ] = None,
-    seeds: Annotated[
-        int,
-        typer.Option("--seeds", metavar="N", min=1, max=MOST, help="Seeds, from --seed on.", rich_help_panel=COMPARE),
-    ] = 1,
-    limit: flags.Limit = None,
-    model: flags.Model = None,
-    layers: flags.Layers = "auto",
-    ctx_size: flags.CtxSize = None,
-    threads: flags.Threads = 0,
-    parallel: flags.Parallel = None,
-    confidence: flags.Confidence = 0.95,
-    max_tokens: Annotated[
-        str | None,
-        typer.Option(
-            "--max-tokens",
-            "-n",
-            metavar="TOKENS",
-            help="Most tokens of one sample. Default: 1024; 48 for the built-in questions.",
-            rich_help_panel=flags.SAMPLE,
-        ),
-    ] = None,
-    temp: flags.Temp = 0.8,
-    top_p: flags.TopP = 0.95,
-    top_k: flags.TopK = 40,
-    seed: flags.Seed = 1,
-    layout: flags.Layout = None,
-    system: flags.System = None,
-    prompt_file: flags.PromptFile = None,
-    answer_type: flags.AnswerType = "auto",
-    json_output: Annotated[
-        bool, typer.Option("--json", help="Print the report as JSON.", rich_help_panel=flags.OUTPUT)
-    ] = False,
-    plot: Annotated[
-        Path | None,
-        typer.Option("--plot", metavar="FILE", help="Draw it: .svg, .png or .pdf.", rich_help_panel=flags.OUTPUT),
-    ] = None,
-    quiet: flags.Quiet = False,
-    speed: Annotated[
-        bool, typer.Option("--speed", help="Only measure generated tokens a second.", rich_help_panel=RATE)
-    ] = False,
-    tokens: Annotated[
-        int, typer.Option("--tokens", min=1, help="Generated in each sample.", rich_help_panel=RATE)
-    ] = 96,
-    rounds: Annotated[
-        int, typer.Option("--rounds", min=1, help="Measurements; the median counts.", rich_help_panel=RATE)
-    ] = 3,
-    help_all: flags.HelpAll = False,
+    seeds: Annotated[int, once(COMPARE, "N", "Seeds, from --seed on.", "--seeds", min=1, max=MOST)] = 1,
+    plot: Annotated[Path | None, once(OUTPUT, "FILE", "Draw it: .svg, .png or .pdf.", "--plot")] = None,
+    speed: Annotated[bool, once(RATE, None, "Only measure generated tokens a second.", "--speed")] = False,
+    tokens: Annotated[int, once(RATE, "N", "Generated in each sample.", "--tokens", min=1)] = 96,
+    rounds: Annotated[int, once(RATE, "N", "Measurements; the median counts.", "--rounds", min=1)] = 3,
+    help_all: HelpAll = False,
 ) -> int:
     """Compare methods on questions with known answers, at equal tokens.
 
-    Without a file: arithmetic that a small model can partly do. What is decoded is stored as it comes in: after Ctrl-C
-    the same command goes on.
+    Without a file: arithmetic that a small model can partly do, at most 48 tokens a sample. What is decoded is stored
+    as it comes in: after Ctrl-C the same command goes on.
     """
-    from dynscale_cli import config
-    from dynscale_cli.engine.options import LoadOptions
-
-    options = LoadOptions(n_gpu_layers=config.parse_layers(layers), threads=threads)
     if speed:
-        from dynscale_cli.models.gguf import read_header, require_generator
-        from dynscale_cli.models.resolve import resolve
+        from .bench_runner import speed as measure
 
-        from .speed import speed as measure
-
-        header = read_header(resolve(model))
-        require_generator(header)
-        measure(header, options, parallel, tokens, rounds)
+        measure(options, tokens, rounds)
         return 0
     if samples is not None and budgets is not None:
         raise UsageError("--samples and --budgets: both say what is spent", "give one of them")
-    from .benching import Benching, compare
+    from .bench_runner import Benching, compare
 
-    return compare(
-        Benching(
-            file=file,
-            methods=methods,
-            samples=_samples(samples or SAMPLES),
-            budgets=_budgets(budgets),
-            seeds=range(seed, seed + seeds),
-            limit=limit,
-            model=model,
-            options=options,
-            context=ctx_size,
-            width=parallel,
-            confidence=confidence,
-            max_tokens=config.parse_tokens(max_tokens, "--max-tokens") if max_tokens else None,
-            sampling=(temp, top_p, top_k),
-            layout=layout or "quoted",
-            system=system,
-            prompt_file=prompt_file,
-            answer_type=answer_type,
-            json=json_output,
-            plot=plot,
-            quiet=quiet,
-        )
-    )
+    told = Benching(options, file, methods, _samples(samples or SAMPLES), _budgets(budgets), seeds, plot)
+    return compare(told)
 
 
 def _samples(text: str) -> tuple[int, ...]:

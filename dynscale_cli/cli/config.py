@@ -12,8 +12,9 @@ import typer
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.settings import Key, canonical
 
-from .complete import profile_names
-from .parser import NEVER, PREFIX, Command, Group, keys
+from .completion import profile_names
+from .options import PREFIX
+from .parser import NEVER, Command, Group, keys
 
 if TYPE_CHECKING:
     from dynscale_cli.settings.origin import Found
@@ -42,7 +43,7 @@ dynscale config unset max-tokens
 
 def _names(incomplete: str) -> list[str]:
     """All settings, for a shell's completion."""
-    from .app import app as root
+    from .main import app as root
 
     return list(keys(typer.main.get_command(root)))
 
@@ -71,7 +72,7 @@ def show(
     """Print every setting, its value, and where that is from."""
     from dataclasses import asdict
 
-    from dynscale_cli.display.columns import columns
+    from dynscale_cli.display.text import columns
     from dynscale_cli.settings import file, origin
 
     known = keys(ctx.find_root().command)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import flags
-from .page import flag, heading
+from .completion import model_names
+from .help import styled
+from .options import THREADS, once
 from .parser import Command, keys
 
 if TYPE_CHECKING:
@@ -24,17 +25,16 @@ COLORS = {"fine": "green", "note": "cyan", "warning": "yellow", "wrong": "red"}
 
 
 class Doctor(Command):
-    context_class = typer.Context  # the settings are a patient here: they must not keep the doctor away
+    settings = False  # they are examined here, and must not keep the doctor away
 
 
 def doctor(
     ctx: typer.Context,
-    model: flags.Model = None,
+    model: Annotated[
+        str | None, once(None, "NAME", "A GGUF file, or a model's name.", "--model", "-m", autocompletion=model_names)
+    ] = None,
     threads: Annotated[
-        int | None,
-        typer.Option(
-            "--threads", "-t", metavar="N", min=0, max=flags.THREADS, help="For the speed check; 0: one a core."
-        ),
+        int | None, once(None, "N", "For the speed check; 0: one a core.", "--threads", "-t", min=0, max=THREADS)
     ] = None,
     speed: Annotated[bool, typer.Option("--speed/--no-speed", help="Decode for some seconds.")] = True,
     json_output: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
@@ -70,10 +70,11 @@ def _closing(states: list[str]) -> str:
 
 
 def _print(finding: Finding) -> None:
-    from dynscale_cli.display.safe import plain
+    from dynscale_cli.display.text import plain
 
     mark = f"{MARKS[finding.state]:<7}"
-    typer.echo(f"{typer.style(mark, fg=COLORS[finding.state])}  {heading(f'{finding.area:<9}')}  {plain(finding.text)}")
+    area = styled(f"{finding.area:<9}", bold=True)
+    typer.echo(f"{typer.style(mark, fg=COLORS[finding.state])}  {area}  {plain(finding.text)}")
     if finding.fix:
-        typer.echo(f"{'':<20}try: {flag(plain(finding.fix))}")
+        typer.echo(f"{'':<20}try: {styled(plain(finding.fix), fg='cyan')}")
     sys.stdout.flush()

@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dynscale_cli.display.text import report
 from dynscale_cli.errors import BudgetError, DynscaleError, UsageError
 from dynscale_cli.questions import Question
-
-from .report import report
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.options import LoadOptions

@@ -12,7 +12,7 @@ import typer
 
 from dynscale_cli.errors import UsageError
 
-from .complete import model_names
+from .completion import model_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,7 +68,7 @@ def pull_model(
     An interrupted download goes on where it stopped. HF_TOKEN opens gated
     repositories. Prints the path of the file.
     """
-    from dynscale_cli.display.download import Download
+    from dynscale_cli.display.models import Download
     from dynscale_cli.models.files import in_bytes
     from dynscale_cli.models.pull import parse, pull
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import ChainMap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import typer
@@ -20,34 +20,48 @@ from dynscale_cli.errors import DynscaleError, ModelError, UsageError
 from dynscale_cli.settings import PLAIN, Key
 from dynscale_cli.settings.keys import Kind
 
-from .page import page
+from .help import write_page
+from .options import PREFIX
 
-PREFIX = "DYNSCALE_"
 NEVER = ("profile", "api-key")  # a name for other settings; a secret, which no file of settings should hold
 TABLED = {"journal": "journal.enabled"}  # TOML has no room for a value and a table of one name
 COUNTS = ("TOKENS", "N|auto")  # metavars of flags that are text and often a bare number
-NEARNESS = ("DEFAULT", "FILE", "PROFILE", "ENVIRONMENT", "COMMANDLINE")  # each goes before those on its left
 _VALUES = "dynscale.settings"
 
 
-class Context(typer.Context):
-    """Looks defaults up in the settings, reading the file when the first flag that was not given asks for it."""
+class Defaults(Mapping[str, Any]):
+    """The values of the chosen profile and of `config.toml`, by a command's parameters: click's `default_map`.
 
-    def lookup_default(self, name: str, call: bool = True) -> Any:
-        if self.resilient_parsing:  # help shows the program's defaults
-            return None
-        param = next((param for param in self.command.params if param.name == name), None)
-        key = key_name(param) if param is not None else None
-        return None if key is None else _values(self).get(key)
+    The file is read when the first flag that was not given asks for it.
+    """
+
+    def __init__(self, ctx: Any) -> None:
+        self._ctx = ctx
+        self._names = {param.name: key for param in ctx.command.params if (key := key_name(param)) is not None}
+
+    def __getitem__(self, name: str) -> Any:
+        if self._ctx.resilient_parsing:  # help shows the program's defaults
+            raise KeyError(name)
+        key = self._names[name]  # first, for the file is not read where no flag is a setting
+        return self._values()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._names if name in self)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def source(self, name: str) -> str:
+        return "PROFILE" if self._names[name] in self._values().maps[0] else "FILE"
+
+    def _values(self) -> ChainMap[str, Any]:
+        return _values(self._ctx)
 
 
-def nearness(ctx: Any, name: str) -> int:
-    """Where a parameter's value was written, as an index of NEARNESS."""
-    source = getattr(ctx.get_parameter_source(name), "name", "")
-    if source == "DEFAULT_MAP":
-        key = key_name(next(param for param in ctx.command.params if param.name == name))
-        return NEARNESS.index("PROFILE" if key in _values(ctx).maps[0] else "FILE")
-    return NEARNESS.index(source) if source in NEARNESS else 0
+def source(ctx: Any, name: str) -> str:
+    """Where a parameter's value was written: one of `options.SOURCES`."""
+    found = getattr(ctx.get_parameter_source(name), "name", "DEFAULT")
+    return str(ctx.default_map.source(name)) if found == "DEFAULT_MAP" else found
 
 
 def _values(ctx: Any) -> ChainMap[str, Any]:
@@ -72,13 +86,15 @@ def _read(ctx: Any, path: Any, chosen: str | None) -> ChainMap[str, Any]:
 
 
 class Command(TyperCommand):
-    context_class: type[typer.Context] = Context
+    settings = True  # whether flags that were not given take what the settings say
     everyday: frozenset[str] = frozenset()  # the flags that --help shows, where it does not show all
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        formatter.write(page(self, ctx))
+        write_page(self, ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if self.settings:
+            ctx.default_map = Defaults(ctx)
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
@@ -106,10 +122,8 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    context_class = Context
-
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        formatter.write(page(self, ctx))
+        write_page(self, ctx, formatter)
 
 
 def adopt(app: typer.Typer) -> None:
@@ -164,7 +178,7 @@ def walk(command: Any) -> Iterator[Any]:
 def _key(name: str, param: Any, command: Any) -> Key:
     def check(value: Any) -> Any:
         try:
-            return param.process_value(Context(command, resilient_parsing=True), value)
+            return param.process_value(typer.Context(command, resilient_parsing=True), value)
         except DynscaleError:
             raise
         except Exception as error:

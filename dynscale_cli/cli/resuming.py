@@ -5,91 +5,56 @@ Owns what may have changed meanwhile and what may not. The going on is `session`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynscale_cli import config
+from dynscale_cli.display.text import say
 from dynscale_cli.errors import UsageError
 
-from .report import say
+from .options import Options
 
 if TYPE_CHECKING:
-    from dynscale_cli.engine.server.endpoints import ServerOptions
     from dynscale_cli.run.stored import StoredRun
 
-    from .session import Asking
 
-
-@dataclass(frozen=True, slots=True)
-class Resuming:
-    """What `dynscale runs resume` was told. `shown`: how `ask` would be told to show answers."""
-
-    run: str | None
-    budget: str | None
-    stored_questions: bool
-    model: str | None
-    endpoints: tuple[str, ...]
-    stall: float
-    threads: int | None
-    export: Path | None
-    shown: Mapping[str, Any]
-
-
-def resume(told: Resuming) -> int:
+def resume(options: Options, run: str | None, budget: str | None, *, stored_questions: bool) -> int:
     """Go on with a run; the exit code. Raises DynscaleError where it cannot be, or should not."""
     from dynscale_cli.run.store import Store
 
     from .session import go_on
 
     store = Store()
-    journal, stored = store.reopen(told.run)
+    journal, stored = store.reopen(run)
     try:
-        asking = _asking(told, stored)
-        for damage in stored.damage if not told.shown["quiet"] else ():
+        if not stored_questions:
+            _same_questions(stored)
+        options = _as_before(options, stored)
+        for damage in stored.damage if not options.quiet else ():
             say(f"dynscale: {damage}; the run goes on without it")
-        return go_on(asking, journal, stored)
+        return go_on(options, _budget(budget, stored), journal, stored)
     finally:
         journal.close()
 
 
-def _asking(told: Resuming, stored: StoredRun) -> Asking:
-    """The session that goes on with the run: put on the machine as before, shown as told now."""
-    from dynscale_cli.engine.options import LoadOptions
-
-    from .keeping import wishes
-    from .session import Asking
-
-    if not told.stored_questions:
-        _same_questions(stored)
-    request = stored.request
-    options: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in request.options.items()
-    }
-    if told.threads is not None:
-        options["threads"] = told.threads
-    server = _server(told, stored)
-    return Asking(
-        arguments=(),
-        file=None,
-        limit=None,
-        whole=False,
-        model=None if server else told.model or _still_there(stored),
-        options=LoadOptions(**options),
-        server=server,
-        without_effect=(),
-        context=request.context,
-        width=request.width,
-        budget=config.Budget(_budget(told.budget, stored)),
-        settings={},
-        sampling=(0.0, 0.0, 0),
-        system=None,
-        prompt_file=None,
-        show=False,
-        export=told.export,
-        journal=wishes(),
-        **told.shown,
+def _as_before(options: Options, stored: StoredRun) -> Options:
+    """The model put on the machine as before, wherever it is now; all else as it is told now."""
+    was, loaded = stored.request, dict(stored.request.options)
+    texts: dict[str, Any] = {name: ",".join(map(str, loaded.pop(name))) or None for name in ("tensor_split", "rpc")}
+    if options.typed("threads"):
+        del loaded["threads"]
+    layers = str(loaded.pop("n_gpu_layers"))
+    thinking = stored.settings.max_thinking
+    return replace(
+        options,
+        **_model(options, stored),
+        **loaded,
+        **texts,
+        n_gpu_layers=layers,
+        ctx_size=was.context,
+        parallel=was.width,
+        max_thinking=None if thinking is None else str(thinking),
     )
 
 
@@ -126,18 +91,16 @@ def _same_questions(stored: StoredRun) -> None:
         )
 
 
-def _server(told: Resuming, stored: StoredRun) -> ServerOptions | None:
-    """The servers to go on with: those that had the model, or wherever it is served now."""
-    from dynscale_cli.engine.server.endpoints import ServerOptions, require_client
-
+def _model(options: Options, stored: StoredRun) -> dict[str, Any]:
+    """The file or the servers to go on with: those that had the model, or wherever it is now."""
     was = stored.request.model
-    if was["kind"] == "server" and told.model is None:
-        require_client()
-        return ServerOptions(told.endpoints or tuple(was["path"].split(",")), was["served"], told.stall)
-    if was["kind"] == "server" or told.endpoints:
+    if was["kind"] == "server" and options.model is None:
+        endpoint = options.endpoint or was["path"].split(",")
+        return {"model": None, "endpoint": endpoint, "served_model": was["served"]}
+    if was["kind"] == "server" or options.endpoint:
         kind = "a server" if was["kind"] == "server" else "a model file"
         raise UsageError(f"run {stored.id} was made with {kind}: {was['path']}", f"dynscale runs resume {stored.id}")
-    return None
+    return {"model": options.model or _still_there(stored), "endpoint": None}
 
 
 def _still_there(stored: StoredRun) -> str:

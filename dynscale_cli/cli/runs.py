@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from dynscale_cli.display.words import count
+from dynscale_cli.display.text import count
 from dynscale_cli.errors import UsageError
 
-from . import flags
-from .complete import model_names, run_ids
+from .completion import run_ids
+from .options import Options, takes
 
 EXAMPLES = """
 dynscale runs list
@@ -64,7 +64,20 @@ def show(
 
 
 @app.command(epilog=EXAMPLES)
+@takes(
+    "model",
+    "threads",
+    "endpoint",
+    "stall_timeout",
+    "json",
+    "unordered",
+    "explain",
+    "export",
+    "quiet",
+    "color",
+)
 def resume(
+    options: Options,
     run: Run = None,
     budget: Annotated[
         str | None,
@@ -74,43 +87,15 @@ def resume(
         bool,
         typer.Option("--stored-questions", help="Go on with the questions as they were."),
     ] = False,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="FILE",
-            help="Where the same model is now, if it was moved.",
-            autocompletion=model_names,
-        ),
-    ] = None,
-    endpoint: Annotated[
-        list[str] | None, typer.Option("--endpoint", metavar="URL", help="Where the same model is served now.")
-    ] = None,
-    stall_timeout: flags.StallTimeout = 120.0,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            "--threads", "-t", metavar="N", min=0, max=flags.THREADS, help="CPU threads; 0: one for each core."
-        ),
-    ] = None,
-    json_output: flags.JsonOutput = False,
-    unordered: flags.Unordered = False,
-    explain: flags.Explain = False,
-    export: flags.Export = None,
-    quiet: flags.Quiet = False,
-    color: flags.Color = True,
 ) -> int:
     """Go on with a run where it stopped, or buy more for one that is finished.
 
     Prints the answers of the whole run as `ask` would; what was drawn before is not drawn again.
+    -m or --endpoint say where the same model is now, if it was moved.
     """
-    from .resuming import Resuming
     from .resuming import resume as go
 
-    shown = {"json": json_output, "unordered": unordered, "explain": explain, "quiet": quiet, "color": color}
-    servers = tuple(endpoint or ())
-    return go(Resuming(run, budget, stored_questions, model, servers, stall_timeout, threads, export, shown))
+    return go(options, run, budget, stored_questions=stored_questions)
 
 
 @app.command()

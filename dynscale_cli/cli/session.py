@@ -1,34 +1,31 @@
 """One `ask` from its questions to its exit code: read, load, run, show.
 
-Owns the order in which a session's parts come to life, and the exit code. What is decoded and how
-it is shown is decided elsewhere.
+Owns the order in which a session's parts come to life, and the exit code. How the model is opened is `opening`'s
+business; what is decoded and how it is shown is decided elsewhere.
 """
 
 from __future__ import annotations
 
 import contextlib
+import random
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from dynscale_cli.config import Budget
-from dynscale_cli.engine.options import LoadOptions
+from dynscale_cli.display.text import say
 from dynscale_cli.errors import BudgetError, DynscaleError, UsageError
-from dynscale_cli.questions import Question, read
+from dynscale_cli.questions import STDIN, Question
 
-from .background import Background
-from .connecting import Connecting
+from .inputs import Inputs, check_inputs, notice_unread, read_inputs
 from .interrupts import Interrupts, watch
-from .keeping import Keeper, Wishes
-from .report import say
+from .keeping import Keeper, wishes
+from .opening import ModelFile, ModelServer, open_model
+from .options import Options
 
 if TYPE_CHECKING:
-    from dynscale_cli.engine.llama import LlamaModel
-    from dynscale_cli.engine.protocol import Engine
-    from dynscale_cli.engine.server.endpoints import ServerOptions
-    from dynscale_cli.models.gguf import GGUFHeader
+    from dynscale_cli.engine.protocol import Engine, Message
     from dynscale_cli.run.events import Event
     from dynscale_cli.run.resume import Past
     from dynscale_cli.run.run import Run
@@ -37,102 +34,67 @@ if TYPE_CHECKING:
     from dynscale_cli.run.stored import StoredRun
 
 DONE, UNANSWERED = 0, 3
+ANY_SEED = -1  # asks for one that nobody chose
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
+LEAST_ANSWER = 32  # tokens that a sample needs behind its prompt
+FIRST_GUESS = 256  # tokens of a sample, before there is one
 MEASURED = 8  # how many of the longest questions are laid out to size the context
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """What `dynscale ask` was told, checked but not yet acted on."""
-
-    arguments: tuple[str, ...]
-    file: Path | None
-    limit: int | None
-    whole: bool
-    model: str | None
-    options: LoadOptions
-    server: ServerOptions | None
-    without_effect: tuple[str, ...]  # flags that mean nothing to it
-    context: int | None
-    width: int | None
-    budget: Budget
-    settings: dict[str, Any]
-    sampling: tuple[float, float, int]
-    system: str | None
-    prompt_file: Path | None
-    json: bool
-    unordered: bool
-    explain: bool
-    show: bool
-    export: Path | None
-    quiet: bool
-    color: bool
-    journal: Wishes
-
-
-class Loading:
-    """The model, loading while the rest of the session gets ready."""
-
-    def __init__(
-        self, header: GGUFHeader, options: LoadOptions, width: int | None, notice: Callable[[str], None]
-    ) -> None:
-        self.header = header
-        self._model = Background(lambda: _loaded(header, options, width, notice))
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """Which model this is, for a journal to tell it from another."""
-        from dynscale_cli.run.request import gguf
-
-        return gguf(self.header)
-
-    def wait(self) -> LlamaModel:
-        """The model. Raises what loading raised."""
-        return self._model.wait()
-
-
-def _loaded(header: GGUFHeader, options: LoadOptions, width: int | None, notice: Callable[[str], None]) -> LlamaModel:
-    from dynscale_cli.engine.loading import load_model
-
-    return load_model(header, options, width=width, notice=notice)
-
-
-def answer(asking: Asking) -> int:
+def answer(options: Options) -> int:
     """Run a session; the exit code. Raises DynscaleError."""
-    if not asking.arguments and asking.file is None and _stdin(asking) is None:
-        read()  # raises: nothing was asked, which is said before anything about a model
+    if options.file is not None and str(options.file) == STDIN:
+        options = replace(options, questions=[*(options.questions or ()), STDIN], file=None)
+    if options.seed == ANY_SEED:
+        options = replace(options, seed=random.SystemRandom().randrange(2**31))
+        _notice(options)(f"seed {options.seed}")
+    check_inputs(options)  # before anything about a model is said
     with watch() as interrupts:
-        loading = _opening(asking)
-        questions = _read(asking)
-        settings = _settings(asking, len(questions))
-        engine = _prepare(asking, loading, questions, settings, interrupts)
-        keeper = Keeper(asking.journal, _notice(asking), quiet=asking.quiet)
-        if asking.journal.want(len(questions)):
-            keeper.begin(questions, settings, engine.info, loading.identity, asking.options, asking.file)
-        return _run(asking, questions, settings, engine, keeper, interrupts)
+        model = open_model(options, _notice(options))
+        asked = read_inputs(options, _notice(options))
+        questions = asked.questions
+        settings = options.settings(
+            _budget(options, asked), context=asked.context, server=isinstance(model, ModelServer)
+        )
+        engine = _engine(options, model, questions, settings, interrupts)
+        kept = wishes(options.journal)
+        keeper = Keeper(kept, _notice(options), quiet=options.quiet)
+        if kept.want(len(questions)):
+            keeper.begin(questions, settings, engine.info, model.identity(), model.options, options.file)
+        notice_unread(options, _notice(options))
+        return _run(options, questions, settings, engine, keeper, interrupts)
 
 
-def go_on(asking: Asking, journal: Recorder, stored: StoredRun) -> int:
-    """Go on with a run where it stopped; the exit code. `asking` says with which model and how to show it."""
+def _budget(options: Options, asked: Inputs) -> int:
+    """In tokens. A context comes on top of the budget that nobody chose; a token is taken for three of its bytes."""
+    budget = options.cap().total(len(asked.questions))
+    return budget if options.nearness("budget") else budget + len(asked.context.encode()) // 3
+
+
+def go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) -> int:
+    """Go on with a run where it stopped, up to `budget` tokens over all its parts; the exit code.
+
+    `options` says with which model and how to show it.
+    """
     from dynscale_cli.run.resume import Past
 
     with watch() as interrupts:
-        loading = _opening(asking)
-        _same_model(stored, loading.identity)
-        settings = replace(stored.settings, budget=asking.budget.total(len(stored.questions)), stream=asking.show)
-        engine = _prepare(asking, loading, stored.questions, settings, interrupts)
-        keeper = Keeper(asking.journal, _notice(asking), quiet=asking.quiet)
+        model = open_model(options, _notice(options))
+        _same_model(stored, model.identity())
+        settings = replace(stored.settings, budget=budget, stream=options.show)
+        engine = _engine(options, model, stored.questions, settings, interrupts)
+        keeper = Keeper(wishes(options.journal), _notice(options), quiet=options.quiet)
         keeper.take(journal)
         try:
             journal.resume(settings.budget)
         except DynscaleError as error:  # what is spent from here on would be spent again
             engine.close()
             raise DynscaleError(f"{error.message}: the run stays as it is", "make room on the disk") from error
-        return _run(asking, stored.questions, settings, engine, keeper, interrupts, Past(stored))
+        return _run(options, stored.questions, settings, engine, keeper, interrupts, Past(stored))
 
 
 def _run(
-    asking: Asking,
+    options: Options,
     questions: Sequence[Question],
     settings: Settings,
     engine: Engine,
@@ -146,7 +108,7 @@ def _run(
     with contextlib.closing(engine), keeper.kept():
         run = Run(questions, engine, settings, journal=keeper.journal, past=past, interrupted=stopped)
         try:
-            code = _show(asking, questions, run, interrupts)
+            code = _show(options, questions, run, interrupts)
         finally:
             run.leave()
     return keeper.code(code, interrupted=bool(interrupts))
@@ -164,128 +126,81 @@ def _same_model(stored: StoredRun, identity: dict[str, Any]) -> None:
         )
 
 
-def _opening(asking: Asking) -> Loading | Connecting:
-    """Begin to load the model, or to connect to the server that has it."""
-    if asking.server is None:
-        return Loading(_checked_model(asking), asking.options, asking.width, _notice(asking))
-    if asking.without_effect:
-        _notice(asking)(f"no effect on a server: {', '.join(asking.without_effect)}")
-    return Connecting(asking.server, _notice(asking))
-
-
-def _read(asking: Asking) -> list[Question]:
-    """The questions. Who has to type them is told so; who waits for a pipe is told that, after a while."""
-    from dynscale_cli.display.waiting import waiting
-
-    stdin = _stdin(asking)
-    typing = stdin is not None and stdin.isatty()
-    if typing:
-        _notice(asking)("one question a line; Ctrl-D ends the last")
-    silent = asking.quiet or typing or stdin is None
-    with waiting(None if silent else sys.stderr, "waiting for questions on standard input; Ctrl-C gives up"):
-        return read(asking.arguments, asking.file, stdin, whole=asking.whole, limit=asking.limit)
-
-
-def _checked_model(asking: Asking) -> GGUFHeader:
-    from dynscale_cli.models.gguf import read_header, require_generator
-    from dynscale_cli.models.resolve import resolve
-
-    header = read_header(resolve(asking.model))
-    require_generator(header)
-    return header
-
-
-def _stdin(asking: Asking) -> BinaryIO | None:
-    """Standard input, where it is to be read: never beside a question, never from a terminal."""
-    if sys.stdin is None:
-        return None
-    if "-" in asking.arguments:
-        return sys.stdin.buffer
-    if asking.arguments or asking.file is not None or sys.stdin.isatty():
-        return None
-    return sys.stdin.buffer
-
-
-def _settings(asking: Asking, questions: int) -> Settings:
-    from dynscale_cli.allocation import parse_policy
-    from dynscale_cli.answers.types import AnswerType
-    from dynscale_cli.engine.protocol import Sampling
-    from dynscale_cli.run.settings import Settings
-    from dynscale_cli.sampling.prompts import load_prompts
-
-    parse_policy(asking.settings["policy"])
-    AnswerType.parse(asking.settings["answer_type"])
-    return Settings(
-        budget=asking.budget.total(questions),
-        sampling=Sampling(*asking.sampling),
-        prompts=load_prompts(asking.prompt_file, asking.system),
-        **asking.settings,
-    )
-
-
-def _prepare(
-    asking: Asking,
-    loading: Loading | Connecting,
+def _engine(
+    options: Options,
+    model: ModelFile | ModelServer,
     questions: Sequence[Question],
     settings: Settings,
     interrupts: Interrupts,
 ) -> Engine:
-    """An engine, ready to go: the model is waited for, its context sized to the questions."""
-    if isinstance(loading, Connecting):
-        server = loading.engine(settings, asking.context, asking.width)
-        interrupts.on_first = server.abort
-        return server
-    from dynscale_cli.display.waiting import waiting
-    from dynscale_cli.engine.loading import open_engine
-
-    with waiting(None if asking.quiet else sys.stderr, f"loading {loading.header.path.name}"):
-        model = loading.wait()
+    """An engine, ready to go, its context sized to the questions."""
     longest = sorted(questions, key=lambda q: len(q.text), reverse=True)[:MEASURED]
-    layouts = [settings.prompts.parallel(question, compared=True) for question in longest]
-    most = min(settings.max_tokens, settings.budget)
-    least = 0 if settings.mode == "parallel" else min(CHAIN_CONTEXT, settings.budget)
-    engine = open_engine(
-        model,
-        layouts,
-        most,
-        least=least,
-        context=asking.context,
-        width=asking.width,
+    prompts = [settings.prompts.parallel(question, compared=True) for question in longest]
+    engine = model.engine(
+        options,
+        prompts,
+        interrupts,
+        most=min(settings.max_tokens, settings.budget) if isinstance(model, ModelFile) else settings.max_tokens,
+        least=0 if settings.mode == "parallel" else min(CHAIN_CONTEXT, settings.budget),
         samples=_expected_samples(settings, len(questions)),
-        notice=_notice(asking),
     )
-    interrupts.on_first = engine.abort
+    if settings.prompts.context:
+        _check_context(engine, prompts[-1])
     return engine
+
+
+def _check_context(engine: Engine, prompt: list[Message]) -> None:
+    """Raise UsageError where the text that all questions are about leaves no room for a question and a sample."""
+    needed, room = len(engine.prompt(prompt)), engine.info.context
+    if room and needed + LEAST_ANSWER > room:
+        engine.close()
+        raise UsageError(
+            f"the context and a question take {needed:,} tokens, and the model holds {room:,}",
+            "ask about a part of it, or take a model of a longer context: dynscale models list",
+        )
 
 
 def _expected_samples(settings: Settings, questions: int) -> int:
     """How many samples the budget is expected to buy, as far as is known before the first one."""
-    bought = settings.budget // min(256, settings.max_tokens)
+    bought = settings.budget // min(FIRST_GUESS, settings.max_tokens)
     return bought if settings.max_samples is None else min(bought, settings.max_samples * questions)
 
 
-def _notice(asking: Asking) -> Callable[[str], None]:
+def _notice(options: Options) -> Callable[[str], None]:
     def tell(text: str) -> None:
-        if not asking.quiet:
+        if not options.quiet:
             say(f"dynscale: {text}")
 
     return tell
 
 
-def _show(asking: Asking, questions: Sequence[Question], run: Run, interrupts: Interrupts) -> int:
+def _show(options: Options, questions: Sequence[Question], run: Run, interrupts: Interrupts) -> int:
     """Run, and show what happens as it happens. Nothing that was answered is lost to what fails later."""
     from dynscale_cli.display.answers import Answers
-    from dynscale_cli.display.choose import choose_display
-    from dynscale_cli.display.explain import Explain
+    from dynscale_cli.display.lines import Explain, Verdicts, choose_display
     from dynscale_cli.run.events import RunFinished
 
-    display = choose_display(sys.stderr, quiet=asking.quiet, color=asking.color, show=asking.show)
-    aside = display.aside if sys.stdout.isatty() else None
-    answers = Answers(sys.stdout, len(questions), as_json=asking.json, unordered=asking.unordered, aside=aside)
+    verdicts = Verdicts([question.text for question in questions], shutil.get_terminal_size().columns)
+    together = sys.stdout.isatty()  # the answers come to the terminal that the view is on
+    display = choose_display(
+        sys.stderr,
+        quiet=options.quiet,
+        color=options.color,
+        show=options.show,
+        verdicts=None if together else verdicts,
+    )
+    answers = Answers(
+        sys.stdout,
+        len(questions),
+        as_json=options.json,
+        unordered=options.unordered,
+        aside=display.aside if together else None,
+        verdicts=verdicts if together and display.live and not options.json else None,
+    )
     explain = Explain()
-    handles = (display.handle, explain.handle) if asking.explain else (display.handle,)
+    handles = (display.handle, explain.handle) if options.explain else (display.handle,)
     finished, failure = None, None
-    with _export(asking, questions, run) as pool, display:
+    with _export(options, questions, run) as pool, display:
         try:
             for event in _paid(run.events()):
                 for handle in (*handles, *pool):
@@ -298,7 +213,7 @@ def _show(asking: Asking, questions: Sequence[Question], run: Run, interrupts: I
             failure = error
         with _writing():
             answers.finish()
-    for line in explain.lines() if asking.explain else ():
+    for line in explain.lines() if options.explain else ():
         say(line)
     if failure is not None:
         raise failure
@@ -339,17 +254,17 @@ def _writing() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _export(asking: Asking, questions: Sequence[Question], run: Run) -> Iterator[tuple[Callable[[Event], None], ...]]:
+def _export(options: Options, questions: Sequence[Question], run: Run) -> Iterator[tuple[Callable[[Event], None], ...]]:
     """What takes in the samples to be exported, if any are; they are written however the run ends."""
-    if asking.export is None:
+    if options.export is None:
         yield ()
         return
     from dynscale_cli.answers.types import AnswerType
     from dynscale_cli.run.export import Pool
 
-    pool = Pool(asking.export, questions, AnswerType.parse(run.settings.answer_type), run.state.equivalence)
+    pool = Pool(options.export, questions, AnswerType.parse(run.settings.answer_type), run.state.equivalence)
     if all(question.gold is None for question in questions):
-        _notice(asking)("the questions state no right answers, so replay cannot score the exported pool")
+        _notice(options)("the questions state no right answers, so replay cannot score the exported pool")
     try:
         yield (pool.handle,)
     finally:

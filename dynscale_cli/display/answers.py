@@ -1,10 +1,10 @@
 """Answers on stdout: one a line, or one JSON object a line; nothing else ever goes there.
 
 Owns order and form. What has to wait for an answer before it waits in a temporary database. One line stays one
-question: line breaks inside an answer become spaces where there are several questions (`--json` keeps them), a question
-without an answer is an empty line. A single question prints its answer whole. On a terminal, empty lines wait for an
-answer below them, so that a run that is interrupted early does not scroll all away. A reader that went away shows as
-BrokenPipeError, which is the caller's to handle.
+question: line breaks inside an answer become spaces where there are several questions, a question without an answer is
+an empty line. A single question prints its answer whole; so do all on a terminal and in `--json`. On a terminal, empty
+lines wait for an answer below them, so that a run that is interrupted early does not scroll all away. A reader that
+went away shows as BrokenPipeError, which is the caller's to handle.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
-from dynscale_cli.display.safe import harmless, plain, plain_lines
+from dynscale_cli.display.lines import Verdicts
+from dynscale_cli.display.text import harmless, plain, plain_lines
 from dynscale_cli.run.events import Answered, Event, Result, members
 from dynscale_cli.run.waiting import Spill
 
@@ -21,7 +22,8 @@ from dynscale_cli.run.waiting import Spill
 class Answers:
     """Prints each answer as soon as all before it are there, or at once if `unordered`; flushes every line.
 
-    `aside` is called with what writes: a view on the same terminal gets out of its way meanwhile.
+    `aside` is called with what writes: a view on the same terminal gets out of its way meanwhile. With `verdicts`, each
+    answer is a row that says how it came about, too.
     """
 
     def __init__(
@@ -32,12 +34,15 @@ class Answers:
         as_json: bool = False,
         unordered: bool = False,
         aside: Callable[[Callable[[], None]], None] | None = None,
+        verdicts: Verdicts | None = None,
     ) -> None:
         self._out = out
-        self._single = questions == 1
+        self._whole = questions == 1 or out.isatty()
         self._as_json = as_json
         self._unordered = unordered
         self._aside = aside
+        self._verdicts = verdicts
+        self._headed = verdicts is None
         self._next = 0
         self._waiting = set[int]()  # questions whose lines are told in their turn
         self._lines = Spill()
@@ -76,10 +81,14 @@ class Answers:
     def _line(self, result: Result) -> str:
         if self._as_json:
             return as_line(result)
+        if self._verdicts is not None:
+            return self._verdicts.row(result)
         answer = result.answer or ""
-        return (plain_lines(answer).strip() if self._single else plain(answer)) + "\n"
+        return (plain_lines(answer).strip() if self._whole else plain(answer)) + "\n"
 
     def _print(self, text: str) -> None:
+        if not self._headed:
+            text, self._headed = f"{self._verdicts.head() if self._verdicts else ''}{text}", True
         if self._holds_blank:
             text = self._blank + text
             shown = text.rstrip("\n")

@@ -1,16 +1,17 @@
-"""The state of a run as its events tell it: what any display shows is read off here.
+"""The state of a run as its events tell it, and how fast it goes: what any display shows is read off here.
 
-Owns the rows of the questions that are under way, the last few that are done, and the totals. Remembers nothing
-else, so that it does not grow with the run. Pure bookkeeping: no clock, no terminal.
+Owns the rows of the questions that are under way, the last few that are done, the totals, and a few readings of the
+run's account a second. Remembers nothing else, so that it does not grow with the run. Pure: times are handed in.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from typing import Final
 
-from dynscale_cli.display.ranks import Ranks
 from dynscale_cli.run.events import (
     Answered,
     Event,
@@ -23,6 +24,108 @@ from dynscale_cli.run.events import (
     Standing,
     Stepped,
 )
+
+SPARE: Final = 1024  # outdated entries that are not worth a clean-up
+
+
+class Ranks:
+    """Questions by confidence, the lowest first, in the order of their numbers where it is equal."""
+
+    def __init__(self, confidence_of: Callable[[int], float | None]) -> None:
+        """`confidence_of`: the confidence of a waiting question as it stands now, None for any other."""
+        self._confidence_of = confidence_of
+        self._heap: list[tuple[float, int]] = []
+        self._cleaned = 0  # entries left by the last clean-up
+
+    def put(self, confidence: float, index: int) -> None:
+        heappush(self._heap, (confidence, index))
+        if len(self._heap) > 2 * self._cleaned + SPARE:
+            self._heap = [entry for entry in set(self._heap) if self._confidence_of(entry[1]) == entry[0]]
+            heapify(self._heap)
+            self._cleaned = len(self._heap)
+
+    def lowest(self, limit: int) -> list[int]:
+        found: list[tuple[float, int]] = []
+        while self._heap and len(found) < limit:
+            entry = heappop(self._heap)
+            if self._confidence_of(entry[1]) == entry[0] and (not found or found[-1] != entry):
+                found.append(entry)
+        for entry in found:
+            heappush(self._heap, entry)
+        return [index for _, index in found]
+
+
+WINDOW: Final = 6.0  # seconds over which speed is averaged: longer than one prefill, shorter than a change of mind
+SOONEST: Final = 1.0  # seconds before which no speed is told
+PATIENCE: Final = 3.0  # seconds before which no end is told: at first, cheap prompts are most of what is spent
+LONG: Final = 60.0  # seconds over which spending and answering are averaged for the end
+ENOUGH: Final = 0.05  # the share of the questions whose answers tell how fast the others may come
+FEW: Final = 3  # and at least so many of them
+CALM: Final = 4.0  # seconds in which the end that is told covers two thirds of the way to a new estimate
+
+
+@dataclass(slots=True)
+class Pace:
+    """Readings of (time, tokens generated, tokens spent, questions answered), the oldest at most LONG seconds old."""
+
+    readings: deque[tuple[float, int, int, int]] = field(default_factory=deque)
+    began: float | None = None
+    sure: bool = False  # whether the end that was told last is the questions', or only the budget's
+    _end: float | None = None
+    _told: float = 0.0
+
+    def read(self, now: float, generated: int, spent: int, answered: int = 0) -> None:
+        if self.began is None:
+            self.began = now
+        self.readings.append((now, generated, spent, answered))
+        while now - self.readings[0][0] > LONG:
+            self.readings.popleft()
+
+    def skip(self, seconds: float) -> None:
+        """The run stood still for so long."""
+        self.readings = deque((then + seconds, *rest) for then, *rest in self.readings)  # type: ignore[misc]
+        if self.began is not None:
+            self.began += seconds
+        if self._end is not None:
+            self._end, self._told = self._end + seconds, self._told + seconds
+
+    def speed(self) -> float | None:
+        """Generated tokens a second, None before there is anything to tell."""
+        return self._rate(1, WINDOW, SOONEST)
+
+    def left(self, now: float, budget_left: int, unanswered: int) -> float | None:
+        """Seconds until the budget is spent at this pace, or until the questions are answered as they were of late."""
+        spending = self._rate(2, LONG, PATIENCE)
+        if not spending:
+            return None
+        end = now + budget_left / spending
+        answering = self._answering(unanswered)
+        self.sure = bool(answering) and now + unanswered / answering < end
+        if self.sure:
+            end = now + unanswered / answering
+        if self._end is None:
+            self._end = end
+        else:
+            self._end += (end - self._end) * min(1.0, (now - self._told) / CALM)
+        self._told = now
+        return max(0.0, self._end - now)
+
+    def _answering(self, unanswered: int) -> float:
+        """Questions a second, 0 while too few are answered to tell."""
+        answered = self.readings[-1][3]
+        if answered < max(FEW, ENOUGH * (answered + unanswered)):
+            return 0.0
+        return self._rate(3, LONG, PATIENCE) or 0.0
+
+    def _rate(self, column: int, window: float, soonest: float) -> float | None:
+        """What this column grew by, a second."""
+        if len(self.readings) < 2:
+            return None
+        last = self.readings[-1]
+        first = next(reading for reading in self.readings if last[0] - reading[0] <= window)
+        seconds = last[0] - first[0]
+        return (last[column] - first[column]) / seconds if seconds >= soonest else None
+
 
 RECENT: Final = 64  # answered questions that may still be shown: more than a window has lines
 TAIL: Final = 4000  # characters of running text that are kept

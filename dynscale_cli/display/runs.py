@@ -13,9 +13,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dynscale_cli.display.columns import columns
-from dynscale_cli.display.safe import harmless, plain, plain_lines
-from dynscale_cli.display.words import count, percent, short
+from dynscale_cli.display.text import columns, count, harmless, percent, plain, plain_lines, short
 
 if TYPE_CHECKING:
     from dynscale_cli.run.stored import StoredRun, Summary

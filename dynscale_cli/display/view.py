@@ -13,9 +13,9 @@ from typing import Final, TypeAlias
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-from dynscale_cli.display import words
+from dynscale_cli.display import text as words
 from dynscale_cli.display.board import Board, Row
-from dynscale_cli.display.safe import plain, plain_lines
+from dynscale_cli.display.text import plain, plain_lines
 from dynscale_cli.run.events import Standing
 
 Span: TypeAlias = tuple[str, str]  # text, style
@@ -24,7 +24,7 @@ Line: TypeAlias = Sequence[Span]
 DIM, BOLD, GOOD, BAD, BUSY = "dim", "bold", "green", "red", "cyan"
 NARROW: Final = 24  # below this width there is no table, only the budget
 ROOMY: Final = 76  # from here on the question's text has a column
-METER: Final = 6  # cells of the bar of confidence
+METER: Final = 10  # cells of the bar that fills as a question settles
 LEAST_BAR: Final = 4  # cells of a bar of votes, before their counts lose the word
 MOST_VOTES: Final = 8  # answers shown of a single question
 MOST_TEXT: Final = 8  # lines shown of the running text
@@ -50,8 +50,8 @@ class Glyphs:
     dots: str
     middle: str
     active: str = ""
-    done: str = ""
-    failed: str = ""
+    right: str = ""
+    wrong: str = ""
 
 
 FINE: Final = Glyphs("━", "─", "…", "·", "•", "✓", "✗")
@@ -130,10 +130,10 @@ def _columns(longest_id: str, width: int) -> list[Column]:
         Column("samples", 9, True),
         Column("tokens", 9, True),
         Column("answer", max(8, min(24, width // 5)) + 2),
-        Column("votes", 8, True),
-        Column("sure", METER + 8),
+        Column("votes", 10, True),
+        Column("outcome", METER + 7),
     ]
-    for dispensable in ("tokens", "votes", "samples", "sure"):
+    for dispensable in ("tokens", "votes", "samples", "outcome"):
         if MARK + sum(column.cells for column in columns) > width:
             columns = [column for column in columns if column.name != dispensable]
     rest = width - MARK - sum(column.cells for column in columns)
@@ -143,7 +143,9 @@ def _columns(longest_id: str, width: int) -> list[Column]:
 def _row(row: Row, columns: list[Column], glyphs: Glyphs) -> Line:
     mark, style = _state(row, glyphs)
     texts = _texts(row, glyphs)
-    styles = {"answer": style if row.result else BOLD, "sure": style, "question": DIM}
+    styles = {"answer": BOLD, "outcome": style, "question": DIM}
+    if columns[-1].name == "question":  # its end tells more than its middle
+        texts["question"] = f"  {words.cut(texts['question'], columns[-1].cells - 3)}"
     cells = [(_cell(texts[c.name], c.cells, c.right, glyphs), styles.get(c.name, "")) for c in columns]
     return [(f"{mark:<{MARK}}", style), *cells]
 
@@ -152,25 +154,23 @@ def _texts(row: Row, glyphs: Glyphs) -> dict[str, str]:
     """What stands in each column of a row."""
     standing, result = row.standing, row.result
     leader, leading, total = _race(row)
-    confidence = result.confidence if result else standing.confidence if total >= 2 else None
     running = f"+{standing.pending}" if standing.pending and not result else ""
     return {
         "id": plain(row.id),
         "samples": f"{standing.samples:,}{running}",
         "tokens": f"{result.tokens.billed if result else row.tokens:,}",
         "answer": f"  {leader}",
-        "votes": f"{words.amount(leading)}/{words.amount(total)}" if total else "",
-        "sure": f"  {_meter(confidence, METER, glyphs)} {words.percent(confidence):>4}"
-        if total >= 2 and confidence
-        else "",
-        "question": f"  {plain(row.question[:800])}",
+        "votes": f"{words.amount(leading)} of {words.amount(total)}" if total else "",
+        "outcome": f"  {words.stopped(result)}" if result else f"  {_meter(standing.confidence, METER, glyphs)}",
+        "question": row.question,
     }
 
 
 def _state(row: Row, glyphs: Glyphs) -> tuple[str, str]:
-    """(mark, style) of a row: being sampled, answered, without an answer, or waiting."""
+    """(mark, style) of a row: being sampled, done, or waiting; right or wrong only where that is known."""
     if row.result:
-        return (glyphs.failed, DIM) if row.result.answer is None else (glyphs.done, GOOD)
+        correct = row.result.correct
+        return ("", DIM) if correct is None else (glyphs.right, GOOD) if correct else (glyphs.wrong, BAD)
     return (glyphs.active, BUSY) if row.standing.pending else ("", "")
 
 
@@ -194,7 +194,7 @@ def _single(board: Board, width: int, room: int, glyphs: Glyphs) -> list[Line]:
     row = next(iter([*board.rows.values(), *board.recent]), None)
     if row is None:
         return [[("waiting for the first sample", DIM)]]
-    lines: list[Line] = [[(_fit(plain(row.question[: 8 * width]), width, glyphs), BOLD)]]
+    lines: list[Line] = [[(words.cut(row.question, width), BOLD)]]
     spoken = _spoken(board.text, width, min(MOST_TEXT, room - 5)) if board.text else []
     space = min(MOST_VOTES, room - 2 - len(spoken))
     lines += _tally(row.standing, width, max(0, space), glyphs)
@@ -226,10 +226,15 @@ def _verdict(row: Row, glyphs: Glyphs) -> str:
     running = f", {standing.pending} running" if standing.pending else ""
     parts = [f"{words.count(standing.samples, 'sample')}{running}", words.count(row.tokens, "token")]
     if standing.votes:
-        parts.insert(0, words.sure(standing.confidence))
+        parts.insert(0, f"leads {_share(standing)}")
     if row.unanswered:
         parts.append(f"{row.unanswered:,} without an answer")
     return f" {glyphs.middle} ".join(parts)
+
+
+def _share(standing: Standing) -> str:
+    total = sum(votes for _, votes in standing.votes)
+    return f"{words.amount(standing.votes[0][1])} of {words.amount(total)}"
 
 
 def _spoken(text: str, width: int, most: int) -> list[Line]:

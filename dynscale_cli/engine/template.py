@@ -6,24 +6,19 @@ and what a template tells of the model's thoughts. Knows nothing of token ids.
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from dynscale_cli.errors import ModelError
 
+from .jinja import HINT, Isolated, Refused, Template
 from .options import Level
 from .protocol import Message
 from .reasoning import ASKED, learn
 from .thinking import Thinking, choose
 
 BASE_STOP = ("\nQuestion:", "\n\n\n")
-SECONDS = 10.0  # for the first rendering, which takes milliseconds where it comes to an end at all
-LARGEST = 1 << 20  # elements of a product
-LONGEST = 200  # characters of a template's own words
-HINT = "try another build of the model, or --chat-template FILE"
 SWITCH = ("/no_think", "/think")  # words that a template acts on, and takes out
 
 Turn: TypeAlias = Mapping[str, Any]
@@ -54,8 +49,10 @@ class ChatTemplate:
         think: Level = "auto",
         variables: Mapping[str, Any] | None = None,
         now: datetime | None = None,
+        compiled: Callable[[str, str, str, datetime], Template] = Isolated,
     ) -> None:
-        self._program = Program(source, bos, eos, now or datetime.now())
+        self._now = now or datetime.now()
+        self._program = compiled(source, bos, eos, self._now)
         self._tools, self._typed = self._accepted()
         self.thinking = Thinking(variables=dict(variables or {}))
         on: dict[str, Any] = {name: True for name in ("enable_thinking", "thinking") if name in self._program.names}
@@ -74,8 +71,8 @@ class ChatTemplate:
         for layout in (_merge_roles, fold_system, fold_all):
             try:
                 text = self._render(layout(self._switched(messages)))
-            except Exception as error:
-                problem = problem or _words(error)
+            except Refused as error:
+                problem = problem or str(error)
             else:
                 return text + self._closed(text, messages)
         raise ModelError(f"the model's chat template fails: {problem}", HINT)
@@ -86,12 +83,10 @@ class ChatTemplate:
         return self.reasoning.state(text.rpartition(asked)[2] if asked else text)
 
     def _render(self, messages: Sequence[Message]) -> str:
-        from jinja2 import TemplateError
-
         text = self._lay_out([{"role": m.role, "content": self._content(m.content)} for m in messages], True)
         missing = [m for m in messages if m.role != "assistant" and not _stands_in(m.content, text)]
         if missing:
-            raise TemplateError(f"it drops the {missing[0].role} turn")
+            raise Refused(f"it drops the {missing[0].role} turn")
         return text
 
     def _lay_out(self, turns: Sequence[Turn], generation: bool, variables: Mapping[str, Any] | None = None) -> str:
@@ -106,7 +101,7 @@ class ChatTemplate:
                 for turn in turns
             ]
             return self._lay_out(turns, generation, variables)
-        except Exception:  # a program from elsewhere: it fails in whichever way
+        except Refused:
             return ""
 
     def _prompt_when_switched(self, variables: Mapping[str, Any], system: str) -> str:
@@ -117,14 +112,12 @@ class ChatTemplate:
         """What the template wants to be told of tools, and whether it takes content in typed parts only."""
         empty: dict[str, Any] = {"tools": [], "documents": []}
         none: dict[str, Any] = {"tools": None, "documents": None}
-        for tools in (none, empty, {**empty, "functions": "[]", "datetime": self._program.now.strftime("%Y-%m-%d")}):
+        for tools in (none, empty, {**empty, "functions": "[]", "datetime": self._now.strftime("%Y-%m-%d")}):
             for typed in (False, True):
                 content = [{"type": "text", "text": ASKED}] if typed else ASKED
                 try:
                     text = self._program.render([{"role": "user", "content": content}], True, tools)
-                except ModelError:
-                    raise
-                except Exception:  # tried in another way
+                except Refused:
                     continue
                 if ASKED in text:
                     return tools, typed
@@ -149,46 +142,6 @@ class ChatTemplate:
         state = self.state(text, messages)
         opening = self.reasoning.opening if state == "unmarked" else ""
         return "" if state == "closed" else opening + self.reasoning.closing
-
-
-class Program:
-    """The template itself, compiled, as transformers runs it. Raises ModelError when it does not compile."""
-
-    def __init__(self, source: str, bos: str, eos: str, now: datetime) -> None:
-        from jinja2 import BaseLoader, meta
-
-        self.now = now
-        environment = _sandbox()(
-            loader=BaseLoader(),
-            trim_blocks=True,
-            lstrip_blocks=True,
-            extensions=["jinja2.ext.loopcontrols", *_generation_tag()],
-        )
-        environment.filters["tojson"] = _to_json
-        environment.globals["raise_exception"] = _refuse
-        environment.globals["strftime_now"] = now.strftime
-        self._special = {"bos_token": bos, "eos_token": eos}
-        self._known_to_end = False
-        try:
-            self.names = frozenset(meta.find_undeclared_variables(environment.parse(source)))
-            self._template = environment.from_string(source)
-        except Exception as error:  # a program from elsewhere: it fails in whichever way
-            raise ModelError(f"the model's chat template does not compile: {_words(error)}", HINT) from error
-
-    def render(self, turns: Sequence[Turn], generation: bool, variables: Mapping[str, Any]) -> str:
-        """The turns as text. Raises whatever the template raises; ModelError when it does not come to an end."""
-
-        def lay_out() -> str:
-            text: str = self._template.render(
-                messages=list(turns), add_generation_prompt=generation, **self._special, **variables
-            )
-            return text
-
-        if self._known_to_end:
-            return lay_out()
-        text = _in_time(lay_out)
-        self._known_to_end = True
-        return text
 
 
 def _stands_in(content: str, text: str) -> bool:
@@ -222,84 +175,3 @@ def fold_system(messages: Sequence[Message]) -> list[Message]:
 def fold_all(messages: Sequence[Message]) -> list[Message]:
     """One user turn that tells the whole conversation."""
     return [Message("user", "\n\n".join(m.content for m in messages))]
-
-
-def _in_time(work: Callable[[], str]) -> str:
-    """What `work` gives, or raises. Raises ModelError when it does not come to an end."""
-    texts: list[str] = []
-    errors: list[Exception] = []
-
-    def run() -> None:
-        try:
-            texts.append(work())
-        except Exception as error:  # handed to who waits
-            errors.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(SECONDS)
-    if errors:
-        raise errors[0]
-    if not texts:
-        raise ModelError("the model's chat template does not come to an end", HINT)
-    return texts[0]
-
-
-def _words(error: Exception) -> str:
-    """What an error says, in one line; its name where that is needed to understand it."""
-    from jinja2 import TemplateError
-
-    said = " ".join(str(error).split())[:LONGEST]
-    return said if said and isinstance(error, TemplateError) else f"{type(error).__name__} {said}".strip()
-
-
-def _refuse(message: str) -> None:
-    from jinja2 import TemplateError
-
-    raise TemplateError(message)
-
-
-def _to_json(value: Any, indent: int | None = None, **_: Any) -> str:
-    # Without HTML escapes: the text goes to a model, not to a browser.
-    return json.dumps(value, ensure_ascii=False, indent=indent)
-
-
-def _sandbox() -> type[Any]:
-    """Jinja's own, which also refuses products and powers that would fill the memory."""
-    from jinja2.exceptions import SecurityError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Sandbox(ImmutableSandboxedEnvironment):
-        intercepted_binops = frozenset({"*", "**"})
-
-        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-            if _extent(operator, left, right) > LARGEST:
-                raise SecurityError(f"the result of {operator} is too large")
-            return super().call_binop(context, operator, left, right)
-
-    return Sandbox
-
-
-def _extent(operator: str, left: Any, right: Any) -> int:
-    """Roughly the elements of a product, or the bits of a number."""
-    if isinstance(left, int) and isinstance(right, int):
-        bits = left.bit_length()
-        return bits * right if operator == "**" else bits + right.bit_length()
-    pairs = ((left, right), (right, left))
-    return max(
-        (len(many) * times for many, times in pairs if hasattr(many, "__len__") and isinstance(times, int)), default=0
-    )
-
-
-def _generation_tag() -> list[Any]:
-    """Training templates mark the assistant's words with {% generation %}; it changes nothing here."""
-    from jinja2.ext import Extension
-
-    class Generation(Extension):
-        tags = {"generation"}  # noqa: RUF012  jinja2 declares it so
-
-        def parse(self, parser: Any) -> Any:
-            next(parser.stream)
-            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-    return [Generation]

@@ -22,6 +22,7 @@ LAYOUTS: tuple[Layout, ...] = ("turns", "quoted")
 class Prompts:
     """The texts of a run. `version` names them in everything that is stored.
 
+    `context` is what all questions are about: it comes first, so that it is prefilled once for all of them.
     `question` lays out the question ({question}, {choices}); `instruction` goes behind questions whose
     answers are compared, `again` asks for another attempt after earlier ones, `combine` for a response to an
     open question after earlier ones, `attempt` introduces one quoted attempt ({number}, {attempt}), `answer`
@@ -31,6 +32,7 @@ class Prompts:
 
     version: str = "1"
     system: str = ""
+    context: str = ""
     question: str = "{question}{choices}"
     choice: str = "\n{label}) {text}"
     instruction: str = '\n\nThink step by step, then write the final answer on the last line as "Answer: ...".'
@@ -77,7 +79,8 @@ class Prompts:
         listed = "".join(
             self.choice.format(label=labels[n % 26], text=choice) for n, choice in enumerate(question.choices)
         )
-        return self.question.format(question=question.text, choices=f"\n{listed}" if listed else "")
+        text = self.question.format(question=question.text, choices=f"\n{listed}" if listed else "")
+        return f"{self.context}\n\n{text}" if self.context else text
 
 
 def load_prompts(path: Path | None, system: str | None) -> Prompts:
@@ -87,7 +90,7 @@ def load_prompts(path: Path | None, system: str | None) -> Prompts:
         prompts = replace(prompts, **_read(path))
     if system is not None:
         prompts = replace(prompts, system=system)
-    changed = {f.name for f in fields(Prompts) if f.name != "version"}
+    changed = {f.name for f in fields(Prompts) if f.name not in ("version", "context")}
     if any(getattr(prompts, name) != getattr(Prompts(), name) for name in changed) and prompts.version == "1":
         prompts = replace(prompts, version="1+user")
     return prompts

@@ -1,0 +1,185 @@
+"""Help: a page for each command, and the word that was meant where one was mistyped.
+
+Pages are laid out by typer's own formatter, with its panels as sections: its Rich pages take twice the start-up, and
+four screens for `ask`. `--help` shows a command's everyday flags, `--help-all` the rest, too. Knows nothing of what
+flags do.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Final
+
+import typer
+
+from dynscale_cli.errors import UsageError
+from dynscale_cli.nearest import nearest
+
+WIDEST: Final = 100  # columns of a page
+FIRST: Final = 30  # of the flags' column; a longer one has its help below it
+ALL: Final = "dynscale.help_all"
+COMMANDS, OPTIONS, ARGUMENTS = "Commands", "Options", "Arguments"
+KINDS: Final = {"float": "a number", "int": "a whole number"}  # what the parser calls a type
+# What other programs call it, or what is no flag here: what to do instead.
+SYNONYMS: Final = {
+    "--n-predict": "--max-tokens", "--predict": "--max-tokens", "--num-predict": "--max-tokens",
+    "--temperature": "--temp", "--top_k": "--top-k", "--top_p": "--top-p", "--ctx": "--ctx-size",
+    "--n-ctx": "--ctx-size", "--num-ctx": "--ctx-size", "--gpu-layers": "--n-gpu-layers", "--samples": "--max-samples",
+    "--num-samples": "--max-samples", "--system-prompt": "--system", "-sys": "--system", "--url": "--endpoint",
+    "--base-url": "--endpoint", "--format": "--json", "--input": "--file", "--prompt": "QUESTION, without a flag",
+    "-p": "QUESTION, without a flag", "--output": "> FILE, for the answers go to standard output",
+    "-o": "> FILE, for the answers go to standard output", "--verbose": "--explain, or --show for the samples' text",
+    "-v": "--explain, or --show for the samples' text", "--debug": "--explain, or --show for the samples' text",
+    "--mlock": "without it: llama.cpp maps the file into memory", "--no-mmap": "without it: the file is always mapped",
+    "--threads-batch": "--threads, which is for prompts, too", "--batch-size": "--parallel, for samples side by side",
+}  # fmt: skip
+
+
+def write_page(command: Any, ctx: Any, formatter: Any) -> None:
+    """A command's page: usage, what it does, its flags by group, examples."""
+    formatter.write_usage(ctx.command_path, " ".join(_usage(command, ctx)))
+    for paragraph in (command.help or "").split("\n\n"):
+        formatter.write_paragraph()
+        formatter.write_text(" ".join(paragraph.split()))
+    params, left_out = _shown(command, ctx)
+    groups = _groups(command, params)
+    first = min(FIRST, max((len(name) for rows in groups.values() for name, _ in rows), default=0))
+    for title, rows in groups.items():
+        with formatter.section(styled(title, bold=True)):
+            formatter.write_dl([(styled(f"{name:<{first}}", fg="cyan"), text) for name, text in rows], FIRST + 2)
+    more = [f"{left_out} more flags: {ctx.command_path} --help-all."] if left_out else []
+    if any(getattr(param, "envvar", None) for param in params):
+        more.append("Defaults are settings: dynscale config --help.")
+    if more:
+        formatter.write_paragraph()
+        formatter.write_text(" ".join(more))
+    if examples := [line.strip() for line in (command.epilog or "").splitlines() if line.strip()]:
+        with formatter.section(styled("Examples", bold=True)):
+            formatter.write("".join(f"  {line}\n" for line in examples))
+
+
+def _usage(command: Any, ctx: Any) -> Iterator[str]:
+    yield "[OPTIONS]"
+    for param in command.get_params(ctx):
+        if param.param_type_name == "argument":
+            name = argument(param)
+            yield (name if param.required else f"[{name}]") + ("..." if param.nargs == -1 else "")
+    if hasattr(command, "commands"):
+        yield "COMMAND ..."
+
+
+def _shown(command: Any, ctx: Any) -> tuple[list[Any], int]:
+    """The parameters of this page, and how many it leaves out."""
+    params = [param for param in command.get_params(ctx) if not getattr(param, "hidden", False)]
+    everyday = getattr(command, "everyday", None)
+    if not everyday or ctx.meta.get(ALL):
+        return params, 0
+    kept = [param for param in params if param.param_type_name == "argument" or everyday & set(param.opts)]
+    return kept, len(params) - len(kept)
+
+
+def _groups(command: Any, params: Iterable[Any]) -> Mapping[str, list[tuple[str, str]]]:
+    """Rows of name and text by heading: arguments, flags without a panel, then panels in their order."""
+    below = getattr(command, "commands", {}).items()
+    commands = [(name, found.get_short_help_str(WIDEST)) for name, found in below if not found.hidden]
+    groups: dict[str, list[tuple[str, str]]] = {COMMANDS: commands, ARGUMENTS: [], OPTIONS: []}
+    indent = max((len(_short(param)) for param in params), default=0)
+    for param in params:
+        default = ARGUMENTS if param.param_type_name == "argument" else OPTIONS
+        title = getattr(param, "rich_help_panel", None) or default
+        groups.setdefault(title, []).append((_name(param, indent), _text(param)))
+    return {title: rows for title, rows in groups.items() if rows}
+
+
+def _name(param: Any, indent: int) -> str:
+    """As typed: `-b, --budget TOKENS`, with room for the widest short name of the page."""
+    if param.param_type_name == "argument":
+        return argument(param)
+    metavar = "" if param.is_flag else f" {param.metavar or param.type.name.split()[0].upper()}"
+    long = [name for name in param.opts if name.startswith("--")]
+    if param.is_flag and param.default is True and param.secondary_opts:  # a switch that is on shows what turns it off
+        long = [f"--[no-]{name[2:]}" for name in long]
+    return f"{_short(param):<{indent}}{next(iter(long), '')}{metavar}"
+
+
+def _short(param: Any) -> str:
+    names = [] if param.param_type_name == "argument" else param.opts
+    return "".join(f"{name}, " for name in names if not name.startswith("--"))
+
+
+def argument(param: Any) -> str:
+    """What the help calls an argument: RUN for [RUN], but OWNER/REPO[:QUANT] whole."""
+    name = str(param.metavar or param.name.upper())
+    return name[1:-1] if name.startswith("[") and name.endswith("]") else name
+
+
+def _text(param: Any) -> str:
+    default = param.default
+    if default in (None, "") or isinstance(default, (bool, list, tuple)) or param.required:
+        return param.help or ""
+    return f"{param.help} (default: {default})"
+
+
+def styled(text: str, **style: Any) -> str:
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain else typer.style(text, **style)
+
+
+def show_help(
+    ctx: typer.Context,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="COMMAND", help="A command, such as `runs resume`.")
+    ] = None,
+) -> None:
+    """Show the page of a command."""
+    page: Any = ctx.find_root()
+    for word in words or ():
+        command: Any = getattr(page.command, "commands", {}).get(word)
+        if command is None:
+            page.fail(f"No such command {word!r}.")
+        page = typer.Context(command, parent=page, info_name=word, **command.context_settings)
+    typer.echo(page.get_help())
+
+
+def mistyped(error: Any) -> UsageError:
+    """The parser's error as users meet all others: one line, and the nearest thing that would have worked."""
+    ctx = getattr(error, "ctx", None)
+    path = ctx.command_path if ctx else "dynscale"
+    message = error.format_message().rstrip(".")
+    if (option := getattr(error, "option_name", None)) and ctx and error.__class__.__name__ == "NoSuchOption":
+        return UsageError(f"no such option: {option}", _option(option, ctx, path))
+    if ctx and message.startswith("No such command") and hasattr(ctx.command, "commands"):
+        return _command(message.removeprefix("No such command "), ctx, path)
+    param = getattr(error, "param", None)
+    if param and error.__class__.__name__ == "MissingParameter" and param.param_type_name == "argument":
+        return UsageError(f"{argument(param)} is missing", f"{path} --help")
+    if param:
+        message = message.replace(param.get_error_hint(ctx), " / ".join(param.opts or [param.human_readable_name]))
+    for kind, known in KINDS.items():
+        message = message.replace(f"is not a valid {kind} range", f"is not {known}")
+        message = message.replace(f"is not a valid {kind}", f"is not {known}")
+    return UsageError(message, f"{path} --help")
+
+
+def _option(option: str, ctx: Any, path: str) -> str:
+    known = [name for param in ctx.command.get_params(ctx) for name in (*param.opts, *param.secondary_opts)]
+    pages = f"{path} --help-all" if "--help-all" in known else f"{path} --help"
+    other = SYNONYMS.get(option, "")
+    if other and (not other.startswith("--") or other.partition(",")[0] in known):
+        return f"{path} {other}"
+    if option[1:2].isdecimal() and any(param.name == "questions" for param in ctx.command.params):
+        return f"{path} -- QUESTION, for one that begins with a dash"
+    meant = nearest(option, [name for name in known if name.startswith("-")])
+    return f"{path} {meant}, or see them all: {pages}" if meant else pages
+
+
+def _command(quoted: str, ctx: Any, path: str) -> UsageError:
+    """A command that does not exist; or a question, for want of the word `ask`."""
+    typed = quoted[1:].partition(quoted[0])[0]
+    known = [name for name, command in ctx.command.commands.items() if not command.hidden]
+    if " " in typed and "ask" in known:
+        return UsageError(f"no such command: {typed}", f"{path} ask {shlex.quote(typed)}")
+    meant = nearest(typed, known)
+    return UsageError(f"no such command: {typed}", f"{path} {meant}" if meant else f"{path} --help")

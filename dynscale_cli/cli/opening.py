@@ -1,0 +1,196 @@
+"""The model of a session, being opened while the rest gets ready: a file on this machine, or servers.
+
+Owns the choice between the two, the checks that come before anything is loaded, and the one way to an engine that
+`ask`, `bench` and `runs resume` share. Knows nothing of questions but how long their prompts are.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from dynscale_cli.engine.options import LoadOptions
+from dynscale_cli.engine.server.endpoints import ServerOptions, require_client
+from dynscale_cli.errors import UsageError
+
+from .interrupts import Interrupts
+from .options import SOURCES, Options
+
+if TYPE_CHECKING:
+    from dynscale_cli.engine.batched import BatchedEngine
+    from dynscale_cli.engine.llama import LlamaModel
+    from dynscale_cli.engine.protocol import Message
+    from dynscale_cli.engine.server.connect import Server
+    from dynscale_cli.engine.server.engine import ServerEngine
+
+T = TypeVar("T")
+TYPED = SOURCES.index("COMMANDLINE")
+# What llama.cpp would be told, and a server was told when it was started.
+LOCAL = {
+    "n_gpu_layers": "-ngl", "threads": "-t", "main_gpu": "-mg", "tensor_split": "-ts", "flash_attn": "-fa",
+    "cache_type_k": "-ctk", "cache_type_v": "-ctv", "rpc": "--rpc",
+}  # fmt: skip
+
+
+def open_model(options: Options, notice: Callable[[str], None]) -> ModelFile | ModelServer:
+    """Begin to load the model, or to connect to the server that has it: whichever is named nearer.
+
+    Raises DynscaleError for what cannot be opened, as far as that is known without waiting.
+    """
+    server = _server(options)
+    if server is None:
+        return ModelFile(options, notice)
+    if without_effect := [flag for name, flag in LOCAL.items() if options.typed(name)]:
+        notice(f"no effect on a server: {', '.join(without_effect)}")
+    return ModelServer(server, notice)
+
+
+def _server(options: Options) -> ServerOptions | None:
+    """The server to ask, or None for a model file: whichever is named nearer to the command line."""
+    model, endpoint = options.nearness("model"), options.nearness("endpoint")
+    if not options.endpoint:
+        if options.typed("served_model"):
+            raise UsageError("--served-model names a model of a server", "add --endpoint URL, or use -m FILE")
+        return None
+    if model == endpoint == TYPED:
+        raise UsageError("-m names a file, --endpoint a server", "give one of them; --served-model NAME chooses there")
+    if model > endpoint:
+        return None
+    server = ServerOptions(tuple(options.endpoint), options.served_model, options.stall_timeout)
+    require_client()
+    return server
+
+
+class Background(Generic[T]):
+    """`work`, under way in a thread. A signal is heard while somebody waits for it."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._done: list[T] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._done.append(self._work())
+        except BaseException as error:  # handed to whoever waits
+            self._error = error
+
+    def wait(self) -> T:
+        """What has come of it. Raises what the work raised."""
+        while self._thread.is_alive():
+            self._thread.join(0.1)
+        if self._error is not None:
+            raise self._error
+        return self._done[0]
+
+
+class ModelFile:
+    """A GGUF file, loading. Its header is read at once: what it refuses need not wait for a library."""
+
+    def __init__(self, options: Options, notice: Callable[[str], None]) -> None:
+        from dynscale_cli.models.gguf import read_header, require_generator
+        from dynscale_cli.models.resolve import resolve
+
+        self.header = read_header(resolve(options.model))
+        require_generator(self.header)
+        self.options = options.loading()
+        self._notice = notice
+        self._model = Background(lambda: self._load(options.parallel))
+
+    def _load(self, width: int | None) -> LlamaModel:
+        from dynscale_cli.engine.loading import load_model
+
+        return load_model(self.header, self.options, width=width, notice=self._notice)
+
+    def identity(self) -> dict[str, Any]:
+        """Which model this is, for a stored run to tell it from another."""
+        from dynscale_cli.run.request import gguf
+
+        return gguf(self.header)
+
+    def engine(
+        self,
+        options: Options,
+        prompts: Sequence[Sequence[Message]],
+        interrupts: Interrupts,
+        *,
+        most: int,
+        least: int = 0,
+        samples: int | None = None,
+    ) -> BatchedEngine:
+        """An engine with room for the longest of `prompts` and a sample of `most` tokens, for `least` tokens at least.
+
+        `samples`: how many the run is expected to draw, where that is known. Waits for the model.
+        """
+        from dynscale_cli.engine.loading import open_engine
+
+        model = self.wait(quiet=options.quiet)
+        if options.nearness("n_gpu_layers") and self.options.n_gpu_layers > 0 and not model.offloads:
+            self._notice("-ngl has no effect: this llama.cpp is built for the CPU alone; see dynscale doctor")
+        engine = open_engine(
+            model,
+            prompts,
+            most,
+            least=least,
+            context=options.ctx_size,
+            width=options.parallel,
+            samples=samples,
+            notice=self._notice,
+        )
+        interrupts.on_first = engine.abort
+        return engine
+
+    def wait(self, *, quiet: bool = False) -> LlamaModel:
+        """The model, when it is loaded. Raises what loading raised."""
+        from dynscale_cli.display.terminal import waiting
+
+        with waiting(None if quiet else sys.stderr, f"loading {self.header.path.name}"):
+            return self._model.wait()
+
+
+class ModelServer:
+    """Servers, being asked for their models."""
+
+    def __init__(self, server: ServerOptions, notice: Callable[[str], None]) -> None:
+        self.options = LoadOptions()  # nothing is loaded here
+        self._endpoints = server.endpoints
+        self._server = Background(lambda: self._connect(server, notice))
+
+    @staticmethod
+    def _connect(server: ServerOptions, notice: Callable[[str], None]) -> Server:
+        from dynscale_cli.engine.server.connect import connect
+
+        return connect(server, notice)
+
+    def identity(self) -> dict[str, Any]:
+        """Which model this is, for a stored run to tell it from another."""
+        from dynscale_cli.run.request import server
+
+        return server(self._endpoints, self._server.wait().model)
+
+    def engine(
+        self,
+        options: Options,
+        prompts: Sequence[Sequence[Message]],
+        interrupts: Interrupts,
+        *,
+        most: int,
+        least: int = 0,
+        samples: int | None = None,
+    ) -> ServerEngine:
+        """An engine over the servers: the server's context is what it is, whatever the prompts."""
+        from dynscale_cli.engine.server.connect import open_server
+
+        engine = open_server(
+            self._server.wait(),
+            context=options.ctx_size,
+            max_tokens=most,
+            width=options.parallel,
+            together=options.max_thinking is None,  # a thought of one sample cannot be closed in a shared request
+        )
+        interrupts.on_first = engine.abort
+        return engine

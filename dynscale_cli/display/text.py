@@ -1,0 +1,193 @@
+"""Text for a terminal: what is safe to show, numbers and verdicts in words, columns, and lines on standard error.
+
+Owns what may reach a terminal raw: nothing that moves the cursor, sets a title or a clipboard, or turns the order
+of the letters around. Knows nothing of events or layout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+from dynscale_cli.errors import DynscaleError
+from dynscale_cli.run.events import Result
+
+# Whole sequences first, so that their parameters vanish with them: operating system commands and other strings up to
+# their terminator, then control sequences, then any other escape. What is cut short loses its ESC below.
+_SEQUENCES: Final = re.compile(
+    r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]{0,4096}(?:\x07|\x1b\\|\x9c)"
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|\x1b[ -/]*[0-~]"
+)
+_BREAKS: Final = re.compile(r"\r\n?|[\n\v\f\x85\u2028\u2029]")
+_FORBIDDEN: Final = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f"  # controls
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction marks, overrides and isolates
+    r"\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"  # byte order marks, annotations, tags
+)
+_SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
+# Valid in JSON as they are, but a terminal might act on them.
+_RISKY: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_SPACES: Final = re.compile(r"\s+")
+_PLAINER: Final = str.maketrans({"…": "...", "·": "|", "×": "x", "━": "#", "─": "-", "•": "*", "✓": "+", "✗": "x"})
+
+
+def plain(text: str) -> str:
+    """`text` without control characters, escape sequences and bidi overrides, on one line, white space as one space."""
+    return _SPACES.sub(" ", plain_lines(text)).strip()
+
+
+def plain_lines(text: str) -> str:
+    """Like `plain`, but line breaks stay, all as "\\n", and spaces stay as they are."""
+    if text.isascii() and text.isprintable():
+        return text
+    text = _SEQUENCES.sub("", text)
+    text = _BREAKS.sub("\n", text).replace("\t", "    ")
+    return _SURROGATES.sub("\ufffd", _FORBIDDEN.sub("", text))
+
+
+def harmless(line: str) -> str:
+    """A line of JSON as it is, but for characters that a terminal might act on: these are escaped."""
+    return _RISKY.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
+
+
+def sayable(text: str, encoding: str) -> str:
+    """`text` as far as `encoding` has letters for it: our own signs by their likes, what else is missing as "?"."""
+    if text.isascii() or encoding.lower() in ("utf-8", "utf8"):
+        return text
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_PLAINER).encode(encoding, "replace").decode(encoding)
+    except LookupError:
+        return text.encode("ascii", "replace").decode()
+    return text
+
+
+LONGEST: Final = 60  # characters of an answer in a line
+REASON: Final = 160  # of an error, whose end often says what to do
+
+
+def short(text: str, limit: int = LONGEST) -> str:
+    """One plain line of at most `limit` characters."""
+    text = plain(text[: 8 * limit])
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def amount(number: float) -> str:
+    """A whole number with separators, or one decimal: votes may be halves."""
+    return f"{number:,.0f}" if abs(number - round(number)) < 0.05 else f"{number:,.1f}"
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def votes(tally: Mapping[str, float]) -> str:
+    """How the leader stands: `5 of 6 votes`."""
+    if not tally:
+        return "no votes"
+    total = sum(tally.values())
+    return f"{amount(max(tally.values()))} of {amount(total)} {'vote' if total == 1 else 'votes'}"
+
+
+def percent(share: float | None) -> str:
+    """`97%`, or nothing where it is not known; never 100% of what no number of votes makes certain."""
+    if share is None:
+        return ""
+    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
+
+
+def clock(seconds: float) -> str:
+    """`42 s`, `2:05`, `1:02:05`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def roughly(seconds: float) -> str:
+    """A time that is only estimated, no finer than it is known: `42 s`, `2:05`, `14 min`, `3 h 20 min`."""
+    if seconds < 60:
+        return clock(seconds)
+    if seconds < 600:
+        return clock(5 * round(seconds / 5))
+    minutes = round(seconds / 60) if seconds < 3600 else 5 * round(seconds / 300)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+OUTCOMES: Final = {"budget": "budget spent", "limit": "all its samples", "time": "time is up"}
+
+
+def stopped(result: Result) -> str:
+    """Why a question got no more samples, in a word or two; for an error, what it was."""
+    if result.stopped == "error" and result.error:
+        return short(result.error, REASON)
+    return OUTCOMES.get(result.stopped, result.stopped)
+
+
+def cut(text: str, cells: int) -> str:
+    """One plain line of at most so many cells. What is too long loses its middle: questions often differ at the end."""
+    from rich.cells import cell_len, set_cell_size
+
+    text = plain(text if len(text) <= 4 * cells else f"{text[: 2 * cells]} {text[-2 * cells :]}")
+    if cell_len(text) <= cells:
+        return text
+    tail = ""
+    for letter in reversed(text):
+        if cell_len(tail) + cell_len(letter) > (cells - 1) * 2 // 5:
+            break
+        tail = letter + tail
+    return f"{set_cell_size(text, max(0, cells - 1 - cell_len(tail))).rstrip()}…{tail}"
+
+
+def joined(parts: Iterable[str], most: int = 80) -> list[str]:
+    """Parts with a dot between, in as few lines as hold them."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + 3 + len(part) <= most:
+            lines[-1] += f" · {part}"
+        else:
+            lines.append(part)
+    return lines
+
+
+def columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Each column as wide as its widest cell; those in `right` are flush right."""
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(_cells(row, widths, right)).rstrip() for row in rows]
+
+
+def _cells(row: Sequence[str], widths: Sequence[int], right: Collection[int]) -> list[str]:
+    gaps = [" " * (widest - width(cell)) for cell, widest in zip(row, widths, strict=True)]
+    return [
+        gap + cell if place in right else cell + gap for place, (cell, gap) in enumerate(zip(row, gaps, strict=True))
+    ]
+
+
+def width(text: str) -> int:
+    """In cells of a terminal, of which a wide letter takes two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def report(error: DynscaleError) -> None:
+    """Print an error as users see it. A closed stderr is nobody's fault."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(f"dynscale: {plain(error.message)}", file=sys.stderr)
+        if error.hint:
+            print(f"  try: {plain(error.hint)}", file=sys.stderr)
+        sys.stderr.flush()
+
+
+def say(line: str) -> None:
+    """One line on stderr, whatever has become of it."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,181 @@
+"""A chat template as the program that it is: compiled and run where it can do no harm.
+
+Owns the sandbox and the process around it: limits of time and memory, from the first look at a template on. Knows
+nothing of what a conversation is; the far side (`answer`) runs in the child and imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from dynscale_cli.child import Child, ChildError
+from dynscale_cli.errors import ModelError
+
+SECONDS = 10.0  # for a rendering, which takes milliseconds where it comes to an end at all
+MEMORY = 1 << 29  # bytes
+LARGEST = 1 << 20  # elements of a product
+LONGEST = 200  # characters of a template's own words
+TEXT = 1 << 26  # characters of a prompt
+HINT = "try another build of the model, or --chat-template FILE"
+
+
+class Refused(Exception):
+    """A template does not render these turns: it says so, or it fails."""
+
+
+class Template(Protocol):
+    names: frozenset[str]  # the variables that it reads
+
+    def render(self, turns: Sequence[Mapping[str, Any]], generation: bool, variables: Mapping[str, Any]) -> str:
+        """The turns as text. Raises Refused; ModelError where it is of no use at all."""
+
+
+class Isolated:
+    """A template in a process of its own. Raises ModelError when it does not compile."""
+
+    def __init__(self, source: str, bos: str, eos: str, now: datetime) -> None:
+        self._child: Child | None = Child("dynscale_cli.engine.jinja:answer", memory=MEMORY)
+        told = self._ask({"source": source, "bos": bos, "eos": eos, "now": now.isoformat()})
+        if "error" in told:
+            raise ModelError(f"the model's chat template does not compile: {told['error']}", HINT)
+        self.names = frozenset(told["names"])
+
+    def render(self, turns: Sequence[Mapping[str, Any]], generation: bool, variables: Mapping[str, Any]) -> str:
+        told = self._ask({"turns": list(turns), "generation": generation, "variables": dict(variables)})
+        if "error" in told:
+            raise Refused(told["error"])
+        text: str = told["text"]
+        return text
+
+    def stop(self) -> None:
+        """Give up what it is doing, from any thread."""
+        if self._child is not None:
+            self._child.stop()
+
+    def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What the child says. One that has fallen is not started again: it would take its time for every prompt."""
+        if self._child is None:
+            raise ModelError("the model's chat template does not come to an end", HINT)
+        try:
+            told: dict[str, Any] = self._child.ask(request, SECONDS)
+        except ChildError as error:
+            self._child = None
+            how = "does not come to an end" if error.fate == "slow" else str(error)
+            raise ModelError(f"the model's chat template {how}", HINT) from error
+        return told
+
+
+class Program:
+    """The template itself, compiled and run as transformers does it. Raises ModelError when it does not compile."""
+
+    def __init__(self, source: str, bos: str, eos: str, now: datetime) -> None:
+        from jinja2 import BaseLoader, meta
+
+        environment = _sandbox()(
+            loader=BaseLoader(),
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.loopcontrols", *_generation_tag()],
+        )
+        environment.filters["tojson"] = _to_json
+        environment.globals["raise_exception"] = _refuse
+        environment.globals["strftime_now"] = now.strftime
+        self._special = {"bos_token": bos, "eos_token": eos}
+        try:
+            self.names = frozenset(meta.find_undeclared_variables(environment.parse(source)))
+            self._template = environment.from_string(source)
+        except Exception as error:  # a program from elsewhere: it fails in whichever way
+            raise ModelError(f"the model's chat template does not compile: {_words(error)}", HINT) from error
+
+    def render(self, turns: Sequence[Mapping[str, Any]], generation: bool, variables: Mapping[str, Any]) -> str:
+        try:
+            text: str = self._template.render(
+                messages=list(turns), add_generation_prompt=generation, **self._special, **variables
+            )
+        except Exception as error:
+            raise Refused(_words(error)) from error
+        if len(text) > TEXT:
+            raise Refused("the text is too long")
+        return text
+
+
+_program: Program | None = None
+
+
+def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The child's side: the first request brings the template, each further one has it rendered."""
+    global _program
+    try:
+        if "source" in request:
+            now = datetime.fromisoformat(request["now"])
+            _program = Program(request["source"], request["bos"], request["eos"], now)
+            return {"names": sorted(_program.names)}
+        assert _program is not None
+        return {"text": _program.render(request["turns"], request["generation"], request["variables"])}
+    except ModelError as error:
+        return {"error": error.message.partition("compile: ")[2]}
+    except Refused as error:
+        return {"error": str(error)}
+
+
+def _words(error: Exception) -> str:
+    """What an error says, in one line; its name where that is needed to understand it."""
+    from jinja2 import TemplateError
+
+    said = " ".join(str(error).split())[:LONGEST]
+    return said if said and isinstance(error, TemplateError) else f"{type(error).__name__} {said}".strip()
+
+
+def _refuse(message: str) -> None:
+    from jinja2 import TemplateError
+
+    raise TemplateError(message)
+
+
+def _to_json(value: Any, indent: int | None = None, **_: Any) -> str:
+    # Without HTML escapes: the text goes to a model, not to a browser.
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _sandbox() -> type[Any]:
+    """Jinja's own, which also refuses products and powers that would fill the memory."""
+    from jinja2.exceptions import SecurityError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Sandbox(ImmutableSandboxedEnvironment):
+        intercepted_binops = frozenset({"*", "**"})
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            if _extent(operator, left, right) > LARGEST:
+                raise SecurityError(f"the result of {operator} is too large")
+            return super().call_binop(context, operator, left, right)
+
+    return Sandbox
+
+
+def _extent(operator: str, left: Any, right: Any) -> int:
+    """Roughly the elements of a product, or the bits of a number."""
+    if isinstance(left, int) and isinstance(right, int):
+        bits = left.bit_length()
+        return bits * right if operator == "**" else bits + right.bit_length()
+    pairs = ((left, right), (right, left))
+    return max(
+        (len(many) * times for many, times in pairs if hasattr(many, "__len__") and isinstance(times, int)), default=0
+    )
+
+
+def _generation_tag() -> list[Any]:
+    """Training templates mark the assistant's words with {% generation %}; it changes nothing here."""
+    from jinja2.ext import Extension
+
+    class Generation(Extension):
+        tags = {"generation"}  # noqa: RUF012  jinja2 declares it so
+
+        def parse(self, parser: Any) -> Any:
+            next(parser.stream)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+    return [Generation]
