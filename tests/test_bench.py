@@ -124,7 +124,7 @@ def test_a_second_bench_finds_everything_and_decodes_nothing(whole):
     folder, _, report = whole
     again = bench(folder)
     again.draw()
-    assert again.draws.decoded == 0
+    assert again.runs.decoded == 0
     assert figures(again.report("dynscale bench", 1.0)) == figures(report)
 
 
