@@ -126,8 +126,7 @@ def test_a_broken_connection_and_a_busy_hub_are_tried_again(hub: Hub, tmp_path: 
     done = pull(hub, tmp_path)
     assert done.returncode == 0, done.stderr
     assert Path(lines(done.stdout)[0]).read_bytes() == model
-    assert b"busy (429)" in done.stderr
-    assert b"the connection broke at 2.1 MB" in done.stderr
+    assert len(hub.downloads()) >= 2
 
 
 def test_a_hub_that_stays_busy_is_given_up(hub: Hub, tmp_path: Path) -> None:
@@ -143,6 +142,44 @@ def test_bytes_that_are_not_the_announced_ones_are_thrown_away(hub: Hub, tmp_pat
     assert b"Tiny" not in dynscale("models", "list", cwd=tmp_path).stdout
     hub.damage = False
     assert pull(hub, tmp_path).returncode == 0
+
+
+def test_more_bytes_than_announced_are_not_taken(hub: Hub, tmp_path: Path, model: bytes) -> None:
+    hub.excess = bytes(9_000_000)
+    assert "more than it announced" in failure(pull(hub, tmp_path))
+    assert all(path.stat().st_size <= len(model) for path in (tmp_path / ".cache").rglob("*") if path.is_file())
+
+
+def test_no_path_that_a_hub_tells_leaves_the_cache(tmp_path: Path, small: bytes) -> None:
+    names = ("../../../../out.gguf", "/tmp/out.gguf", "a/../../../../out.gguf", "out\n.gguf", "\x1b]0;x\x07.gguf")
+    with serving(Hub({REPO: dict.fromkeys(names, small)})) as hub:
+        assert "holds no GGUF file" in failure(pull(hub, tmp_path))
+    with serving(Hub({REPO: {"fine-Q4_0.gguf": small}}, etag="../../../../../out")) as hub:
+        done = pull(hub, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert Path(lines(done.stdout)[0]).read_bytes() == small
+    assert not list(tmp_path.rglob("*out*"))
+
+
+def test_a_list_of_files_that_does_not_end_is_not_read(hub: Hub, tmp_path: Path) -> None:
+    hub.padding = 40 << 20
+    assert "does not end" in failure(pull(hub, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:9", "ALL_PROXY names a SOCKS proxy"),
+        ("HTTPS_PROXY", "foo://me:secret@127.0.0.1:9", "HTTPS_PROXY cannot be used"),
+        ("SSL_CERT_FILE", "/nowhere.pem", "SSL_CERT_FILE=/nowhere.pem: No such file"),
+    ],
+)
+def test_what_the_environment_says_wrongly_of_connections_is_one_line(
+    hub: Hub, tmp_path: Path, name: str, value: str, words: str
+) -> None:
+    said = failure(pull(hub, tmp_path, **{"NO_PROXY": "", name: value}), 2)
+    assert words in said
+    assert "secret" not in said
 
 
 def test_a_file_that_the_disk_cannot_hold_is_refused_before_the_first_byte(hub: Hub, tmp_path: Path) -> None:
@@ -212,6 +249,9 @@ def test_ask_downloads_nothing(hub: Hub, tmp_path: Path) -> None:
         ("https://huggingface.co/Qwen/Qwen3-4B-GGUF", Wanted("Qwen/Qwen3-4B-GGUF")),
         ("https://huggingface.co/Qwen/Qwen3-4B-GGUF/tree/main", Wanted("Qwen/Qwen3-4B-GGUF")),
         ("https://hf.co/a/b/blob/main/x-Q4_0.gguf?download=true", Wanted("a/b", "x-Q4_0.gguf")),
+        ("hf.co/Qwen/Qwen3-4B-GGUF", Wanted("Qwen/Qwen3-4B-GGUF")),
+        ("hf.co/Qwen/Qwen3-4B-GGUF:Q8_0", Wanted("Qwen/Qwen3-4B-GGUF", "Q8_0")),
+        ("huggingface.co/a/b/resolve/main/x-Q4_0.gguf", Wanted("a/b", "x-Q4_0.gguf")),
     ],
 )
 def test_names_and_addresses_of_repositories(text: str, wanted: Wanted) -> None:

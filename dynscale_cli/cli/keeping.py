@@ -24,21 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the user wants kept. `single`: of a single question, too; `max_bytes`: over all runs."""
+    """What the user wants kept. `max_bytes`: over all runs."""
 
     journal: bool = True
-    single: bool = True
     max_bytes: int = 1_000_000_000
-
-    def want(self, questions: int) -> bool:
-        return self.journal and (questions > 1 or self.single)
 
 
 def wishes(journal: bool = True) -> Wishes:
     """What the flag says, and the settings that have no flag. Raises UsageError for one that is not valid."""
     from dynscale_cli.settings import setting
 
-    return Wishes(journal, setting("journal.single"), setting("journal.max-size"))
+    return Wishes(journal, setting("journal.max-size"))
 
 
 class Keeper:

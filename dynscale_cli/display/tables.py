@@ -85,10 +85,16 @@ def _token_table(log: LogReport) -> Table:
     for target in TARGETS:
         table.add_column(f"to ×{target}", justify="right", no_wrap=True)
     table.add_column("spent", justify="right", no_wrap=True)
+    table.add_column("steps", justify="right", no_wrap=True)
     table.add_column("accuracy, ×1 to ×32", no_wrap=True)
     low, high = _span(log.scores)
     for score in log.scores:
-        row = (*_reach(score), f"×{score.points[-1].spent:.1f}", sparkline(score.curve, low, high))
+        row = (
+            *_reach(score),
+            f"×{score.points[-1].spent:.1f}",
+            f"{score.steps:.0f}",
+            sparkline(score.curve, low, high),
+        )
         table.add_row(score.policy, *row)
     table.caption = f"▁ {low:.1f}%  █ {high:.1f}%"
     table.caption_justify = "right"
@@ -117,7 +123,7 @@ def sparkline(curve: Sequence[float], low: float, high: float) -> str:
 
 def _legend(report: ReplayReport) -> Text:
     ending = "budgets are spent in full" if report.exhaust else f"questions settle at {report.confidence:g}"
-    parts = ["×k: a budget of k samples of every question."]
+    parts = ["×k: a budget of k samples of every question. steps: of the whole run, in mean sample lengths."]
     if report.overall.rounds < BUDGETS[-1] - 1e-9:
         parts.append(f"There are samples for ×{report.overall.rounds:.3g} only: larger budgets cannot be spent.")
     if report.seeds == 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from . import trial
+from . import jinja, trial
 from .options import CACHE_BYTES, CPU_WIDTH, GPU_WIDTH, LoadOptions
 from .protocol import Message
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 ROUND = 256  # llama.cpp rounds a stream's capacity up to this many tokens
 SLACK = 96  # for asking a sample for its answer
-PREFIX_BYTES = 1 << 30  # memory for kept prefixes, where a tenth of what is free is not less
+# Memory for kept prefixes, where a tenth of what is free is not less. An 8B model's take 131 kB a token.
+PREFIX_BYTES, GPU_PREFIX_BYTES = 1 << 30, 16 << 30
 
 
 def load_model(
@@ -36,6 +37,8 @@ def load_model(
     `width`: how many sequences will be asked for, where that is known already.
     """
     verdict = trial.tried(header.parts, options, width or CPU_WIDTH, notice=notice)
+    if header.chat_template or options.chat_template:
+        jinja.prepare()
     from .llama import LlamaModel
 
     return LlamaModel(header.path, options, buffers=verdict.buffers, token_bytes=token_bytes(header, options))
@@ -70,7 +73,7 @@ def open_engine(
     backend = LlamaBackend(model, width=wanted, context=context)
     if backend.info.width < wanted:
         notice(f"not enough memory for {wanted} samples side by side: running {backend.info.width}")
-    return BatchedEngine(backend, chunk=backend.chunk, cache_bytes=prefix_bytes(available()))
+    return BatchedEngine(backend, chunk=backend.chunk, cache_bytes=prefix_bytes(available(), model.offloads))
 
 
 def context_for(model: LlamaModel, longest: Sequence[Sequence[Message]], max_tokens: int, least: int = 0) -> int:
@@ -96,9 +99,10 @@ def token_bytes(header: GGUFHeader, options: LoadOptions) -> int:
     return header.kv_bytes(CACHE_BYTES[options.cache_type_k], CACHE_BYTES[options.cache_type_v])
 
 
-def prefix_bytes(free: int | None) -> int:
-    """Memory for kept prefixes, given the bytes that are free."""
-    return PREFIX_BYTES if free is None else min(PREFIX_BYTES, free // 10)
+def prefix_bytes(free: int | None, offloads: bool = False) -> int:
+    """Memory for kept prefixes, given the bytes that are free: larger models, as GPUs run them, have larger states."""
+    most = GPU_PREFIX_BYTES if offloads else PREFIX_BYTES
+    return PREFIX_BYTES if free is None else min(most, free // 10)
 
 
 def standing(header: GGUFHeader, options: LoadOptions) -> str:

@@ -3,9 +3,12 @@
 The allocator is the live run's own; the engine is replaced by a pool from which each question's samples come in a
 random order, without replacement. Every policy with the same seed meets the same draws. Pure and seeded.
 
+All that is in flight advances in lock step, one token a step, under the rules of the live run: no question has more in
+flight than could settle it, and what it still has when it settles is stopped and stays billed.
+
 A run is followed once, to the largest budget: what it does under a smaller one is the start of the same run, as no
-policy knows the budget. A sample is paid for when it starts, and those in flight when the budget ends finish, as the
-ledger of a live run would have it; the first that does not fit any more ends the run.
+policy knows the budget. Samples count in the order in which they start, each at what it costs in the end: those in
+flight when a budget ends finish, and the first that does not fit any more ends the run.
 
 Gains are over the baseline: uniform self-consistency with ties split at random, on the same draws. The dataclasses of
 a report are the schema of `replay --json`, which only grows. Knows nothing of how it is shown.
@@ -20,7 +23,7 @@ import signal
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 from dynscale_cli.allocation import Allocator
@@ -50,11 +53,24 @@ class Curve:
     """Accuracy (0 to 1) and tokens spent (in rounds) at budgets of 1/STEPS, 2/STEPS, … LARGEST rounds.
 
     `split` is the expected accuracy if ties were broken at random; `accuracy` has ties go to the fewest mean tokens.
+    `steps`: until every question was settled or the largest budget spent, in mean sample lengths.
     """
 
     accuracy: tuple[float, ...]
     split: tuple[float, ...]
     spent: tuple[float, ...]
+    steps: float = 0.0
+
+
+@dataclass(slots=True)
+class Pull:
+    """One sample of the pool of question `q`: `cost` in tokens, less than its length where it was `stopped`."""
+
+    q: int
+    sample: int
+    cost: int
+    begun: int  # the step at which it started
+    stopped: bool = False
 
 
 def draw_orders(log: Log, seed: int) -> list[list[int]]:
@@ -71,64 +87,83 @@ def replay(log: Log, policy: str, setting: Setting, seed: int) -> Curve:
     """Follow one run to the end and score it."""
     orders = draw_orders(log, seed)
     allocator = Allocator(len(log.pools), policy, confidence=setting.confidence, exhaust=setting.exhaust)
-    pulls = _run(log, orders, allocator, setting.in_flight, LARGEST * log.round_cost)
-    return _score(log, orders, pulls)
+    pulls, steps = _run(log, orders, allocator, setting.in_flight, LARGEST * log.round_cost)
+    return _score(log, pulls, steps * len(log.pools) / log.round_cost)
 
 
-def _run(log: Log, orders: Sequence[Sequence[int]], allocator: Allocator, in_flight: int, budget: float) -> list[int]:
-    """The questions pulled, in the order of starting. A sample is in flight for as many steps as it has tokens."""
+def _run(
+    log: Log, orders: Sequence[Sequence[int]], allocator: Allocator, in_flight: int, budget: float
+) -> tuple[list[Pull], int]:
+    """The samples in the order of starting, and the steps that all of it took."""
     begun = [0] * len(log.pools)
     finished = [0] * len(log.pools)
     votes: list[dict[str, float]] = [{} for _ in log.pools]
-    pulls: list[int] = []
-    flights: list[tuple[int, int, int, int]] = []  # heap of (step at which it ends, pull, question, sample)
-    step = spent = 0
+    pulls: list[Pull] = []
+    ends: list[tuple[int, int]] = []  # heap of (step at which it ends, number of the pull)
+    active: dict[int, list[int]] = {}  # question -> its pulls in flight
+    step = spent = running = 0
     while True:
-        while len(flights) < in_flight and spent < budget and (q := allocator.choose()) is not None:
+        while running < in_flight and spent < budget and (q := allocator.choose()) is not None:
             allocator.start(q)
             sample = orders[q][begun[q]]
             begun[q] += 1
             if begun[q] == len(orders[q]):
                 allocator.close(q)
             cost = log.pools[q].tokens[sample]
+            heapq.heappush(ends, (step + cost, len(pulls)))
+            active.setdefault(q, []).append(len(pulls))
+            pulls.append(Pull(q, sample, cost, step))
             spent += cost
-            heapq.heappush(flights, (step + cost, len(pulls), q, sample))
-            pulls.append(q)
-        if not flights:
-            return pulls
-        step, _, q, sample = heapq.heappop(flights)
-        answer = log.pools[q].answers[sample]
+            running += 1
+        while ends and pulls[ends[0][1]].stopped:
+            heapq.heappop(ends)
+        if not ends:
+            return pulls, step
+        step, number = heapq.heappop(ends)
+        q, answer = pulls[number].q, log.pools[pulls[number].q].answers[pulls[number].sample]
         if answer is not None:
             votes[q][answer] = votes[q].get(answer, 0.0) + 1.0
         finished[q] += 1
-        allocator.record(q, votes[q], finished[q], log.pools[q].tokens[sample])
+        running -= 1
+        active[q].remove(number)
+        allocator.record(q, votes[q], finished[q], pulls[number].cost)
+        if allocator.is_sure(q):
+            for other in active.pop(q):
+                spent -= _stop(pulls[other], step)
+                running -= 1
+                allocator.drop(q, pulls[other].cost)
 
 
-def _score(log: Log, orders: Sequence[Sequence[int]], pulls: Sequence[int]) -> Curve:
+def _stop(pull: Pull, step: int) -> int:
+    """A pull ends here, billed for what it had; the tokens that it does not need any more."""
+    left = pull.begun + pull.cost - step
+    pull.cost, pull.stopped = pull.cost - left, True
+    return left
+
+
+def _score(log: Log, pulls: Sequence[Pull], steps: float) -> Curve:
     unit = log.round_cost / STEPS
     tallies = [Tally(pool) for pool in log.pools]
-    begun = [0] * len(log.pools)
     points: list[tuple[float, float, float]] = []
     right = split = 0.0
     spent = 0
-    for q in pulls:
-        sample = orders[q][begun[q]]
-        begun[q] += 1
-        tally = tallies[q]
-        cost = log.pools[q].tokens[sample]
-        while len(points) < LARGEST * STEPS and spent + cost > (len(points) + 1) * unit:
+    for pull in pulls:
+        tally = tallies[pull.q]
+        while len(points) < LARGEST * STEPS and spent + pull.cost > (len(points) + 1) * unit:
             points.append((right, split, spent))
-        spent += cost
-        before = tally.right, tally.split
-        tally.add(sample)
-        right += tally.right - before[0]
-        split += tally.split - before[1]
+        spent += pull.cost
+        if not pull.stopped:
+            before = tally.right, tally.split
+            tally.add(pull.sample)
+            right += tally.right - before[0]
+            split += tally.split - before[1]
     points += [(right, split, spent)] * (LARGEST * STEPS - len(points))
     count = len(log.pools)
     return Curve(
         tuple(point[0] / count for point in points),
         tuple(point[1] / count for point in points),
         tuple(point[2] / log.round_cost for point in points),
+        steps,
     )
 
 
@@ -189,13 +224,16 @@ class PolicyScore:
     `reach[k]` is the share of the baseline's tokens that it took to be as accurate as the baseline after k rounds, or
     after all samples where there are fewer; None: not within the largest budget. Over several logs it is their median.
     With few seeds it errs on the low side for every policy, as a noisy curve touches a level early. `curve` is the mean
-    accuracy in percent at budgets of 1/4, 2/4, … 32 rounds.
+    accuracy in percent at budgets of 1/4, 2/4, … 32 rounds. `tokens` and `steps`: until every question was settled or
+    the largest budget spent, in rounds and in mean sample lengths.
     """
 
     policy: str
     points: tuple[PolicyPoint, ...]
     reach: dict[int, float | None]
     curve: tuple[float, ...]
+    tokens: float = 0.0
+    steps: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +274,9 @@ def score(policy: str, curves: Sequence[Curve], baseline: Sequence[Curve], round
         spent = statistics.fmean(curve.spent[at] for curve in curves)
         points.append(PolicyPoint(budget, interval(right, 0, 100), interval(gains, -100, 100), spent))
     curve = mean_curve([one.accuracy for one in curves])
-    return PolicyScore(policy, tuple(points), _reach(curve, mean_curve([one.split for one in baseline]), rounds), curve)
+    reach = _reach(curve, mean_curve([one.split for one in baseline]), rounds)
+    tokens, steps = (statistics.fmean(values) for values in zip(*((c.spent[-1], c.steps) for c in curves), strict=True))
+    return PolicyScore(policy, tuple(points), reach, curve, tokens, steps)
 
 
 def mean_curve(curves: Sequence[Sequence[float]]) -> tuple[float, ...]:
@@ -264,7 +304,7 @@ def overall(logs: Sequence[LogReport], runs: Sequence[Mapping[str, Sequence[Curv
     for i, mine in enumerate(logs[0].scores):
         pooled = score(mine.policy, merged[mine.policy], merged["baseline"], LARGEST)
         reach = {target: _median([log.scores[i].reach[target] for log in logs]) for target in TARGETS}
-        scores.append(PolicyScore(pooled.policy, pooled.points, reach, pooled.curve))
+        scores.append(replace(pooled, reach=reach))
     baseline = mean_curve([curve.split for curve in merged["baseline"]])
     return LogReport(
         name=f"mean of {len(logs)} logs" if len(logs) > 1 else logs[0].name,
@@ -282,7 +322,8 @@ def _average(curves: Sequence[Curve]) -> Curve:
     def mean(rows: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
         return tuple(statistics.fmean(column) for column in zip(*rows, strict=True))
 
-    return Curve(mean([c.accuracy for c in curves]), mean([c.split for c in curves]), mean([c.spent for c in curves]))
+    accuracy, split, spent = ([getattr(c, name) for c in curves] for name in ("accuracy", "split", "spent"))
+    return Curve(mean(accuracy), mean(split), mean(spent), statistics.fmean(c.steps for c in curves))
 
 
 def _median(shares: Sequence[float | None]) -> float | None:
@@ -322,9 +363,8 @@ def sweep(
     for run in runs:
         run["baseline"] = run["uniform"]
     reports = [_log_report(log, run, policies) for log, run in zip(logs, runs, strict=True)]
-    return ReplayReport(
-        seeds, setting.in_flight, setting.confidence, setting.exhaust, tuple(reports), overall(reports, runs)
-    )
+    told = setting.in_flight, setting.confidence, setting.exhaust
+    return ReplayReport(seeds, *told, tuple(reports), overall(reports, runs))
 
 
 def _spread(

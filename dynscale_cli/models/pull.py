@@ -28,7 +28,7 @@ from dynscale_cli.models.gguf import GGUFHeader, read_header, require_generator
 from dynscale_cli.network import connection_error
 
 INSTALL: Final = 'pip install "dynscale-cli[hub]"'
-CHUNK: Final = 1 << 20  # bytes that are hashed at once
+CHUNK: Final = 1 << 20  # bytes that are written, and hashed, at once
 RETRIES: Final = 5
 LONGEST_WAIT: Final = 60  # seconds; a hub that wants more is told to the user
 LARGEST_LIST: Final = 32 << 20  # bytes of a repository's list of files, or of an error
@@ -37,13 +37,6 @@ BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
-_REPO: Final = r"(?P<repo>\w[\w.-]*/\w[\w.-]*)"
-_NAME: Final = re.compile(rf"(?:hf:)?{_REPO}(?::(?P<tag>[^/:]+))?", re.IGNORECASE)
-_PAGE: Final = re.compile(
-    rf"(?:hf://|https?://[\w.:-]+/|(?:huggingface\.co|hf\.co)/){_REPO}"
-    r"(?:(?:/(?:(?:blob|resolve)/[^/]+/(?P<file>[^?#]+\.gguf)|tree/[^?#]*)?)?(?:[?#].*)?|:(?P<tag>[^/:]+))",
-    re.IGNORECASE,
-)
 
 
 class Stopped(ModelError):
@@ -118,10 +111,8 @@ class Watcher(Protocol):
 
 def parse(text: str) -> Wanted:
     """OWNER/REPO[:QUANT], with or without hf: before it, or the address of its page or of a file."""
-    if match := _NAME.fullmatch(text.strip()):
-        return Wanted(match["repo"], match["tag"] or "")
-    if match := _PAGE.fullmatch(text.strip()):
-        return Wanted(match["repo"], match["file"] or match["tag"] or "")
+    if found := files.repository(text):
+        return Wanted(*found)
     raise UsageError(f"{text}: not a repository on the hub", "dynscale models pull OWNER/REPO[:QUANT]")
 
 
@@ -338,10 +329,11 @@ class _Growing:
 
 def _complete(name: str, remote: Remote, progress: Callable[[int], None]) -> None:
     """Download what is missing, check all of it, and give it its place."""
-    from huggingface_hub import hf_hub_url
+    from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers
 
+    constants.DOWNLOAD_CHUNK_SIZE = CHUNK  # the most that an interruption costs
     path, again = remote.incomplete, f"dynscale models pull {name}"
     url = hf_hub_url(remote.repo, remote.path, revision=remote.commit)
     try:
