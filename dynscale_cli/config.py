@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from dynscale_cli.errors import UsageError
 
@@ -14,6 +15,8 @@ _COUNT = re.compile(r"(\d[\d_,]*(?:\.\d+)?|\.\d+)\s*([kmb]?)", re.IGNORECASE)
 _LAYERS = re.compile(r"[0-9]{1,6}")
 MOST_TOKENS = 10**15
 _SCALE = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
+
+HINT_VARIABLES = "such as '{\"enable_thinking\": false}'"
 
 
 def parse_tokens(text: str, name: str = "--budget") -> int:
@@ -102,3 +105,16 @@ def parse_floats(text: str, name: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise UsageError(f"{name} {text}: not a list of numbers", f"use commas, such as {name} 3,1") from error
+
+
+def parse_variables(text: str) -> dict[str, Any]:
+    """A JSON object. Raises UsageError."""
+    import json
+
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"--template-kwargs {text}: not JSON: {error}", HINT_VARIABLES) from error
+    if not isinstance(found, dict):
+        raise UsageError(f"--template-kwargs {text}: not an object", HINT_VARIABLES)
+    return found

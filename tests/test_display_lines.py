@@ -7,18 +7,28 @@ import io
 import pytest
 
 from dynscale_cli.display import text as words
-from dynscale_cli.display.lines import Explain, Lines, Quiet, answer_line, choose_display, closing_line, question_line
+from dynscale_cli.display.lines import (
+    Explain,
+    Lines,
+    Quiet,
+    Score,
+    Verdicts,
+    answer_line,
+    choose_display,
+    closing_lines,
+    question_line,
+)
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.run.events import (
     Answered,
     KindReport,
     Notice,
     RunFinished,
-    Sample,
     SampleFinished,
     SampleStarted,
     Standing,
 )
+from dynscale_cli.sampling.samples import Sample
 from tests.display_events import result, run
 
 END = RunFinished(64, 60, 1, Tokens(3000, 9345, 5000), 40960, 57.3)
@@ -31,7 +41,8 @@ class Terminal(io.StringIO):
 
 def test_one_line_a_question() -> None:
     line = answer_line(result(16), 3, 64)
-    assert line == "3/64 q17  42  5 of 6 votes  97% sure  612 tokens  settled"
+    assert line == "3/64 q17  42  5 of 6 votes  612 tokens  settled"
+    assert answer_line(result(16, gold="42", correct=True), 3, 64).endswith("612 tokens  settled  right")
 
 
 def test_questions_without_an_answer_and_with_an_error() -> None:
@@ -48,8 +59,9 @@ def test_a_run_of_three_questions() -> None:
         for event in run(3):
             display.handle(event)
     lines = err.getvalue().splitlines()
-    assert [line.split()[0] for line in lines] == ["1/3", "2/3", "3/3", "3"]
+    assert [line.split()[0] for line in lines] == ["1/3", "2/3", "3/3", "3", lines[4].split()[0]]
     assert lines[3].startswith("3 questions, 3 settled, 0 unanswered · ")
+    assert " prompt + " in lines[4]
 
 
 def test_notices_and_hostile_text_are_one_plain_line_each() -> None:
@@ -72,22 +84,76 @@ def test_show_prints_what_each_sample_said_in_plain_lines() -> None:
     assert err.getvalue().splitlines() == ["q1, sample 1 (parallel): 42", "  So:", "    6 * 7", "  Answer: 42"]
 
 
-def test_the_closing_line_adds_up() -> None:
-    assert closing_line(END) == (
-        "64 questions, 60 settled, 1 unanswered · 12,345 tokens (3,000 prompt + 9,345 generated; 5,000 reused)"
-        " · 28,615 of 40,960 left · 57.3 s · 163 tokens/s"
-    )
+def test_the_closing_lines_add_up_and_fit_80_columns() -> None:
+    assert closing_lines(END, Score(17, 20)) == [
+        "64 questions, 60 settled, 1 unanswered · 17 of 20 right · 57.3 s · 163 tokens/s",
+        "12,345 tokens (3,000 prompt + 9,345 generated; 5,000 reused)",
+        "28,615 of 40,960 left",
+    ]
+    end = RunFinished(10**6, 10**6, 10**5, Tokens(3 * 10**7, 9 * 10**7, 5 * 10**7), 10**9, 57000.3, lost=10**6)
+    assert max(map(len, closing_lines(end, Score(10**5, 10**6)))) <= 80
+    assert closing_lines(RunFinished(1, 1, 0, Tokens(9, 9), 90, 2.0), Score())[0] == "2.0 s · 4 tokens/s"
+
+
+def test_a_run_with_right_answers_tells_how_many_were_found() -> None:
+    err = io.StringIO()
+    with Lines(err) as display:
+        for index, correct in enumerate((True, False, True)):
+            display.handle(Answered(result(index, gold="42", correct=correct)))
+        display.handle(END)
+    assert " · 2 of 3 right · " in err.getvalue()
+
+
+class TestVerdicts:
+    def test_one_question_is_one_line(self) -> None:
+        verdicts = Verdicts(["Which is the capital?"], 80)
+        assert verdicts.head() == ""
+        assert verdicts.row(result(0, "Paris")) == "Paris   5 of 6 votes · settled after 612 tokens\n"
+        assert verdicts.row(result(0, None, stopped="budget")) == "no answer   budget spent after 612 tokens\n"
+
+    def test_several_are_rows_of_equal_columns(self) -> None:
+        verdicts = Verdicts(["What is 0 + 25?", "What is 1 + 25?"], 80)
+        rows = [verdicts.head(), verdicts.row(result(0)), verdicts.row(result(1, "6", stopped="budget"))]
+        assert [row.rstrip() for row in rows] == [
+            "question         answer                              votes",
+            "What is 0 + 25?  42                                     5 of 6  settled",
+            "What is 1 + 25?  6                                      5 of 6  budget spent",
+        ]
+
+    def test_what_is_settled_is_right_only_where_that_is_known(self) -> None:
+        row = Verdicts(["a", "b"], 80).row(result(0, gold="41", correct=False))
+        assert row.rstrip().endswith("settled, wrong")
+
+    def test_a_long_answer_keeps_its_lines_and_nothing_is_cut_off(self) -> None:
+        verdicts = Verdicts(["What is 0 + 25?", "b"], 80)
+        row = verdicts.row(result(0, "TCP connects.\nUDP\x1b[2J does not.", votes={"x": 3.0}))
+        assert row == "What is 0 + 25?\n  TCP connects.\n  UDP does not.\n  3 of 3 votes · settled after 612 tokens\n"
+        assert "word " * 20 in verdicts.row(result(0, "word " * 20 + "end"))
+
+    def test_questions_that_differ_at_their_ends_can_be_told_apart(self) -> None:
+        texts = [f"In the long story about the {'very ' * 30}old man, who is the {name}?" for name in ("son", "dog")]
+        verdicts = Verdicts(texts, 80)
+        rows = [verdicts.row(result(n, question=text)) for n, text in enumerate(texts)]
+        assert "the son?" in rows[0]
+        assert "the dog?" in rows[1]
+        assert max(map(len, rows)) <= 81
 
 
 def test_what_a_server_spent_unasked_is_said_and_nothing_negative_is_left() -> None:
     end = RunFinished(1, 1, 0, Tokens(800, 500), 1200, 0.0, lost=20)
-    assert " · 0 of 1,200 left · 120 tokens beyond the budget, which the server spent unasked · " in closing_line(end)
+    said = closing_lines(end, Score())
+    assert said[1].endswith(" · 0 of 1,200 left")
+    assert said[-1].endswith("120 tokens beyond the budget, which the server spent unasked")
 
 
 def test_an_interrupted_run_says_so_first() -> None:
     end = RunFinished(1, 0, 0, Tokens(), 100, 0.0, interrupted=True)
-    assert closing_line(end).startswith("interrupted: 1 question, 0 settled, 0 unanswered · 0 tokens (0 prompt")
-    assert closing_line(end).endswith(" · 100 of 100 left · 0.0 s")
+    assert closing_lines(end, Score()) == [
+        "interrupted · 0.0 s",
+        "0 tokens (0 prompt + 0 generated; 0 reused) · 100 of 100 left",
+    ]
+    many = RunFinished(3, 1, 0, Tokens(), 100, 0.0, interrupted=True)
+    assert closing_lines(many, Score())[0].startswith("interrupted: 3 questions, 1 settled")
 
 
 def test_quiet_says_nothing_and_a_closed_stderr_ends_no_run() -> None:
@@ -104,6 +170,14 @@ def test_quiet_says_nothing_and_a_closed_stderr_ends_no_run() -> None:
         for event in run(2):
             display.handle(event)
     assert err.getvalue() == ""
+
+
+def test_failures_speak_even_when_it_is_to_be_quiet() -> None:
+    err = io.StringIO()
+    display = choose_display(err, quiet=True)
+    for index in range(3):
+        display.handle(Answered(result(index, None, stopped="error", error="the server said no")))
+    assert err.getvalue() == "dynscale: q1: the server said no\n"
 
 
 @pytest.mark.parametrize(
@@ -123,9 +197,9 @@ def test_explain_tells_why_each_question_got_its_samples() -> None:
     explain = Explain()
     for event in (Answered(result(1, None, stopped="budget")), Answered(result(0)), END):
         explain.handle(event)
-    first, second = explain.lines()
+    first, second, _ = explain.lines()
     assert first == (
-        "q1: 42 after 6 samples (4 parallel, 2 chain), 612 tokens: 5 votes against 1 for 41, 97% sure that it leads;"
+        "q1: 42 after 6 samples (4 parallel, 2 chain), 612 tokens: 5 votes against 1 for 41;"
         " stopped since more samples were not expected to change the leader"
     )
     assert second == "q2: no answer after 6 samples (4 parallel, 2 chain), 612 tokens; the budget was spent"
@@ -144,6 +218,7 @@ def test_explain_tells_what_each_kind_earned_and_cost() -> None:
         "parallel: 4 samples, 400 tokens, 100 tokens each, agreement 61%",
         "chain: 2 samples, 212 tokens, 106 tokens each, agreement not known yet",
         "other: no samples",
+        "share of chains: 0% at first, 0% as learned",
     ]
 
 

@@ -93,7 +93,7 @@ def test_with_stderr_in_a_pipe_there_are_plain_lines() -> None:
     out, err = spawn(6, out_tty=True, err_tty=False)
     assert out.split() == ANSWERS
     assert "\x1b" not in err
-    assert [line.split()[0] for line in err.splitlines()] == [f"{n}/6" for n in range(1, 7)] + ["6"]
+    assert [line.split()[0] for line in err.splitlines()] == [*(f"{n}/6" for n in range(1, 7)), "6", "2,880"]
 
 
 def test_with_both_in_pipes_nothing_is_drawn() -> None:

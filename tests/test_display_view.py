@@ -116,7 +116,10 @@ def test_choosing_rows_stays_exact_over_a_long_run() -> None:
 def test_a_settled_question_shows_its_answer_and_does_not_return() -> None:
     board = board_of(start(), begun(0, Standing(pending=1)), Answered(result(0, "42")))
     (row,) = [line for line in shown(board) if "q1" in line]
-    assert row.startswith("✓")
+    assert not row.startswith(("✓", "✗")), "settled is not right"
+    assert "settled" in row
+    judged = board_of(start(), *(Answered(result(n, "42", gold="42", correct=not n)) for n in range(2)))
+    assert [line[0] for line in shown(judged) if re.search(r"q\d", line)] == ["✓", "✗"]
     assert "42" in row
     assert "5/6" in row
     assert "97%" in row
@@ -145,7 +148,7 @@ def test_a_single_question_shows_its_votes_as_they_move() -> None:
     assert "What is 17 + 25?" in text
     assert "4.5 votes" in text
     assert "1 vote\n" in text
-    assert "97% sure · 6 samples, 2 running · 130 tokens · 1 without an answer" in text
+    assert "leads 4.5 of 5.5 · 6 samples, 2 running · 130 tokens · 1 without an answer" in text
     bars = [line.count("━") for line in shown(board)[1:3]]
     assert bars[0] > 3 * bars[1] > 0
 

@@ -54,6 +54,12 @@ def last_byte(stores: Stores, name: str | None) -> bytes:
         ("lmstudio:gemma-3-GGUF", b"5"),
         ("hf:bartowski/gemma-3-GGUF", b"5"),
         ("unsloth/gemma-3-GGUF:UD-Q4_K_XL", b"3"),
+        ("qwen3", b"1"),
+        ("qwen3-4b", b"1"),
+        ("llama3", b"4"),
+        ("hf.co/Qwen/Qwen3-4B-GGUF:Q8_0", b"2"),
+        ("https://huggingface.co/Qwen/Qwen3-4B-GGUF", b"1"),
+        ("https://huggingface.co/Qwen/Qwen3-4B-GGUF/blob/main/Qwen3-4B-Q8_0.gguf?download=true", b"2"),
     ],
 )
 def test_names_whole_and_shortened(stores: Stores, name: str, which: bytes) -> None:
@@ -63,6 +69,15 @@ def test_names_whole_and_shortened(stores: Stores, name: str, which: bytes) -> N
 def test_every_name_that_is_listed_is_taken(stores: Stores) -> None:
     names = naming.names(stores.environ)
     assert len(names) == len({resolve(name, stores.environ) for name in names}) == 6
+
+
+def test_a_part_of_several_names_and_a_page_that_is_not_on_disk_are_told(stores: Stores) -> None:
+    with pytest.raises(ModelError) as error:
+        resolve("gemma", stores.environ)
+    assert "gemma may be hf:unsloth/gemma-3-GGUF:UD-Q4_K_XL, lmstudio:bartowski" in error.value.message
+    with pytest.raises(ModelError) as error:
+        resolve("https://huggingface.co/acme/New-GGUF", stores.environ)
+    assert error.value.hint.startswith("dynscale models pull acme/New-GGUF")
 
 
 def test_a_name_that_means_several_says_which(stores: Stores) -> None:
@@ -110,7 +125,7 @@ def test_no_folder_is_looked_into_without_a_name(stores: Stores, monkeypatch: py
     path = put(stores.home / "own.gguf", GGUF)
     assert resolve(None, stores.environ) == bundled()
     assert resolve(str(path), stores.environ) == path
-    aliases.save(aliases.Aliases(default=str(path)), stores.environ)
+    aliases.change(lambda _: aliases.Aliases(default=str(path)), stores.environ)
     assert resolve(None, stores.environ) == path
 
 
@@ -191,7 +206,7 @@ def test_choices_survive_names_of_every_kind_and_a_failing_write(stores: Stores)
     assert resolve("odd", stores.environ) == Path(target)
     before = aliases.file(stores.environ).read_bytes()
     with pytest.raises(UsageError):
-        aliases.save(aliases.Aliases(default="\udcff"), stores.environ)
+        aliases.change(lambda _: aliases.Aliases(default="\udcff"), stores.environ)
     assert aliases.file(stores.environ).read_bytes() == before
     assert [path.name for path in aliases.file(stores.environ).parent.iterdir()] == ["models.toml"]
 

@@ -24,7 +24,8 @@ _BOX_COMMAND = re.compile(r"\\boxed\s*(?=\{)")
 _STEMS = (
     "answer", "boxed", "boxe", "fbox", "####", "ans:", "ans.", "ans =", "result:", "correction", "should be",
     "actually", "correct option", "correct choice", "best option", "best choice", "right option", "right choice",
-    "begin_of_box|>", "pick", "choose", "go with", "select", "opt for", "option is", "choice is",
+    "begin_of_box|>", "<result>", "<solution>", "<final>", "<conclusion>",
+    "pick", "choose", "go with", "select", "opt for", "option is", "choice is",
     '"choice"', '"option"', '"result"', "antwort", "ergebnis", "lösung", "respuesta",
     "resultado", "réponse", "resposta", "risposta", "risultato", "antwoord", "svar", "odpowiedź", "ответ",
     "відповідь", "cevap", "jawaban", "đáp án", "vastaus", "válasz", "απάντηση", "תשובה", "الجواب", "الإجابة",
@@ -34,6 +35,7 @@ _ASCII_STEMS = tuple(stem for stem in _STEMS if stem.isascii())
 _KEYS = frozenset({'"choice"', '"option"', '"result"'})
 _REVISIONS = frozenset({"correction", "should be", "actually"})
 _BOXES = frozenset({"boxed", "boxe", "fbox"})
+_TAGS = frozenset({"begin_of_box|>", "<result>", "<solution>", "<final>", "<conclusion>"})
 _CHOOSING = frozenset({"pick", "choose", "go with", "select", "opt for"})
 _INITIAL = re.compile(r"^[ \t*_#>]{0,6}A[*_]{0,2}:[*_]{0,2}(?=\s*\S)", re.MULTILINE)
 _OTHER_INITIAL = re.compile(r"^[ \t*_#>]{0,6}B[*_]{0,2}[:.)]", re.MULTILINE)
@@ -183,7 +185,7 @@ def _statement(text: str, at: int, stem: str) -> Statement | None:
         return _hash(text, at)
     if stem == "initial":
         return _until(text, "initial", at - 2, at)
-    if stem == "begin_of_box|>":
+    if stem in _TAGS:
         return _tag(text, at, at + len(stem))
     if stem in _CHOOSING:
         chosen = _CHOSEN.match(text, at + len(stem)) if _CHOOSER.search(text[max(0, at - 60) : at]) else None

@@ -29,6 +29,7 @@ class Answer:
     committed: bool = True
 
 
+_BOX = re.compile(r"<\|(?:begin|end)_of_box\|>|^<answer>|</answer>$")
 # Where a base model, its answer given, goes on to ask and answer something else.
 _RUN_ON = re.compile(
     r"\n[ \t*_#]{0,6}(?:(?:next\s+|new\s+)?(?:question|problem|exercise)\s{0,2}\d{0,4}\s?[:.]|q\s?\d{0,4}\s?:|"
@@ -49,6 +50,7 @@ def extract(completion: str, kind: AnswerType, *, choices: Sequence[str] = ()) -
         said = last_match(kind.pattern, rest)
         return Answer(*said) if said is not None else None
     if kind.long:
+        rest = _BOX.sub("", rest).strip()
         key = text_key(rest)
         return Answer(key, rest) if key else None
     if kind.name == "json":

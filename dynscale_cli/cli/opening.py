@@ -9,9 +9,10 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from dynscale_cli.engine.options import LoadOptions
+from dynscale_cli.engine.options import EXPECTED, EXPECTED_THINKING, LoadOptions
 from dynscale_cli.engine.server.endpoints import ServerOptions, require_client
 from dynscale_cli.errors import UsageError
 
@@ -30,7 +31,7 @@ TYPED = SOURCES.index("COMMANDLINE")
 # What llama.cpp would be told, and a server was told when it was started.
 LOCAL = {
     "n_gpu_layers": "-ngl", "threads": "-t", "main_gpu": "-mg", "tensor_split": "-ts", "flash_attn": "-fa",
-    "cache_type_k": "-ctk", "cache_type_v": "-ctv", "rpc": "--rpc",
+    "cache_type_k": "-ctk", "cache_type_v": "-ctv", "rpc": "--rpc", "chat_template": "--chat-template",
 }  # fmt: skip
 
 
@@ -44,7 +45,7 @@ def open_model(options: Options, notice: Callable[[str], None]) -> ModelFile | M
         return ModelFile(options, notice)
     if without_effect := [flag for name, flag in LOCAL.items() if options.typed(name)]:
         notice(f"no effect on a server: {', '.join(without_effect)}")
-    return ModelServer(server, notice)
+    return ModelServer(options, server, notice)
 
 
 def _server(options: Options) -> ServerOptions | None:
@@ -144,6 +145,28 @@ class ModelFile:
         interrupts.on_first = engine.abort
         return engine
 
+    @property
+    def expected(self) -> int:
+        """Tokens of a sample, before there is one."""
+        return EXPECTED_THINKING if self._model.wait().thinks else EXPECTED
+
+    def suited(self, options: Options) -> Options:
+        """The options with what suits the model where nobody chose: see `recommended`. Waits for the model."""
+        from dynscale_cli.models.info import recommended
+
+        model = self.wait(quiet=options.quiet)
+        for told in model.template.notices if model.template else ():
+            self._notice(told.format(model=model.name))
+        known = recommended(self.header.sampling, thinking=model.thinks)
+        chosen = {name: value for name, value in known.items() if not options.nearness(name)}
+        if chosen:
+            flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in chosen.items())
+            why = "it thinks" if model.thinks else "its file recommends it"
+            if model.thinks and set(chosen) & set(self.header.sampling):
+                why += ", and its file recommends them"
+            self._notice(f"{model.name}: {flags}, as {why}")
+        return replace(options, **chosen)
+
     def wait(self, *, quiet: bool = False) -> LlamaModel:
         """The model, when it is loaded. Raises what loading raised."""
         from dynscale_cli.display.terminal import waiting
@@ -155,8 +178,11 @@ class ModelFile:
 class ModelServer:
     """Servers, being asked for their models."""
 
-    def __init__(self, server: ServerOptions, notice: Callable[[str], None]) -> None:
-        self.options = LoadOptions()  # nothing is loaded here
+    def __init__(self, options: Options, server: ServerOptions, notice: Callable[[str], None]) -> None:
+        told = options.loading()
+        # Nothing is loaded here.
+        self.options = LoadOptions(think=told.think, template_kwargs=told.template_kwargs)
+        self._notice = notice
         self._endpoints = server.endpoints
         self._server = Background(lambda: self._connect(server, notice))
 
@@ -172,6 +198,15 @@ class ModelServer:
 
         return server(self._endpoints, self._server.wait().model)
 
+    expected = EXPECTED_THINKING
+
+    def suited(self, options: Options) -> Options:
+        """The options with room to think where nobody chose: whether a served model does, nobody can know."""
+        from dynscale_cli.models.info import recommended
+
+        known = recommended({}, thinking=options.think != "off")
+        return replace(options, **{name: value for name, value in known.items() if not options.nearness(name)})
+
     def engine(
         self,
         options: Options,
@@ -184,12 +219,14 @@ class ModelServer:
     ) -> ServerEngine:
         """An engine over the servers: the server's context is what it is, whatever the prompts."""
         from dynscale_cli.engine.server.connect import open_server
+        from dynscale_cli.engine.thinking import server_fields
 
         engine = open_server(
             self._server.wait(),
             context=options.ctx_size,
             max_tokens=most,
             width=options.parallel,
+            fields=server_fields(self.options.think, self.options.template_kwargs),
             together=options.max_thinking is None,  # a thought of one sample cannot be closed in a shared request
         )
         interrupts.on_first = engine.abort

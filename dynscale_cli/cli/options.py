@@ -11,8 +11,10 @@ Owns spelling, ranges, help and defaults, and what the text of a flag must look 
 
 import inspect
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -26,8 +28,11 @@ from dynscale_cli.config import (
     parse_seconds,
     parse_share,
     parse_tokens,
+    parse_variables,
 )
-from dynscale_cli.engine.options import CACHE_TYPES, FLASH_ATTENTION, LoadOptions
+from dynscale_cli.display.text import say
+from dynscale_cli.engine.options import CACHE_TYPES, FLASH_ATTENTION, LEVELS, LoadOptions
+from dynscale_cli.errors import UsageError
 from dynscale_cli.nearest import choose
 
 from .completion import model_names, profile_names
@@ -102,6 +107,20 @@ def tokens(flag: str) -> dict[str, Any]:
     return text(lambda value: parse_tokens(value, flag))
 
 
+def _unescaped(text: str) -> str:
+    """A line's end and a tab as they are typed."""
+    return text.replace("\\n", "\n").replace("\\t", "\t")
+
+
+def _read_template(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"cannot read the chat template {path}: {error.strerror}", "check --chat-template") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not a text in UTF-8", "check --chat-template") from error
+
+
 def _policy(value: str) -> None:
     name, colon, _ = value.partition(":")
     choose(name, POLICIES, "--policy")
@@ -155,6 +174,9 @@ class Options:
     ] = "auto"
     ctx_size: Annotated[
         int | None, setting(MODEL, "N", "Tokens one sample can hold, prompt included.", "--ctx-size", "-c", min=128)
+    ] = None
+    chat_template: Annotated[
+        Path | None, setting(MODEL, "FILE", "A chat template in place of the model's own.", "--chat-template")
     ] = None
     threads: Annotated[
         int, setting(MODEL, "N", "CPU threads; 0: one for each core.", "--threads", "-t", min=0, max=THREADS)
@@ -269,6 +291,18 @@ class Options:
     top_k: Annotated[int, setting(SAMPLE, "N", "Only the likeliest tokens; 0: off.", "--top-k", min=0, max=INTEGER)] = (
         40
     )
+    min_p: Annotated[
+        float,
+        setting(SAMPLE, "P", "Least part of the likeliest token; 0: off.", "--min-p", **number(0, 1)),
+    ] = 0.0
+    stop: Annotated[list[str] | None, once(SAMPLE, "TEXT", "End a sample there; may be repeated.", "--stop")] = None
+    think: Annotated[
+        str, setting(SAMPLE, "LEVEL", "auto, on, off, low, medium or high.", "--think", **words("--think", LEVELS))
+    ] = "auto"
+    template_kwargs: Annotated[
+        str | None,
+        setting(SAMPLE, "JSON", "Variables of the chat template.", "--template-kwargs", **text(parse_variables)),
+    ] = None
     seed: Annotated[int, setting(SAMPLE, "N", "Fixes a run on one machine; -1: any.", "--seed", "-s")] = 0
     mode: Annotated[
         str,
@@ -332,6 +366,7 @@ class Options:
     )
 
     sources: Mapping[str, str] = field(default_factory=dict)  # name of a field -> one of SOURCES
+    loaded: LoadOptions | None = None  # as a run that is resumed had it
 
     def nearness(self, name: str) -> int:
         """How near to the command line a value was written: its place in SOURCES."""
@@ -344,7 +379,9 @@ class Options:
         return parse_budget(self.budget)
 
     def loading(self) -> LoadOptions:
-        """What llama.cpp is told. Raises UsageError for what it would refuse."""
+        """What llama.cpp and the chat template are told. Raises UsageError for what they would refuse."""
+        if self.loaded is not None:
+            return self.loaded
         return LoadOptions(
             n_gpu_layers=parse_layers(self.n_gpu_layers),
             main_gpu=self.main_gpu,
@@ -354,6 +391,10 @@ class Options:
             cache_type_v=self.cache_type_v,
             threads=self.threads,
             rpc=tuple(part.strip() for part in self.rpc.split(",")) if self.rpc else (),
+            think=self.think,  # type: ignore[arg-type]
+            template_kwargs=parse_variables(self.template_kwargs or "{}"),
+            chat_template=_read_template(self.chat_template) if self.chat_template else "",
+            day=date.today().isoformat(),
         )
 
     def settings(self, budget: int, *, context: str = "", server: bool = False) -> "Settings":
@@ -372,7 +413,7 @@ class Options:
             max_samples=self.max_samples,
             time_limit=parse_seconds(self.time_limit) if self.time_limit else None,
             chain_share=parse_share(self.chain_share),
-            sampling=Sampling(self.temp, self.top_p, self.top_k),
+            sampling=Sampling(self.temp, self.top_p, self.top_k, self.min_p, tuple(map(_unescaped, self.stop or ()))),
             policy=self.policy,
             confidence=self.confidence,
             exhaust=self.exhaust,
@@ -395,7 +436,7 @@ def _all_help(ctx: typer.Context, wanted: bool) -> None:
 
 
 HelpAll = Annotated[bool, typer.Option("--help-all", is_eager=True, callback=_all_help, help="Show all flags.")]
-FLAGS: Final = tuple(each for each in fields(Options) if each.name != "sources")
+FLAGS: Final = tuple(each for each in fields(Options) if each.name not in ("sources", "loaded"))
 
 
 def takes(*names: str, **defaults: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:
@@ -408,7 +449,10 @@ def takes(*names: str, **defaults: Any) -> Callable[[Callable[..., int]], Callab
     def give(command: Callable[..., int]) -> Callable[..., int]:
         def run(ctx: typer.Context, **told: Any) -> int:
             shared = {each.name: told.pop(each.name) for each in chosen}
-            return command(Options(**shared, sources=_sources(ctx, shared)), **told)
+            options = Options(**shared, sources=_sources(ctx, shared))
+            if not options.quiet:
+                _tell_unknown(ctx)
+            return command(options, **told)
 
         own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
         own.insert(0, inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
@@ -431,3 +475,15 @@ def _sources(ctx: typer.Context, names: Mapping[str, Any]) -> dict[str, str]:
     from .parser import source  # which reads the settings, and knows these flags
 
     return {name: source(ctx, name) for name in names}
+
+
+def _tell_unknown(ctx: typer.Context) -> None:
+    """Name variables that look like settings and are none: DYNSCALE_TOPK for DYNSCALE_TOP_K."""
+    if not any(name.startswith(PREFIX) for name in os.environ):
+        return
+    from dynscale_cli.settings import unknown_variables
+
+    from .parser import keys
+
+    for name, meant in unknown_variables(keys(ctx.find_root().command), os.environ):
+        say(f"dynscale: {name} is no setting" + (f"; {meant} is" if meant else ""))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynscale_cli import config
 from dynscale_cli.display.text import say
+from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.errors import UsageError
 
 from .options import Options
@@ -40,18 +41,16 @@ def resume(options: Options, run: str | None, budget: str | None, *, stored_ques
 
 def _as_before(options: Options, stored: StoredRun) -> Options:
     """The model put on the machine as before, wherever it is now; all else as it is told now."""
-    was, loaded = stored.request, dict(stored.request.options)
-    texts: dict[str, Any] = {name: ",".join(map(str, loaded.pop(name))) or None for name in ("tensor_split", "rpc")}
+    was = stored.request
+    told: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in was.options.items()}
+    loaded = LoadOptions(**told)
     if options.typed("threads"):
-        del loaded["threads"]
-    layers = str(loaded.pop("n_gpu_layers"))
+        loaded = replace(loaded, threads=options.threads)
     thinking = stored.settings.max_thinking
     return replace(
         options,
         **_model(options, stored),
-        **loaded,
-        **texts,
-        n_gpu_layers=layers,
+        loaded=loaded,
         ctx_size=was.context,
         parallel=was.width,
         max_thinking=None if thinking is None else str(thinking),

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dynscale_cli.display.text import say
+from dynscale_cli.engine.options import EXPECTED
 from dynscale_cli.errors import BudgetError, DynscaleError, UsageError
 from dynscale_cli.questions import STDIN, Question
 
@@ -37,7 +38,7 @@ DONE, UNANSWERED = 0, 3
 ANY_SEED = -1  # asks for one that nobody chose
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
 LEAST_ANSWER = 32  # tokens that a sample needs behind its prompt
-FIRST_GUESS = 256  # tokens of a sample, before there is one
+UNANIMOUS = 4  # samples that settle a question when they agree
 MEASURED = 8  # how many of the longest questions are laid out to size the context
 
 
@@ -52,7 +53,7 @@ def answer(options: Options) -> int:
     with watch() as interrupts:
         model = open_model(options, _notice(options))
         asked = read_inputs(options, _notice(options))
-        questions = asked.questions
+        questions, options = asked.questions, model.suited(options)
         settings = options.settings(
             _budget(options, asked), context=asked.context, server=isinstance(model, ModelServer)
         )
@@ -142,7 +143,7 @@ def _engine(
         interrupts,
         most=min(settings.max_tokens, settings.budget) if isinstance(model, ModelFile) else settings.max_tokens,
         least=0 if settings.mode == "parallel" else min(CHAIN_CONTEXT, settings.budget),
-        samples=_expected_samples(settings, len(questions)),
+        samples=_expected_samples(settings, len(questions), model.expected),
     )
     if settings.prompts.context:
         _check_context(engine, prompts[-1])
@@ -160,10 +161,14 @@ def _check_context(engine: Engine, prompt: list[Message]) -> None:
         )
 
 
-def _expected_samples(settings: Settings, questions: int) -> int:
-    """How many samples the budget is expected to buy, as far as is known before the first one."""
-    bought = settings.budget // min(FIRST_GUESS, settings.max_tokens)
-    return bought if settings.max_samples is None else min(bought, settings.max_samples * questions)
+def _expected_samples(settings: Settings, questions: int, expected: int) -> int:
+    """How many samples the budget is expected to buy, as far as is known before the first one.
+
+    Those of a model that thinks are long, and take the memory for that: no more of them than agree at once.
+    """
+    bought = settings.budget // min(expected, settings.max_tokens)
+    most = settings.max_samples or (bought if expected == EXPECTED else UNANIMOUS)
+    return min(bought, most * questions)
 
 
 def _notice(options: Options) -> Callable[[str], None]:

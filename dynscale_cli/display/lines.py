@@ -56,28 +56,29 @@ class Score:
 
 
 def closing_lines(event: RunFinished, score: Score) -> list[str]:
-    """Questions, settled, unanswered, right; tokens prompt, generated, reused; budget left; seconds and speed.
+    """Questions, settled, unanswered, right, seconds, speed; tokens prompt, generated, reused; budget left.
 
-    Lines of at most 80 columns.
+    Lines of at most 80 columns. One question's outcome stands above them already.
     """
     tokens = event.tokens
-    parts = [f"{count(event.questions, 'question')}, {event.settled:,} settled, {event.unanswered:,} unanswered"]
+    many = f"{event.questions:,} questions, {event.settled:,} settled, {event.unanswered:,} unanswered"
+    parts = [many] if event.questions != 1 else []
     if event.interrupted:
-        parts[0] = f"interrupted: {parts[0]}"
+        parts = [f"interrupted: {many}" if parts else "interrupted"]
     if score.known:
         parts.append(f"{score.right:,} of {score.known:,} right")
-    billed = f"{tokens.prompt:,} prompt + {tokens.generated:,} generated"
-    parts.append(f"{count(tokens.billed, 'token')} ({billed}; {tokens.reused:,} reused)")
-    if event.lost:
-        parts.append(f"{count(event.lost, 'token')} lost with samples that were not kept")
-    left = event.budget - tokens.billed - event.lost
-    parts.append(f"{max(0, left):,} of {event.budget:,} left")
-    if left < 0:
-        parts.append(f"{count(-left, 'token')} beyond the budget, which the server spent unasked")
     parts.append(f"{event.seconds:.1f} s")
     if event.seconds > 0:
         parts.append(f"{tokens.generated / event.seconds:,.0f} tokens/s")
-    return joined(parts)
+    billed = f"{tokens.prompt:,} prompt + {tokens.generated:,} generated"
+    account = [f"{count(tokens.billed, 'token')} ({billed}; {tokens.reused:,} reused)"]
+    left = event.budget - tokens.billed - event.lost
+    account.append(f"{max(0, left):,} of {event.budget:,} left")
+    if event.lost:
+        account.append(f"{count(event.lost, 'token')} lost with samples that were not kept")
+    if left < 0:
+        account.append(f"{count(-left, 'token')} beyond the budget, which the server spent unasked")
+    return [*joined(parts), *joined(account)]
 
 
 class Verdicts:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -17,7 +18,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from dynscale_cli.display.text import columns, count, plain
 from dynscale_cli.models.files import in_bytes, in_parameters
 from dynscale_cli.models.gguf import GGUFHeader
-from dynscale_cli.models.info import Fit, Listed, Listing, thinks
+from dynscale_cli.models.info import Fit, Listed, Listing, show
 
 HEAD = ("name", "architecture", "parameters", "quant", "context", "size", "where", "")
 
@@ -43,6 +44,7 @@ def closing_lines(listing: Listing) -> list[str]:
 
 def show_lines(name: str, header: GGUFHeader, needs: Fit) -> list[str]:
     """What a model is and what a run of it takes."""
+    shown = show(header, needs)
     experts = f", {header.experts_used} of {header.experts} experts at a time" if header.experts else ""
     window = f", {header.sliding_window:,} of them in layers with a sliding window" if header.sliding_window else ""
     facts = [
@@ -58,11 +60,18 @@ def show_lines(name: str, header: GGUFHeader, needs: Fit) -> list[str]:
             "chat template",
             "yes" if header.chat_template else "no: a base model, asked by plain question and answer lines",
         ),
-        ("thinks", thinks(header.chat_template)),
+        ("thinks", shown.thinks),
+        ("settings", settings(shown.recommended)),
         ("KV cache", _cache(header, needs)),
         ("memory", _memory(needs)),
     ]
     return columns([(f"{label}:", plain(value)) for label, value in facts])
+
+
+def settings(recommended: Mapping[str, Any]) -> str:
+    """Settings that suit a model, as flags."""
+    flags = [f"--{name.replace('_', '-')} {value}" for name, value in recommended.items()]
+    return " ".join(flags) or "the usual ones"
 
 
 def _cache(header: GGUFHeader, needs: Fit) -> str:

@@ -92,6 +92,7 @@ class BatchedEngine:
         self._ended: list[Sequence] = []  # finished, their slots not yet given away
         self._events: list[Piece | Finished] = []
         self._plan: list[Share] | None = None
+        self._charges: list[Charge] = []  # of the plan
 
     @property
     def info(self) -> EngineInfo:
@@ -171,7 +172,8 @@ class BatchedEngine:
             for source, target in self._scheduler.compact():
                 self._backend.move(source, target)
             self._plan = self._scheduler.plan()
-        return [share.charge for share in self._plan]
+            self._charges = [share.charge for share in self._plan]
+        return self._charges
 
     @property
     def max_committed(self) -> int:
@@ -212,7 +214,9 @@ class BatchedEngine:
             self._sequences[request.id] = sequence
             sampler = self._backend.sampler(request.sampling, request.seed)
             opened = self.reasoning.opening if request.prompt.open_thought else ""
-            self._completions[request.id] = Completion(sampler, text=opened, stop=request.prompt.stop)
+            self._completions[request.id] = Completion(
+                sampler, text=opened, stop=(*request.prompt.stop, *request.sampling.stop)
+            )
             if not sequence.pending_tokens and snapshot is not None:
                 self._sample([(snapshot.logits, sequence)])
 

@@ -21,7 +21,17 @@ from dynscale_cli.errors import EngineError, ModelError, UsageError
 
 from .binding import Abort, add_rpc_servers, binding, gpu_memory, has_gpu, leave_out_amx, log_clear, log_tail
 from .kv_state import KVState, KVStates
-from .options import CACHE_TYPES, FLASH_ATTENTION, MEMORY_SHARE, Buffers, LoadOptions, available, physical_cores
+from .options import (
+    CACHE_TYPES,
+    EXPECTED,
+    EXPECTED_THINKING,
+    FLASH_ATTENTION,
+    MEMORY_SHARE,
+    Buffers,
+    LoadOptions,
+    available,
+    physical_cores,
+)
 from .protocol import Aborted, EngineInfo, Message, Prompt, Sampling
 from .reasoning import ReasoningFormat
 from .scheduler import Share
@@ -78,13 +88,19 @@ class LlamaModel:
     @cached_property
     def template(self) -> ChatTemplate | None:
         """The chat template, compiled when it is first asked for: a model may be loaded for other ends."""
-        own, options = self.lib.llama_model_chat_template(self.handle, None), self.options
-        source = options.chat_template or (own.decode("utf-8", "replace") if own else "")
+        variants = (self.lib.llama_model_chat_template(self.handle, name) for name in (None, b"tool_use", b"rag"))
+        own, options = next(filter(None, variants), b""), self.options
+        source = options.chat_template or own.decode("utf-8", "replace")
         if not source:
             return None
         now = datetime.fromisoformat(options.day) if options.day else None
         eos = self._special(self.lib.llama_vocab_eos(self.vocab))
         return ChatTemplate(source, self.bos, eos, think=options.think, variables=options.template_kwargs, now=now)
+
+    @property
+    def thinks(self) -> bool:
+        """Whether it is expected to think before it answers."""
+        return self.template is not None and self.template.thinking.on
 
     @property
     def reasoning(self) -> ReasoningFormat:
@@ -140,7 +156,14 @@ class LlamaModel:
     def is_end(self, token: int) -> bool:
         return bool(self.lib.llama_vocab_is_eog(self.vocab, token))
 
+    def stop(self) -> None:
+        """End a template that is being rendered, from another thread."""
+        if template := self.__dict__.get("template"):
+            template.stop()
+
     def close(self) -> None:
+        if template := self.__dict__.get("template"):
+            template.close()
         if self.handle:
             self.lib.llama_model_free(self.handle)
             self.handle = None
@@ -240,7 +263,8 @@ class LlamaBackend:
             raise ModelError(f"{model.name} has no memory of a text: it cannot generate", "choose a decoder model")
         self._states = KVStates(self.lib, self.context, memory, gpu_memory if model.offloads else None)
         capacity = min(context, int(self.lib.llama_n_ctx_seq(self.context)))  # llama.cpp rounds it up
-        self.info = EngineInfo(model.name, width, capacity, parameters=model.parameters)
+        expected = EXPECTED_THINKING if model.thinks else EXPECTED
+        self.info = EngineInfo(model.name, width, capacity, expected=expected, parameters=model.parameters)
         self.reasoning = model.reasoning
         self._batch = Batch(self.lib, width + self.chunk)
 
@@ -259,6 +283,7 @@ class LlamaBackend:
     def abort(self) -> None:
         """Stop the decode that is running, from another thread; the context is of no use afterwards."""
         self._abort.set()
+        self.model.stop()
 
     def save(self, slot: int) -> KVState:
         return self._states.save(slot)

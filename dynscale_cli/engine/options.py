@@ -24,6 +24,7 @@ CACHE_BYTES = {  # of one element; the quantised types hold 32 values in a block
 Level: TypeAlias = Literal["auto", "on", "off", "low", "medium", "high"]
 LEVELS: tuple[Level, ...] = get_args(Level)  # of thinking
 CPU_WIDTH, GPU_WIDTH = 16, 32
+EXPECTED, EXPECTED_THINKING = 256, 3072  # tokens of a sample, before there is one
 # Which of ggml's extra buffer types may hold weights: AMX, repacked for the CPU, and so on. The trial finds it out.
 Buffers: TypeAlias = Literal["all", "without AMX", "none"]
 ROOT = Path("/")

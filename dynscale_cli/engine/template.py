@@ -16,7 +16,7 @@ from .jinja import HINT, Isolated, Refused, Template
 from .options import Level
 from .protocol import Message
 from .reasoning import ASKED, learn
-from .thinking import Thinking, choose
+from .thinking import BUDGET, EFFORTS, SWITCHES, Thinking, choose
 
 BASE_STOP = ("\nQuestion:", "\n\n\n")
 SWITCH = ("/no_think", "/think")  # words that a template acts on, and takes out
@@ -61,6 +61,16 @@ class ChatTemplate:
             think, variables or {}, self._program.names, source, self.reasoning, self._prompt_when_switched
         )
 
+    @property
+    def notices(self) -> list[str]:
+        """What the user should know, {model} for its name."""
+        told = [self.thinking.notice] if self.thinking.notice else []
+        if self._tools["tools"] is not None:
+            told.append("{model} has a chat template for the use of tools alone: it is told that there are none")
+        if not self.reasoning.thinks and self._program.names & {*SWITCHES, *EFFORTS, BUDGET}:
+            told.append("{model} may think in a format that is not known here: its thoughts may be taken for answers")
+        return told
+
     def render(self, messages: Sequence[Message]) -> str:
         """The conversation, ready for the assistant's next turn.
 
@@ -76,6 +86,13 @@ class ChatTemplate:
             else:
                 return text + self._closed(text, messages)
         raise ModelError(f"the model's chat template fails: {problem}", HINT)
+
+    def stop(self) -> None:
+        """End what is being rendered, from another thread; nothing is rendered afterwards."""
+        self._program.stop()
+
+    def close(self) -> None:
+        self._program.close()
 
     def state(self, text: str, messages: Sequence[Message]) -> str:
         """What a rendered prompt has done about the model's thought: see `ReasoningFormat.state`."""

@@ -34,6 +34,23 @@ _QUANT: Final = re.compile(
 _ASIDE: Final = re.compile(r"mmproj|imatrix|(?:^|[-._])(?:mtp|eagle3|dflash|dspark)-", re.IGNORECASE)
 _PART: Final = re.compile(r"(?P<prefix>.+)-(?P<part>\d{5})-of-(?P<count>\d{5})\.gguf", re.DOTALL)
 
+_REPO: Final = r"(?P<repo>\w[\w.-]*/\w[\w.-]*)"
+_NAME: Final = re.compile(rf"(?:hf:)?{_REPO}(?::(?P<tag>[^/:]+))?", re.IGNORECASE)
+_PAGE: Final = re.compile(
+    rf"(?:hf://|https?://[\w.:-]+/|(?:huggingface\.co|hf\.co)/){_REPO}"
+    r"(?:(?:/(?:(?:blob|resolve)/[^/]+/(?P<file>[^?#]+\.gguf)|tree/[^?#]*)?)?(?:[?#].*)?|:(?P<tag>[^/:]+))",
+    re.IGNORECASE,
+)
+
+
+def repository(text: str) -> tuple[str, str] | None:
+    """OWNER/REPO[:QUANT], with or without hf: before it, or the address of its page or of a file, as two parts."""
+    if match := _NAME.fullmatch(text.strip()):
+        return match["repo"], match["tag"] or ""
+    if match := _PAGE.fullmatch(text.strip()):
+        return match["repo"], match["file"] or match["tag"] or ""
+    return None
+
 
 def stem(name: str) -> str:
     """A file's name without its suffix and without the number of its part."""

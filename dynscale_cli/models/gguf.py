@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import mmap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from struct import Struct
@@ -318,6 +318,7 @@ class GGUFHeader:
     chat_template: str | None
     split_count: int
     tensors: int
+    sampling: Mapping[str, float] = field(default_factory=dict)  # what it recommends: temp, top_p, top_k, min_p
 
     @property
     def recurrent(self) -> bool:
@@ -398,7 +399,18 @@ def _describe(path: Path, container: Container, parts: int) -> GGUFHeader:
         chat_template=container.text("tokenizer.chat_template") or None,
         split_count=parts,
         tensors=len(container.tensors),
+        sampling=_sampling(container),
     )
+
+
+def _sampling(container: Container) -> dict[str, float]:
+    """What `general.sampling.*` recommends, as far as it makes sense."""
+    found = {}
+    for name, highest in (("temp", 5.0), ("top_p", 1.0), ("top_k", 1e6), ("min_p", 1.0)):
+        value = container.number(f"general.sampling.{name}")
+        if value is not None and 0 <= value <= highest:
+            found[name] = round(value, 6)
+    return found
 
 
 def _quantisation(container: Container) -> str:

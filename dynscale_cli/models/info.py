@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dynscale_cli.errors import ModelError
 from dynscale_cli.models import aliases, resolve, stores
@@ -20,6 +20,8 @@ from dynscale_cli.models.stores import SOURCES, LocalModel
 
 ASIDE: Final = frozenset({"adapter", "mmproj", "imatrix", "controlvector"})  # general.type, where it is no model
 ROUND = 256  # llama.cpp rounds a sequence's share of the cache up to this many tokens
+THINKING_TOKENS, THINKING_SAMPLES = 8192, 4  # what a model that thinks gets for a sample, and for a question
+NO: Final = "no"
 TYPICAL = 1280  # tokens: a short question, a sample of the default 1024, and asking it for its answer, rounded up
 
 
@@ -156,14 +158,31 @@ def fit(header: GGUFHeader, width: int, context: int, key_bytes: float, value_by
 
 
 def thinks(template: str | None) -> str:
-    """Whether a model thinks before it answers, as far as its chat template tells: yes, no, or what switches it."""
+    """Whether a model thinks before it answers, as far as its chat template tells, and what switches it."""
     if not template:
-        return "no"
-    for switch in ("enable_thinking", "reasoning_effort", "thinking_budget"):
-        if switch in template:
-            return f"yes ({switch} in its template)"
-    marks = ("<think>", "</think>", "<|channel|>", "[THINK]", "<seed:think>", "reasoning")
-    return "yes" if any(mark in template for mark in marks) else "no"
+        return NO
+    from dynscale_cli.engine.template import ChatTemplate
+
+    try:
+        laid_out, off = ChatTemplate(template, "", ""), ChatTemplate(template, "", "", think="off")
+    except ModelError:
+        return "unknown: its chat template cannot be read"
+    if not laid_out.reasoning.thinks:
+        return NO
+    if off.thinking.closed:
+        return "yes, always"
+    switch = ", ".join(off.thinking.variables) or off.thinking.system
+    return f"{'yes' if laid_out.thinking.on else 'no'} (--think sets {switch} in its template)"
+
+
+def recommended(sampling: Mapping[str, float], *, thinking: bool) -> dict[str, Any]:
+    """The settings that suit a model, by the names of the flags: what its file recommends, and room to think."""
+    told: dict[str, Any] = {**sampling}
+    if "top_k" in told:
+        told["top_k"] = int(told["top_k"])
+    if thinking:
+        told |= {"max_tokens": str(THINKING_TOKENS), "budget": f"{THINKING_TOKENS * THINKING_SAMPLES}/q"}
+    return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +206,7 @@ class Shown:
     chat_template: bool
     thinks: str
     recurrent: bool
+    recommended: Mapping[str, Any]  # settings that suit it, where they are not the usual ones
     width: int
     context: int
     kv_cache: int
@@ -196,6 +216,7 @@ class Shown:
 
 
 def show(header: GGUFHeader, needs: Fit) -> Shown:
+    thinking = thinks(header.chat_template)
     return Shown(
         path=str(header.path),
         title=header.name,
@@ -212,8 +233,9 @@ def show(header: GGUFHeader, needs: Fit) -> Shown:
         vocabulary=header.vocabulary,
         tokenizer=header.tokenizer,
         chat_template=header.chat_template is not None,
-        thinks=thinks(header.chat_template),
+        thinks=thinking,
         recurrent=header.recurrent,
+        recommended=recommended(header.sampling, thinking=thinking.startswith("yes")),
         width=needs.width,
         context=needs.context,
         kv_cache=needs.cache,

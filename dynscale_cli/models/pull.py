@@ -37,13 +37,6 @@ BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
-_REPO: Final = r"(?P<repo>\w[\w.-]*/\w[\w.-]*)"
-_NAME: Final = re.compile(rf"(?:hf:)?{_REPO}(?::(?P<tag>[^/:]+))?", re.IGNORECASE)
-_PAGE: Final = re.compile(
-    rf"(?:hf://|https?://[\w.:-]+/|(?:huggingface\.co|hf\.co)/){_REPO}"
-    r"(?:(?:/(?:(?:blob|resolve)/[^/]+/(?P<file>[^?#]+\.gguf)|tree/[^?#]*)?)?(?:[?#].*)?|:(?P<tag>[^/:]+))",
-    re.IGNORECASE,
-)
 
 
 class Stopped(ModelError):
@@ -118,10 +111,8 @@ class Watcher(Protocol):
 
 def parse(text: str) -> Wanted:
     """OWNER/REPO[:QUANT], with or without hf: before it, or the address of its page or of a file."""
-    if match := _NAME.fullmatch(text.strip()):
-        return Wanted(match["repo"], match["tag"] or "")
-    if match := _PAGE.fullmatch(text.strip()):
-        return Wanted(match["repo"], match["file"] or match["tag"] or "")
+    if found := files.repository(text):
+        return Wanted(*found)
     raise UsageError(f"{text}: not a repository on the hub", "dynscale models pull OWNER/REPO[:QUANT]")
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from dynscale_cli.errors import ModelError, UsageError
 from dynscale_cli.models import aliases, stores
-from dynscale_cli.models.files import rank, siblings
+from dynscale_cli.models.files import rank, repository, siblings
 from dynscale_cli.models.gguf import MAGIC
 from dynscale_cli.models.stores import INSTALL, SOURCES, LocalModel, bundled
 
@@ -54,6 +54,9 @@ def locate(name: str, environ: Mapping[str, str] = os.environ, origin: str = "",
     if _is_file(name):
         return _checked(name, origin)
     found = find(name, environ)
+    if not found and name.count("/") > 1 and (page := repository(name)):  # the address of a page of the hub
+        name = ":".join(part for part in ("hf", *page) if part)
+        found = find(name, environ)
     if len(found) == 1:
         return _kept(found[0], origin)
     if found:
@@ -73,8 +76,11 @@ def _kept(found: LocalModel, origin: str) -> Path:
 
 
 def find(name: str, environ: Mapping[str, str] = os.environ) -> list[LocalModel]:
-    """What is on disk that a name may mean: a name as it is listed, with its place before it or not."""
+    """What is on disk that a name may mean: one as it is listed, with its place before it or not, or a part of it."""
     place, rest = places(name)
+    if "/" not in rest:
+        everything = stores.scan(environ, place)
+        return matches(rest, everything) or _containing(rest, everything)
     repo = _repo(rest) if place == "hf" and "/" in rest else ""
     found = matches(rest, stores.scan(environ, place, repo))
     if found or not repo:
@@ -169,23 +175,24 @@ def remember(alias: str, target: str, environ: Mapping[str, str] = os.environ) -
             f"{alias} is the name of a model", "choose another alias: dynscale models list shows all names"
         )
     means = kept(target, environ)
-    chosen = aliases.load(environ)
-    aliases.save(replace(chosen, targets={**chosen.targets, alias: means}), environ)
+    aliases.change(lambda chosen: replace(chosen, targets={**chosen.targets, alias: means}), environ)
     return means
 
 
 def forget(alias: str, environ: Mapping[str, str] = os.environ) -> None:
     """Remove an alias. Raises UsageError where there is none."""
     aliases.target(alias, environ)
-    chosen = aliases.load(environ)
-    left = {name: target for name, target in chosen.targets.items() if name != alias}
-    aliases.save(replace(chosen, targets=left), environ)
+    aliases.change(lambda chosen: replace(chosen, targets=_without(chosen.targets, alias)), environ)
+
+
+def _without(targets: Mapping[str, str], alias: str) -> dict[str, str]:
+    return {name: means for name, means in targets.items() if name != alias}
 
 
 def set_default(name: str | None, environ: Mapping[str, str] = os.environ) -> str | None:
     """Keep the default, or none; what is kept."""
     means = None if name is None else kept(name, environ)
-    aliases.save(replace(aliases.load(environ), default=means), environ)
+    aliases.change(lambda chosen: replace(chosen, default=means), environ)
     return means
 
 
@@ -297,6 +304,12 @@ def _ends(one: LocalModel, wanted: str) -> bool:
     """The name without its owner, with or without the quantisation."""
     last = one.name.rpartition("/")[2].casefold()
     return wanted in (last, one.repo.rpartition("/")[2].casefold() if one.repo else last.partition(":")[0])
+
+
+def _containing(part: str, found: Sequence[LocalModel]) -> list[LocalModel]:
+    """The models with a word in their names that begins with this text; one where it tells enough."""
+    wanted = re.compile(rf"(?<![a-z0-9]){re.escape(part)}", re.IGNORECASE)
+    return _preferred([one for one in found if len(part) > 2 and wanted.search(one.name)])
 
 
 def _preferred(hits: list[LocalModel]) -> list[LocalModel]:

@@ -31,6 +31,13 @@ class Forcing:
             return self.reserve
         return self._engine.extend_cost(request, self._prompts.answer, ANSWER_TOKENS, self._prompts.finish)
 
+    def is_answered(self, said: str) -> bool:
+        """Whether a sample that was cut off has stated its answer before, as it was told to.
+
+        What else it said of an answer may have been on the way to another, or in a thought that nobody marked.
+        """
+        return self._prompts.answer.strip().lower() in said.lower()
+
     def ask(self, pull: InFlight, ledger: Ledger, over: Finished | None = None) -> bool:
         """Close the thought if one is open, and have the sample say its answer out of its reserve.
 

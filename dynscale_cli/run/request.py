@@ -67,7 +67,8 @@ def from_json(stored: Mapping[str, Any], run: str = "this run") -> RunRequest:
     try:
         values = {f.name: stored[f.name] for f in fields(RunRequest)}
         settings = dict(values.pop("settings"))
-        settings["sampling"] = Sampling(**settings["sampling"])
+        sampling = settings["sampling"]
+        settings["sampling"] = Sampling(**{**sampling, "stop": tuple(sampling.get("stop", ()))})
         settings["prompts"] = Prompts(**settings["prompts"])
         return RunRequest(settings=Settings(**settings), **values)
     except (KeyError, TypeError, ValueError):

@@ -345,7 +345,8 @@ class Run:
         question = self.state.open[sample.question]
         said = self.engine.reasoning.split(event.text, sample.draft.request.prompt.open_thought).said
         answer = extract(said, question.kind, choices=question.question.choices)
-        if not question.kind.long and (answer is None or not answer.committed):
+        cut = event.reason == "length" and not sample.closing and not self._forcing.is_answered(said)
+        if not question.kind.long and (answer is None or not answer.committed or cut):
             answer = None
             if not sample.closing and self._is_asked(sample, event):
                 return

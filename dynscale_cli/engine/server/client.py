@@ -12,9 +12,9 @@ import contextlib
 import queue
 import re
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
@@ -32,7 +32,10 @@ PAUSE = 120.0  # seconds that the package waits between two attempts at most, wh
 TRIES = 4  # failures of one request, of which the package has tried each again, before it is given up
 START, PER_TOKEN = 600.0, 5.0  # seconds that an answer may take in all, however lively: to begin, and for each token
 # Fields that not every server takes, and without which a run goes on.
-OPTIONAL = ("top_k", "seed", "stream_options", "logprobs", "ignore_eos", "temperature", "top_p")
+OPTIONAL = (
+    "top_k", "min_p", "seed", "stream_options", "logprobs", "ignore_eos", "temperature", "top_p", "stop",
+    "chat_template_kwargs", "reasoning_effort",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +49,7 @@ class ChatRequest:
     seed: int
     logprobs: bool = False
     ignore_end: bool = False
+    fields: Mapping[str, Any] = field(default_factory=dict)  # what else it says, such as whether to think
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,11 +281,14 @@ class ChatClient:
     def _arguments(self, chat: ChatRequest) -> dict[str, Any]:
         """The fields of a request, without those that the server does not take."""
         sampling = chat.sampling
-        more = {"top_k": sampling.top_k if sampling.top_k > 0 and sampling.temperature > 0 else None}
+        more: dict[str, Any] = {"top_k": sampling.top_k if sampling.top_k > 0 and sampling.temperature > 0 else None}
+        more["min_p"] = sampling.min_p if sampling.min_p > 0 and sampling.temperature > 0 else None
         more["ignore_eos"] = True if chat.ignore_end else None
+        more |= chat.fields
         fields: dict[str, Any] = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p if sampling.top_p < 1 else None,
+            "stop": list(sampling.stop) or None,
             "seed": chat.seed,
             "logprobs": True if chat.logprobs else None,
             "n": len(chat.ids) if len(chat.ids) > 1 else None,

@@ -5,7 +5,7 @@ Owns what is asked of `/v1/models`. Imports the openai package, so it is importe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,11 +57,20 @@ def connect(
 
 
 def open_server(
-    server: Server, *, context: int | None, max_tokens: int, width: int | None, together: bool = True
+    server: Server,
+    *,
+    context: int | None,
+    max_tokens: int,
+    width: int | None,
+    fields: Mapping[str, Any] | None = None,
+    together: bool = True,
 ) -> ServerEngine:
-    """An engine over servers that answered. `together`: samples of one prompt may share a request."""
+    """An engine over servers that answered. `together`: samples of one prompt may share a request; `fields`: what every
+    request says besides."""
     tokens = context or server.context or max(CONTEXT, 2 * max_tokens)
-    return ServerEngine(server.client, context=tokens, width=width or DEFAULT_WIDTH, together=together)
+    return ServerEngine(
+        server.client, context=tokens, width=width or DEFAULT_WIDTH, fields=fields or {}, together=together
+    )
 
 
 def _greet(

@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import queue
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import Any
 
+from dynscale_cli.engine.options import EXPECTED_THINKING
 from dynscale_cli.engine.protocol import (
     Aborted,
     Charge,
@@ -30,6 +32,7 @@ from dynscale_cli.engine.protocol import (
     Tokens,
 )
 from dynscale_cli.engine.reasoning import ReasoningFormat
+from dynscale_cli.engine.thinking import server_fields
 from dynscale_cli.errors import EngineError
 
 from .client import Accepted, Alone, ChatClient, ChatRequest, Dead, News, Over, Said
@@ -37,6 +40,7 @@ from .request import PER_MESSAGE, RemoteRequest, TokenEstimator, shares, size
 from .stream import ABSURD, Delta, Usage
 
 DEFAULT_WIDTH = 16
+THINKING_REPLY = 512  # tokens
 TOGETHER = 4  # requests in one: they end when the longest of them does, and hold their places until then
 LEAST_SHOWN = 256  # bytes of what a sample has written that it is shown again, at least, to be asked for its answer
 FEW = 4  # requests in flight before it is known whether the server counts: they may have to be billed by their bytes
@@ -53,12 +57,14 @@ class ServerEngine:
         *,
         context: int,
         width: int = DEFAULT_WIDTH,
+        fields: Mapping[str, Any] | None = None,
         together: bool = True,
         logprobs: bool = False,
     ) -> None:
-        self.info = EngineInfo(_shown(client.model), width, context, upfront=True)
+        self.info = EngineInfo(_shown(client.model), width, context, upfront=True, expected=EXPECTED_THINKING)
         self.reasoning = ReasoningFormat()
-        self._client, self._together = client, together
+        self._client, self._together, self._fields = client, together, dict(fields or {})
+        self._thinks = False  # thoughts have come
         self._estimator = TokenEstimator()
         self._requests: dict[int, RemoteRequest] = {}
         self._waiting: list[tuple[int, tuple[Message, ...]]] = []
@@ -89,7 +95,12 @@ class ServerEngine:
         self, request: Request, text: str, max_tokens: int, turn: str = "", written: str | None = None
     ) -> int:
         shown = LEAST_SHOWN if written is None else size(written)
+        max_tokens = self._reply_tokens(max_tokens)
         return self.prefill_cost(request) + 2 * PER_MESSAGE + size(turn) + shown + max_tokens
+
+    def _reply_tokens(self, tokens: int) -> int:
+        """What a reply to a request for an answer may take: a model that thinks does so again before it."""
+        return max(tokens, THINKING_REPLY) if self._thinks else tokens
 
     def submit(self, request: Request) -> None:
         self._requests[request.id] = RemoteRequest(request, request.max_tokens, self.prefill_cost(request))
@@ -102,6 +113,7 @@ class ServerEngine:
         remote = self._requests.get(id)
         if remote is None:
             raise ValueError(f"request {id} is not active")
+        max_tokens = self._reply_tokens(max_tokens)
         room = held - self.extend_cost(remote.request, text, max_tokens, turn, written="")
         if room < 0:
             raise ValueError(f"request {id} needs {-room} tokens more to be extended")
@@ -201,8 +213,11 @@ class ServerEngine:
             same = chat.messages == messages and chat.max_tokens == remote.limit and chat.sampling == request.sampling
             if same and self._together and len(chat.ids) < TOGETHER:
                 return [*groups[:place], replace(chat, ids=(*chat.ids, id)), *groups[place + 1 :]]
+        fields = self._fields
+        if remote.stop:  # it is asked for its answer alone
+            fields = {**self._fields, **server_fields("off", {})} if self._thinks else self._fields
         chat = ChatRequest(
-            (id,), messages, remote.limit, request.sampling, request.seed, request.logprobs, request.ignore_end
+            (id,), messages, remote.limit, request.sampling, request.seed, request.logprobs, request.ignore_end, fields
         )
         return [*groups, chat]
 
@@ -246,6 +261,7 @@ class ServerEngine:
             remote = self._of(news.chat, news.chat.ids[news.place])
             if remote is not None:
                 remote.hear(news.text, news.thought, news.logprobs)
+                self._thinks = self._thinks or news.thought
         elif isinstance(news, Accepted):
             for remote in filter(None, (self._of(news.chat, id) for id in news.chat.ids)):
                 remote.accepted, remote.blind = True, news.blind
@@ -307,6 +323,7 @@ class ServerEngine:
         id = remote.request.id
         self._speak(id, remote)
         self._ended.append(id)
+        self._thinks = self._thinks or bool(self.reasoning.split(remote.text).thought)
         if reason is None and not remote.extended and over.fault is not None:
             hopeless = over.fault.kind == "request"
             self._events.append(Failed(id, over.fault.message, remote.before, hopeless))

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dynscale_cli.engine.protocol import Message, Request, Tokens
+from dynscale_cli.engine.reasoning import ReasoningFormat
 
 from .client import ChatRequest
 from .stream import Usage
@@ -114,7 +115,7 @@ class RemoteRequest:
         """The whole completion; of a reply to a request for an answer, one line without what it repeats."""
         if self.reply_from < 0:
             return self.text
-        head, said = self.text[: self.reply_from], self.text[self.reply_from :].strip()
+        head, said = self.text[: self.reply_from], ReasoningFormat().split(self.text[self.reply_from :]).said.strip()
         if self.label and said.lower().startswith(self.label.lower()):
             said = said[len(self.label) :].strip()
         for stop in self.stop:
