@@ -40,7 +40,8 @@ _VERDICT = re.compile(
 
 _HEDGE = re.compile(
     r"[\s*_`'\"]*(?:(?:most\s+|very\s+)?(?:probably|likely|possibly|perhaps|maybe|presumably)|"
-    r"i\s+(?:think|believe|would say)(?:\s+that)?|in\s+general|generally|technically|strictly speaking)"
+    r"i\s+(?:think|believe|would say)(?:\s+that)?|in\s+general|generally|technically|strictly speaking|"
+    r"[a-z]{3,14}ly(?=,))"
     r"[,:]?\s+(?=[a-z])",
     re.IGNORECASE,
 )

@@ -26,12 +26,15 @@ _NONE = re.compile(
     r"tell|determine|answer)(?: (?:that|this|it))?|\?+|-+|\.{2,}|_+)[\s*_`'\")\].!]*$",
     re.IGNORECASE,
 )
-# Said of an answer, not an answer.
+# Said of an answer in a sentence; behind a label some of it is an answer ("Answer: right").
 FILLER = re.compile(
     r"[\s*_`'\"]*(?:as follows|given by|correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|"
     r"found|the following|that|in the form|to (?:the|this|be)|not)\b",
     re.IGNORECASE,
 )
+
+
+_EMPTY = re.compile(r"(?:as follows|given by|shown(?: below)?|the following|in the form)\s*:?", re.IGNORECASE)
 
 
 def states_none(content: str) -> bool:
@@ -69,7 +72,7 @@ def text_key(text: str) -> str:
 def read_text(content: str, topic: frozenset[str] = frozenset()) -> Reading | None:
     """Words: without what only repeats the question, and without what follows the first sentence."""
     shown = strip_markup(content)
-    if not shown or states_none(shown) or FILLER.fullmatch(shown):
+    if not shown or states_none(shown) or _EMPTY.fullmatch(shown):
         return None
     sentence = strip_markup(without_subject(first_sentence(shown), topic))
     key = list_key(sentence) or text_key(sentence)
