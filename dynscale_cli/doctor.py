@@ -31,10 +31,8 @@ from dynscale_cli.models.files import in_bytes, in_parameters
 from dynscale_cli.models.gguf import GGUFHeader, read_header, require_generator
 from dynscale_cli.models.info import TYPICAL, fit
 from dynscale_cli.models.resolve import resolve
-from dynscale_cli.nearest import nearest
 from dynscale_cli.paths import config_dir, state_dir
-from dynscale_cli.settings import Key, file
-from dynscale_cli.settings.origin import Found, settle
+from dynscale_cli.settings import Found, Key, file, settle, unknown_variables
 
 ASKING: Final = 60  # seconds for how llama.cpp was built: the first load of a GPU's driver may take many
 SECONDS, LOADING = 4.0, 60.0  # of the speed check
@@ -54,8 +52,6 @@ EXTRAS: Final = (
     ("server", "openai", "models behind a server, --endpoint"),
     ("plot", "matplotlib", "plots of replay"),
 )
-# Variables that are no settings of config.toml.
-OTHERS: Final = ("DYNSCALE_HOME", "DYNSCALE_PROFILE", "DYNSCALE_API_KEY")
 
 State = Literal["fine", "note", "warning", "wrong"]
 
@@ -194,12 +190,9 @@ def written(keys: Mapping[str, Key], environ: Mapping[str, str]) -> tuple[dict[s
 
 
 def _unknown(keys: Mapping[str, Key], environ: Mapping[str, str]) -> Iterator[Finding]:
-    known = {*OTHERS, *(key.env for key in keys.values())}
-    for name in sorted(environ):
-        if name.startswith("DYNSCALE_") and name not in known:
-            meant = nearest(name, known)
-            text = f"{name} is set and means nothing" + (f"; {meant} would" if meant else "")
-            yield Finding("settings", "warning", text, f"unset {name}")
+    for name, meant in unknown_variables(keys, environ):
+        text = f"{name} is set and means nothing" + (f"; {meant} would" if meant else "")
+        yield Finding("settings", "warning", text, f"unset {name}")
 
 
 def folders(environ: Mapping[str, str]) -> Iterator[Finding]:

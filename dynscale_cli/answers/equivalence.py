@@ -20,7 +20,7 @@ from dynscale_cli.answers.cluster import short_names
 from dynscale_cli.answers.dates import possible_days
 from dynscale_cli.answers.latex import box_at
 from dynscale_cli.answers.normalize import plain
-from dynscale_cli.answers.numbers import Quantity, as_quantity, bare
+from dynscale_cli.answers.quantities import Quantity, as_quantity, bare
 from dynscale_cli.answers.reading import read
 from dynscale_cli.answers.structures import list_members, math_key
 from dynscale_cli.answers.text import text_key

@@ -125,7 +125,7 @@ def _respell(command: re.Match[str]) -> str:
 
 
 _FRACTION = re.compile(
-    r"(?P<whole>(?<!\w)\d+)? {0,3}\\frac {0,3}(?:\{ {0,3}(-?\d+) {0,3}\}|(\d)) {0,3}(?:\{ {0,3}(\d+) {0,3}\}|(\d))"
+    r"(?:(?P<whole>(?<!\w)\d+) {0,3})?\\frac {0,3}(?:\{ {0,3}(-?\d+) {0,3}\}|(\d)) {0,3}(?:\{ {0,3}(\d+) {0,3}\}|(\d))"
 )
 _TEXT_GROUP = re.compile(r"\\text\s*\{([^{}]*)\}")
 

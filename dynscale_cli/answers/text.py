@@ -23,7 +23,7 @@ SENTENCE_END = re.compile(
 _NONE = re.compile(
     r"[\s*_`'\"(\[]*(?:none|n/?a|null|unknown|unclear|undetermined|i don't know|i do not know|not sure|no answer|"
     r"cannot (?:be )?determined?|can't be determined|unable to|undefined answer|i (?:cannot|can't|could not) (?:say|"
-    r"tell|determine|answer)(?: (?:that|this|it))?|\?+|-+|\.{2,}|_+)[\s*_`'\")\].!]*$",
+    r"tell|determine|answer)(?: (?:that|this|it))?|\?+|-{2,}|\.{2,}|_+)[\s*_`'\")\].!]*$",
     re.IGNORECASE,
 )
 # Said of an answer in a sentence; behind a label some of it is an answer ("Answer: right").
