@@ -45,6 +45,7 @@ _HEDGE = re.compile(
     r"[,:]?\s+(?=[a-z])",
     re.IGNORECASE,
 )
+_CONCLUDED = re.compile(r"\b(?:so|thus|therefore|hence)[,:]?\s+(yes|no|true|false)\b[\s.!*_]*$", re.IGNORECASE)
 _WONDERED = re.compile(r"\b(?:whether|if)\b[^.!?;\n]{0,60}$", re.IGNORECASE)
 
 
@@ -70,7 +71,8 @@ def read_boolean(content: str) -> str | None:
         return "no"
     if _side(word) is not None:
         return _side(word)
-    return _last_verdict(content)
+    concluded = _CONCLUDED.search(content)
+    return _side(concluded[1]) if concluded is not None else _last_verdict(content)
 
 
 def read_side(content: str, offered: Sequence[str] = ()) -> tuple[str, str] | None:
