@@ -156,7 +156,14 @@ class LlamaModel:
     def is_end(self, token: int) -> bool:
         return bool(self.lib.llama_vocab_is_eog(self.vocab, token))
 
+    def stop(self) -> None:
+        """End a template that is being rendered, from another thread."""
+        if template := self.__dict__.get("template"):
+            template.stop()
+
     def close(self) -> None:
+        if template := self.__dict__.get("template"):
+            template.close()
         if self.handle:
             self.lib.llama_model_free(self.handle)
             self.handle = None
@@ -276,6 +283,7 @@ class LlamaBackend:
     def abort(self) -> None:
         """Stop the decode that is running, from another thread; the context is of no use afterwards."""
         self._abort.set()
+        self.model.stop()
 
     def save(self, slot: int) -> KVState:
         return self._states.save(slot)
