@@ -274,7 +274,7 @@ def decoding(header: GGUFHeader, options: LoadOptions, width: int, speed: bool) 
         return
     request = [str(header.path), options.threads, width, SECONDS]
     try:
-        told = child.ask("dynscale_cli.evaluation.glance:main", request, SECONDS + LOADING)
+        told = child.ask("dynscale_cli.evaluation.speed:main", request, SECONDS + LOADING)
     except (DynscaleError, ChildError) as error:
         yield Finding("speed", "wrong", f"decoding {error}", f"dynscale models show {header.path}")
         return
