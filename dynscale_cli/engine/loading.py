@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from . import trial
+from . import jinja, trial
 from .options import CACHE_BYTES, CPU_WIDTH, GPU_WIDTH, LoadOptions
 from .protocol import Message
 
@@ -37,6 +37,8 @@ def load_model(
     `width`: how many sequences will be asked for, where that is known already.
     """
     verdict = trial.tried(header.parts, options, width or CPU_WIDTH, notice=notice)
+    if header.chat_template or options.chat_template:
+        jinja.prepare()
     from .llama import LlamaModel
 
     return LlamaModel(header.path, options, buffers=verdict.buffers, token_bytes=token_bytes(header, options))
