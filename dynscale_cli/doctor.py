@@ -31,19 +31,17 @@ from dynscale_cli.models.files import in_bytes, in_parameters
 from dynscale_cli.models.gguf import GGUFHeader, read_header, require_generator
 from dynscale_cli.models.info import TYPICAL, fit
 from dynscale_cli.models.resolve import resolve
-from dynscale_cli.nearest import nearest
 from dynscale_cli.paths import config_dir, state_dir
-from dynscale_cli.settings import Key, file
-from dynscale_cli.settings.origin import Found, settle
+from dynscale_cli.settings import Found, Key, file, settle, unknown_variables
 
 ASKING: Final = 60  # seconds for how llama.cpp was built: the first load of a GPU's driver may take many
 SECONDS, LOADING = 4.0, 60.0  # of the speed check
 SLOW = 5.0  # tokens a second over all samples: an answer of some hundred tokens takes minutes
 CONNECTING = 3.0
-# What the kernel calls a feature of the CPU, and llama.cpp the code that uses it.
+# What the kernel calls a feature of the CPU, and llama.cpp the code that uses it. Not AMX: that code crashes.
 CPU: Final = {
     "avx": "AVX", "avx2": "AVX2", "fma": "FMA", "f16c": "F16C", "bmi2": "BMI2", "avx512f": "AVX512",
-    "avx512_vnni": "AVX512_VNNI", "avx_vnni": "AVX_VNNI", "amx_int8": "AMX_INT8",
+    "avx512_vnni": "AVX512_VNNI", "avx_vnni": "AVX_VNNI",
     "asimddp": "DOTPROD", "i8mm": "MATMUL_INT8", "sve": "SVE",
 }  # fmt: skip
 # Extra, the module that it brings, and what for.
@@ -54,8 +52,6 @@ EXTRAS: Final = (
     ("server", "openai", "models behind a server, --endpoint"),
     ("plot", "matplotlib", "plots of replay"),
 )
-# Variables that are no settings of config.toml.
-OTHERS: Final = ("DYNSCALE_HOME", "DYNSCALE_PROFILE", "DYNSCALE_API_KEY")
 
 State = Literal["fine", "note", "warning", "wrong"]
 
@@ -194,12 +190,9 @@ def written(keys: Mapping[str, Key], environ: Mapping[str, str]) -> tuple[dict[s
 
 
 def _unknown(keys: Mapping[str, Key], environ: Mapping[str, str]) -> Iterator[Finding]:
-    known = {*OTHERS, *(key.env for key in keys.values())}
-    for name in sorted(environ):
-        if name.startswith("DYNSCALE_") and name not in known:
-            meant = nearest(name, known)
-            text = f"{name} is set and means nothing" + (f"; {meant} would" if meant else "")
-            yield Finding("settings", "warning", text, f"unset {name}")
+    for name, meant in unknown_variables(keys, environ):
+        text = f"{name} is set and means nothing" + (f"; {meant} would" if meant else "")
+        yield Finding("settings", "warning", text, f"unset {name}")
 
 
 def folders(environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -281,7 +274,7 @@ def decoding(header: GGUFHeader, options: LoadOptions, width: int, speed: bool) 
         return
     request = [str(header.path), options.threads, width, SECONDS]
     try:
-        told = child.ask("dynscale_cli.evaluation.glance:main", request, SECONDS + LOADING)
+        told = child.ask("dynscale_cli.evaluation.speed:main", request, SECONDS + LOADING)
     except (DynscaleError, ChildError) as error:
         yield Finding("speed", "wrong", f"decoding {error}", f"dynscale models show {header.path}")
         return

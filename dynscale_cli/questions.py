@@ -1,32 +1,48 @@
-"""What is asked: the question as every room sees it.
+"""What is asked: the question as every room sees it, and reading questions from arguments, files and standard input.
 
-Owns the `Question` record and reading questions from arguments, files and standard input; what a line may hold
-is `records`' business. Knows nothing of models, budgets or answers.
+Owns the `Question` record, formats (text, JSON, CSV, Parquet) and encodings; what the fields of a record may hold is
+`records`' business. Knows nothing of models, budgets or answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+import csv
+import glob
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from shlex import quote
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final, TypeAlias
 
-from dynscale_cli import records
 from dynscale_cli.errors import UsageError
-from dynscale_cli.records import Line, Record
+from dynscale_cli.records import CHOICES, HINT, LETTERS, TEXT, Fields, Record, template_fields
+
+Line: TypeAlias = tuple[int, str]  # its number, from 1, and its text without the line end
+Found: TypeAlias = tuple[int, "dict[str, Any] | str"]  # a line's number and the object or text on it
+Tell: TypeAlias = Callable[[str], None]
 
 STDIN: Final = "-"
 STDIN_NAME: Final = "standard input"
 EXAMPLE: Final = 'dynscale ask "What is 17 + 25?"'
 JSON_SUFFIXES: Final = frozenset({".jsonl", ".ndjson", ".json"})
 DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
-TEXT_SUFFIX: Final = ".txt"
+TEXT_SUFFIXES: Final = frozenset({".txt", ".md"})
+PARQUET: Final = ".parquet"
 BOM: Final = b"\xef\xbb\xbf"
 UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 GZIP: Final = b"\x1f\x8b"
+PIECE: Final = 1 << 16  # bytes looked at for a NUL before a line's end is waited for
+CSV_HINT: Final = "The first row names the columns: id, question, choices, answer; only question is needed."
+
+_OPENS: Final = re.compile(r"\s*(\{|\[\s*(\{|$))")
+_HALVES: Final = re.compile("[\ud800-\udfff]")
+_COLUMN: Final = re.compile(r"[\"']?[^\W\d][\w .-]{0,39}[\"']?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +51,8 @@ class Question:
 
     `index` is its place in the input, from 0; `id` is the user's own name for it, or the
     place counted from 1; `choices` are the options of a multiple-choice question, in order;
-    `gold` is the right answer where the input states one (never shown to the model).
+    `gold` is the right answer where the input states one (never shown to the model), or a JSON list of
+    those that are accepted.
     """
 
     index: int
@@ -45,26 +62,61 @@ class Question:
     gold: str | None = None
 
 
+@dataclass(slots=True)
+class _Source:
+    """One input while it is read: its name, its format by suffix, and what its records are made by."""
+
+    name: str
+    suffix: str
+    whole: bool
+    fields: Fields
+    records: list[Record] = field(default_factory=list)
+
+
 def read(
     arguments: Sequence[str] = (),
-    file: Path | None = None,
+    file: Path | Sequence[Path] | None = None,
     stdin: BinaryIO | None = None,
     *,
     whole: bool = False,
     limit: int | None = None,
+    template: str | None = None,
+    tell: Tell | None = None,
 ) -> list[Question]:
-    """All questions in order: the arguments (`-` stands for `stdin`), then those of the file.
+    """All questions in order: the arguments (`-` stands for `stdin`), then those of the files, which may be patterns.
 
     `stdin` alone is read when there is neither argument nor file; pass None where it is a terminal. `whole` makes
-    one question of each file or stream, whatever its format; `limit` stops reading after that many. Raises
-    UsageError, one line and a hint, for whatever cannot be read, and when there is no question at all.
+    one question of each file or stream, whatever its format; `limit` stops reading after that many; `template` makes
+    each question of a record's fields; `tell` is told what was left unread. Raises UsageError, one line and a
+    hint, for whatever cannot be read, and when there is no question at all.
     """
-    if not arguments and file is None:
+    files = (file,) if isinstance(file, Path) else tuple(file or ())
+    if template is not None:
+        template_fields(template)
+    if not arguments and not files:
         if stdin is None:
             raise UsageError("no question", f"{EXAMPLE}, or -f FILE, or pipe questions in, one a line")
         arguments = (STDIN,)
-    typed = (_argument(text) if text != STDIN else _stream(stdin, whole) for text in arguments)
-    return _numbered(islice(chain.from_iterable(chain(typed, _file(file, whole))), limit))
+    sources: list[_Source] = []
+
+    def source(name: str, suffix: str) -> _Source:
+        hint = CSV_HINT if suffix in DELIMITERS else HINT
+        sources.append(_Source(name, suffix, whole, Fields(name, template, hint)))
+        return sources[-1]
+
+    def records() -> Iterator[Record]:
+        for text in arguments:
+            yield from _argument(text) if text != STDIN else _stream(stdin, source(STDIN_NAME, ""))
+        for path in chain.from_iterable(map(_matching, files)):
+            yield from _opened(path, source(str(path), path.suffix.lower()))
+
+    found = list(islice(records(), limit))
+    placed = {id(record): gold for one in sources for record, gold in _places(one)}
+    if tell is not None:
+        for one in sources:
+            if one.fields.ignored:
+                tell(f"{one.name}: not used: {', '.join(list(one.fields.ignored)[:12])}")
+    return _numbered(found, placed, tell)
 
 
 def read_text(path: Path, stdin: BinaryIO | None = None) -> str:
@@ -81,37 +133,45 @@ def _argument(text: str) -> Iterator[Record]:
     yield Record(0, None, text.strip())
 
 
-def _stream(stdin: BinaryIO | None, whole: bool) -> Iterator[Record]:
+# --- files and streams -----------------------------------------------------------------------------------------
+
+
+def _stream(stdin: BinaryIO | None, source: _Source) -> Iterator[Record]:
     if stdin is None:
         raise UsageError(f"{STDIN_NAME} is closed", EXAMPLE)
-    yield from _records(stdin, STDIN_NAME, "", whole)
+    yield from _records(stdin, source)
 
 
-def _file(path: Path | None, whole: bool) -> Iterator[Iterator[Record]]:
-    if path is not None:
-        yield _opened(path, whole)
+def _matching(path: Path) -> list[Path]:
+    """The files that a path means: itself, or all that match it as a pattern."""
+    if not glob.has_magic(str(path)) or path.exists():
+        return [path]
+    matching = [Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if Path(name).is_file()]
+    if not matching:
+        raise UsageError(f"{path}: no file matches", "Name a file that you may read: -f FILE.")
+    return matching
 
 
-def _opened(path: Path, whole: bool) -> Iterator[Record]:
+def _opened(path: Path, source: _Source) -> Iterator[Record]:
     try:
         with path.open("rb") as stream:
-            yield from _records(stream, str(path), path.suffix.lower(), whole)
+            yield from _records(stream, source)
     except IsADirectoryError:
         raise UsageError(f"{path}: a directory, not a file of questions", "Name a file: -f FILE.") from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}", "Name a file that you may read: -f FILE.") from None
 
 
-def _records(stream: BinaryIO, source: str, suffix: str, whole: bool) -> Iterator[Record]:
+def _records(stream: BinaryIO, source: _Source) -> Iterator[Record]:
     """The records of one input; raises where it holds none."""
-    with _named(source):
-        lines = _lines(stream, source)
+    with _named(source.name):
         empty = True
-        for record in _whole(lines) if whole else _parsed(lines, source, suffix):
+        for record in _read(stream, source):
             empty = False
+            source.records.append(record)
             yield record
         if empty:
-            raise UsageError(f"{source}: no question in it", "One question a line, JSONL, or CSV with a header.")
+            raise UsageError(f"{source.name}: no question in it", "One question a line, JSONL, or CSV with a header.")
 
 
 @contextmanager
@@ -123,71 +183,271 @@ def _named(source: str) -> Iterator[None]:
         raise UsageError(f"{source}: {error.strerror or error}", "Name a file that you may read: -f FILE.") from None
 
 
+def _read(stream: BinaryIO, source: _Source) -> Iterator[Record]:
+    if source.whole:
+        text = "\n".join(line for _, line in _lines(stream, source.name)).strip()
+        if text:
+            yield Record(1, None, text)
+    elif source.suffix == PARQUET:
+        yield from (source.fields.record(found, number) for number, found in _parquet(stream, source.name))
+    else:
+        yield from (source.fields.record(found, number) for number, found in _parsed(stream, source))
+
+
 def _lines(stream: BinaryIO, source: str) -> Iterator[Line]:
-    """Lines as text, one at a time: UTF-8 with or without a byte order mark, any line end."""
-    for number, raw in enumerate(stream, 1):
-        if number == 1:
-            _refuse_encoded(raw, source)
-            raw = raw.removeprefix(BOM)
-        if b"\0" in raw:
-            place = f"{source}, line {number}, byte {raw.index(0) + 1}"
-            raise UsageError(f"{place}: a NUL byte: not a text file", "Questions are UTF-8 text, JSONL or CSV.")
+    """Lines as text, one at a time: UTF-8 with or without a byte order mark, UTF-16 with one; any line end."""
+    for number, raw in enumerate(_raw_lines(stream, source), 1):
         try:
             yield number, raw.decode().rstrip("\r\n")
         except UnicodeDecodeError as error:
-            place = f"{source}, line {number}, byte {error.start + 1}"
-            raise UsageError(f"{place}: not UTF-8", "Save the file as UTF-8 (iconv -t UTF-8).") from None
+            name = "FILE" if source == STDIN_NAME else quote(source)
+            raise UsageError(
+                f"{source}, line {number}, byte {error.start + 1}: not UTF-8",
+                f"If it was saved on Windows: iconv -f WINDOWS-1252 -t UTF-8 {name} | dynscale ask -",
+            ) from None
 
 
-def _refuse_encoded(begin: bytes, source: str) -> None:
-    """Raise UsageError for what another program can turn into UTF-8, with its command."""
-    name = "FILE" if source == STDIN_NAME else quote(source)
-    if begin.startswith(UTF16):
-        raise UsageError(f"{source}: UTF-16, not UTF-8", f"iconv -f UTF-16 -t UTF-8 {name} > questions.txt")
-    if begin.startswith(GZIP):
-        raise UsageError(f"{source}: compressed by gzip", f"gzip -dc {name} | dynscale ask")
+def _raw_lines(stream: BinaryIO, source: str) -> Iterator[bytes]:
+    """Lines as bytes of UTF-8. A NUL byte is looked for as pieces come in: some inputs hold nothing else, for ever."""
+    number, held = 1, b""
+    while piece := stream.readline(PIECE):
+        if number == 1 and not held:
+            if piece.startswith(UTF16):
+                yield from (piece + stream.read()).decode("utf-16", "replace").encode().splitlines(keepends=True)
+                return
+            if piece.startswith(GZIP):
+                name = "FILE" if source == STDIN_NAME else quote(source)
+                raise UsageError(f"{source}: compressed by gzip", f"gzip -dc {name} | dynscale ask -")
+            piece = piece.removeprefix(BOM)
+        if b"\0" in piece:
+            place = f"{source}, line {number}, byte {len(held) + piece.index(0) + 1}"
+            hint = "Questions are UTF-8 text, JSONL or CSV; from UTF-16: iconv -f UTF-16 -t UTF-8 FILE | dynscale ask -"
+            raise UsageError(f"{place}: a NUL byte: not a text file", hint)
+        held += piece
+        if held.endswith(b"\n"):
+            yield held
+            number, held = number + 1, b""
+    if held:
+        yield held
 
 
-def _whole(lines: Iterable[Line]) -> Iterator[Record]:
-    text = "\n".join(line for _, line in lines).strip()
-    if text:
-        yield Record(1, None, text)
+# --- formats ---------------------------------------------------------------------------------------------------
 
 
-def _parsed(lines: Iterator[Line], source: str, suffix: str) -> Iterator[Record]:
-    """By suffix; without a telling one, an input whose first line opens a JSON object, or a list of them, is JSON."""
-    if suffix in DELIMITERS:
-        return records.from_csv(lines, source, DELIMITERS[suffix])
+def _parsed(stream: BinaryIO, source: _Source) -> Iterator[Found]:
+    """By suffix; without a telling one, by its first line: a JSON object or list, or a row that names columns."""
+    lines = _lines(stream, source.name)
     ahead = []
     for line in lines:
         ahead.append(line)
         if line[1].strip():
             break
+    first = ahead[-1][1] if ahead else ""
     rest = chain(ahead, lines)
-    opens = bool(ahead) and suffix != TEXT_SUFFIX and records.opens_json(ahead[-1][1])
-    return records.from_json(rest, source) if opens or suffix in JSON_SUFFIXES else records.from_text(rest)
+    if source.suffix in TEXT_SUFFIXES:
+        return _texts(rest)
+    if source.suffix in DELIMITERS:
+        return _rows(rest, source, _delimiter(first, source) or DELIMITERS[source.suffix])
+    if source.suffix in JSON_SUFFIXES or _OPENS.match(first):
+        return _objects(rest, source)
+    delimiter = _delimiter(first, source)
+    if delimiter is not None:
+        source.fields.hint = CSV_HINT
+        return _rows(rest, source, delimiter)
+    return _texts(rest)
 
 
-def _numbered(found: Iterable[Record]) -> list[Question]:
-    """Give each its place; two questions of one name could not be told apart in the results."""
-    asked, lines = list(found), dict[str, int]()
-    for record in asked:
-        if record.id in lines:
-            where = f"on lines {lines[record.id]} and {record.line}"
-            raise UsageError(f"the id {record.id!r} appears twice, {where}", "Give each question an id of its own.")
-        if record.id is not None:
-            lines[record.id] = record.line
-    names = (_name(index, record, lines) for index, record in enumerate(asked))
-    return [
-        Question(index, name, record.text, record.choices, record.gold)
-        for index, (name, record) in enumerate(zip(names, asked, strict=True))
-    ]
+def _texts(lines: Iterable[Line]) -> Iterator[Found]:
+    """One question a line; blank lines are skipped."""
+    return ((number, text) for number, line in lines if (text := line.strip()))
 
 
-def _name(index: int, record: Record, taken: Container[str]) -> str:
-    """Its id, or else its place from 1, which must not be another's id."""
-    if record.id is not None:
-        return record.id
+def _objects(lines: Iterable[Line], source: _Source) -> Iterator[Found]:
+    """JSON: one object a line, or all of them in one list or object over many lines; blank lines are skipped."""
+    first = True
+    for number, line in lines:
+        if not line.strip():
+            continue
+        place = f"{source.name}, line {number}"
+        found, what = _json(line)
+        if first and (what or isinstance(found, list)) and _OPENS.match(line):
+            everything, complaint = _json("\n".join((line, *(text for _, text in lines))))
+            objects = _listed(everything) if not complaint else None
+            if objects is not None:
+                yield from enumerate(objects, 1)
+                return
+        first = False
+        if what:
+            raise UsageError(f"{place}: not JSON: {what}", HINT)
+        if not isinstance(found, dict | str):
+            raise UsageError(f"{place}: expected a JSON object, found {_kind(found)}", HINT)
+        yield number, found
+
+
+def _listed(found: Any) -> list[dict[str, Any]] | None:
+    """The objects of a list, of the one list that an object holds, or the object itself."""
+    if isinstance(found, dict) and not {name.lower() for name in found} & {*TEXT, "messages"}:
+        lists = [value for value in found.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
+        found = lists[0] if len(lists) == 1 else found
+    objects = [found] if isinstance(found, dict) else found
+    return objects if isinstance(objects, list) and all(isinstance(one, dict) for one in objects) else None
+
+
+def _json(line: str) -> tuple[Any, str]:
+    """(value, what is wrong). Half of a pair, where a text was cut inside an emoji, fits no output in UTF-8."""
+    try:
+        found = json.loads(line)
+        return (
+            json.loads(_HALVES.sub("\ufffd", json.dumps(found, ensure_ascii=False))) if "\\u" in line else found
+        ), ""
+    except json.JSONDecodeError as error:
+        return None, f"{error.msg} at column {error.colno}"
+    except RecursionError:
+        return None, "too deeply nested"
+    except ValueError:  # Python's own limit
+        return None, "a number of thousands of digits"
+
+
+def _delimiter(header: str, source: _Source) -> str | None:
+    """What stands between the columns that a first line names; None where it names none."""
+    template = source.fields.template
+    wanted = {name.lower() for name in template_fields(template)} if template is not None else set(TEXT[:4])
+    for delimiter in (",", ";", "\t", "|"):
+        names = [name.strip() for name in header.split(delimiter)]
+        named = {name.strip("\"'").strip().lower() for name in names}
+        enough = wanted <= named if template is not None else bool(wanted & named)
+        if enough and all(_COLUMN.fullmatch(name) or not name for name in names):
+            return delimiter
+    return None
+
+
+def _rows(lines: Iterable[Line], source: _Source, delimiter: str) -> Iterator[Found]:
+    """Rows below a header. A cell of choices is a JSON list, or texts with | between them."""
+    rows = _cells(lines, source.name, delimiter)
+    _, header = next(rows, (0, []))
+    names = [name.strip().lower() for name in header]
+    if source.fields.template is None and not set(TEXT) & set(names):
+        raise UsageError(f"{source.name}: no column is named question or prompt", CSV_HINT)
+    for number, row in rows:
+        place = f"{source.name}, line {number}"
+        while len(row) > len(names) and not row[-1].strip():
+            row.pop()
+        if len(row) > len(names):
+            raise UsageError(f"{place}: {len(row)} cells under {len(names)} column names", CSV_HINT)
+        found: dict[str, Any] = {name: cell for name, cell in zip(names, row, strict=False) if cell.strip()}
+        for name in CHOICES:
+            if name in found:
+                found[name] = _choice_cell(found[name], place)
+        if found:
+            yield number, found
+
+
+def _cells(lines: Iterable[Line], source: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows with the number of the line that each begins on: quoted cells may hold line ends."""
+    last = 0
+
+    def texts() -> Iterator[str]:
+        nonlocal last
+        for last, line in lines:  # noqa: B007  the reader below pulls, `last` tells where it is
+            yield line + "\n"
+
+    csv.field_size_limit(sys.maxsize)  # the module's limit of 128 kB is shorter than a long document
+    reader = csv.reader(texts(), delimiter=delimiter, strict=True)
+    while True:
+        first = last + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise UsageError(f"{source}, line {first}: not CSV: {error}", CSV_HINT) from None
+        yield first, row
+
+
+def _choice_cell(cell: str, place: str) -> list[Any]:
+    if not cell.lstrip().startswith("["):
+        return cell.split("|")
+    try:
+        found = json.loads(cell)
+    except ValueError:
+        raise UsageError(f"{place}: the choices are not a JSON list", CSV_HINT) from None
+    return found if isinstance(found, list) else [found]
+
+
+def _parquet(stream: BinaryIO, source: str) -> Iterator[Found]:
+    try:
+        from pyarrow import lib, parquet
+    except ImportError:
+        hint = 'pip install "dynscale-cli[parquet]", or save it as JSONL'
+        raise UsageError(f"{source}: reading Parquet needs pyarrow", hint) from None
+    try:
+        table = parquet.ParquetFile(io.BytesIO(stream.read()))
+        number = 0
+        for batch in table.iter_batches(1024):
+            for row in batch.to_pylist():
+                number += 1
+                yield number, row
+    except lib.ArrowException as error:
+        raise UsageError(f"{source}: not Parquet: {str(error).partition(chr(10))[0]}", HINT) from None
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+# --- right answers and places ----------------------------------------------------------------------------------
+
+
+def _places(source: _Source) -> Iterator[tuple[Record, str]]:
+    """The letters of right answers that are numbers of choices; raises where it cannot be told what they count from."""
+    numbered = [record for record in source.records if record.place is not None]
+    places = {record.place for record in numbered}
+    past = any(record.place == len(record.choices) for record in numbered)
+    from_zero = 0 in places or (not past and not any(record.labelled for record in numbered))
+    for record in numbered:
+        assert record.place is not None
+        index = record.place - (0 if from_zero else 1)
+        if record.gold in record.choices:
+            text = record.choices.index(record.gold or "")
+            if 0 <= index < len(record.choices) and text != index:
+                raise _ambiguous(source, record)
+            index = text
+        if (past and 0 in places) or (not from_zero and not past):
+            raise _ambiguous(source, record)
+        if not 0 <= index < len(record.choices):
+            message = f"{source.name}, line {record.line}: the answer {record.gold} is no place among the choices"
+            raise UsageError(message, "Give the letter or the text of the right choice.")
+        yield record, LETTERS[index]
+
+
+def _ambiguous(source: _Source, record: Record) -> UsageError:
+    message = f"{source.name}, line {record.line}: the answer {record.gold} may mean more than one choice"
+    return UsageError(message, "Give the letter or the text of the right choice, or count all answers from 0.")
+
+
+def _numbered(asked: Sequence[Record], letters: dict[int, str], tell: Tell | None) -> list[Question]:
+    """Give each its place. Two of one name could not be told apart in the results, so the later one is renamed."""
+    taken = {record.id for record in asked if record.id is not None}
+    given: set[str] = set()
+    renamed: list[str] = []
+    questions = []
+    for index, record in enumerate(asked):
+        name = _place(index, taken) if record.id is None else record.id
+        if name in given:
+            name = next(other for times in range(2, len(asked) + 2) if (other := f"{name}#{times}") not in taken)
+            taken.add(name)
+            renamed.append(name)
+        given.add(name)
+        gold = letters.get(id(record), record.gold)
+        questions.append(Question(index, name, record.text, record.choices, gold))
+    if renamed and tell is not None:
+        tell(f"ids that appear more than once: the later ones are called {', '.join(renamed[:3])}")
+    return questions
+
+
+def _place(index: int, taken: Container[str]) -> str:
+    """Its place from 1, which must not be another's id."""
     name = str(index + 1)
     while name in taken:
         name = f"#{name}"

@@ -125,7 +125,7 @@ def test_no_folder_is_looked_into_without_a_name(stores: Stores, monkeypatch: py
     path = put(stores.home / "own.gguf", GGUF)
     assert resolve(None, stores.environ) == bundled()
     assert resolve(str(path), stores.environ) == path
-    aliases.save(aliases.Aliases(default=str(path)), stores.environ)
+    aliases.change(lambda _: aliases.Aliases(default=str(path)), stores.environ)
     assert resolve(None, stores.environ) == path
 
 
@@ -206,7 +206,7 @@ def test_choices_survive_names_of_every_kind_and_a_failing_write(stores: Stores)
     assert resolve("odd", stores.environ) == Path(target)
     before = aliases.file(stores.environ).read_bytes()
     with pytest.raises(UsageError):
-        aliases.save(aliases.Aliases(default="\udcff"), stores.environ)
+        aliases.change(lambda _: aliases.Aliases(default="\udcff"), stores.environ)
     assert aliases.file(stores.environ).read_bytes() == before
     assert [path.name for path in aliases.file(stores.environ).parent.iterdir()] == ["models.toml"]
 

@@ -205,18 +205,16 @@ def test_a_bad_record_is_named_by_its_line(put: Put, line: str, words: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("content", "relaid"),
+    "content",
     [
-        ('[{"question": "a"}, {"question": "b"}]', "jq -c '.[]' FILE"),
-        ('[\n  {"question": "a"}\n]', "jq -c '.[]' FILE"),
-        ('{\n  "question": "a"\n}', "jq -c . FILE"),
+        '[{"question": "a"}, {"question": "b"}]',
+        '[\n  {"question": "a"},\n  {"question": "b"}\n]',
+        '{\n  "version": 1,\n  "data": [{"question": "a"}, {"question": "b"}]\n}',
     ],
 )
 @pytest.mark.parametrize("name", ["q.json", "q"])
-def test_json_in_another_layout_is_no_text_and_the_hint_lays_it_out(
-    put: Put, name: str, content: str, relaid: str
-) -> None:
-    assert complaint(file=put(name, content)).hint.startswith(relaid)
+def test_json_over_many_lines_or_in_one_list_is_read(put: Put, name: str, content: str) -> None:
+    assert texts(read(file=put(name, content))) == ["a", "b"]
 
 
 def test_a_list_of_numbers_may_begin_a_question() -> None:
@@ -233,11 +231,11 @@ def test_a_limit_stops_before_a_bad_record(put: Put) -> None:
     assert texts(read(file=put("q.jsonl", '{"question": "a"}\noops'), limit=1)) == ["a"]
 
 
-def test_duplicate_ids_name_both_lines(put: Put) -> None:
+def test_an_id_that_appears_twice_is_told_apart_and_said(put: Put) -> None:
     body = lines({"id": "x", "question": "a"}, {"question": "b"}, {"id": "x", "question": "c"})
-    message = complaint(file=put("q.jsonl", body)).message
-    assert "'x'" in message
-    assert "lines 1 and 3" in message
+    told: list[str] = []
+    assert [question.id for question in read(file=put("q.jsonl", body), tell=told.append)] == ["x", "2", "x#2"]
+    assert "x#2" in told[0]
 
 
 def test_a_place_is_never_taken_for_an_id_of_the_file(put: Put) -> None:
@@ -292,8 +290,9 @@ def test_an_empty_file(put: Put, name: str, content: bytes) -> None:
 def test_a_binary_file_and_other_encodings_name_the_byte(put: Put) -> None:
     assert "line 2, byte 3: a NUL byte" in complaint(file=put("q.txt", b"a\nxx\0y\n")).message
     assert "line 1, byte 4: not UTF-8" in complaint(file=put("q.txt", "caf\xe9".encode("latin-1"))).message
-    assert "UTF-16" in complaint(file=put("q.txt", "a\n".encode("utf-16"))).message
-    assert complaint(file=put("q 1.gz", gzip.compress(b"a\n"))).hint.endswith("q 1.gz' | dynscale ask")
+    assert texts(read(file=put("q.txt", "a\nb\n".encode("utf-16")))) == ["a", "b"]
+    assert "WINDOWS-1252" in complaint(file=put("q.csv", "question\ncaf\xe9".encode("cp1252"))).hint
+    assert complaint(file=put("q 1.gz", gzip.compress(b"a\n"))).hint.endswith("q 1.gz' | dynscale ask -")
 
 
 def test_a_missing_file_and_a_directory(tmp_path: Path) -> None:
@@ -317,3 +316,79 @@ def test_standard_input_that_is_a_directory() -> None:
             raise IsADirectoryError(21, "Is a directory")
 
     assert "standard input: Is a directory" in complaint(stdin=io.BufferedReader(Directory())).message
+
+
+# As public files have it
+
+
+def test_an_input_of_nul_bytes_without_end_is_refused_at_the_first() -> None:
+    with open("/dev/zero", "rb") as zeros:
+        assert "byte 1: a NUL byte" in complaint(stdin=zeros).message
+
+
+@pytest.mark.parametrize(
+    ("record", "choices", "gold"),
+    [
+        ({"question": "q", "choices": ["a", "b", "c"], "answer": 2}, ("a", "b", "c"), "C"),
+        (
+            {"question": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "B"},
+            ("a", "b"),
+            "B",
+        ),
+        (
+            {"question": {"stem": "q", "choices": [{"text": "a", "label": "1"}, {"text": "b", "label": "2"}]},
+             "answerKey": "2"},
+            ("a", "b"),
+            "B",
+        ),
+        ({"question": "q", "options": {"A": "a", "B": "b"}, "answer": "B", "answer_idx": 1}, ("a", "b"), "B"),
+        ({"question": "q", "A": "a", "B": "b", "C": "c", "D": "d", "answer": "D"}, ("a", "b", "c", "d"), "D"),
+        ({"question": "q", "option1": "a", "option2": "b", "answer": "1"}, ("a", "b"), "A"),
+        ({"question": "q", "answers": {"text": ["x", "y"], "answer_start": [1, 2]}}, (), '["x", "y"]'),
+        ({"question": "q", "answer": {"value": "x", "aliases": ["x", "z"]}}, (), '["x", "z"]'),
+        ({"problem": "q", "solution": "so $\\boxed{5}$."}, (), "5"),
+        ({"messages": [{"role": "user", "content": "q"}]}, (), None),
+        ({"custom_id": "7", "body": {"model": "m", "messages": [{"role": "user", "content": "q"}]}}, (), None),
+    ],
+)  # fmt: skip
+def test_records_as_public_files_have_them(
+    put: Put, record: object, choices: tuple[str, ...], gold: str | None
+) -> None:
+    (found,) = read(file=put("q.jsonl", lines(record)))
+    assert (found.text, found.choices, found.gold) == ("q", choices, gold)
+
+
+def test_numbers_of_choices_count_from_where_the_file_shows(put: Put) -> None:
+    one, two = {"question": "q", "choices": {"A": "a", "B": "b"}}, {"question": "r", "choices": ["a", "b"]}
+    zero = lines(one | {"answer": 1}, one | {"answer": 0})
+    assert [found.gold for found in read(file=put("zero.jsonl", zero))] == ["B", "A"]
+    past = lines(two | {"answer": 1}, two | {"answer": 2})
+    assert [found.gold for found in read(file=put("past.jsonl", past))] == ["A", "B"]
+    unclear = lines(one | {"answer": 1})
+    assert "may mean more than one" in complaint(file=put("unclear.jsonl", unclear)).message
+
+
+def test_a_table_in_a_pipe_is_known_by_its_header() -> None:
+    for delimiter in ",;\t":
+        body = delimiter.join(("id", "question", "answer")) + "\n" + delimiter.join(("7", "What?", "3"))
+        (found,) = read(stdin=io.BytesIO(body.encode()))
+        assert (found.id, found.text, found.gold) == ("7", "What?", "3")
+    assert len(read(stdin=io.BytesIO(b"What is this question, and why?\nb\n"))) == 2
+
+
+def test_a_template_makes_questions_of_fields(put: Put) -> None:
+    template = "Is {name} in {country}?"
+    rows = put("q.csv", "name;country;note\nRome;Italy;x\nOslo;Chile;y\n")
+    told: list[str] = []
+    assert texts(read(file=rows, template=template, tell=told.append)) == ["Is Rome in Italy?", "Is Oslo in Chile?"]
+    assert "not used: note" in told[0]
+    objects = put("q.jsonl", lines({"Name": "Rome", "country": "Italy", "answer": "yes"}))
+    assert read(file=objects, template=template)[0].gold == "yes"
+    assert "'town'" in complaint(file=objects, template="{town}?").message
+    assert complaint(file=objects, template="{").exit_code == 2
+
+
+def test_files_may_be_several_and_patterns(put: Put) -> None:
+    path = [put(f"{name}.txt", f"{name}\n") for name in "abc"][2]
+    assert texts(read(file=[path.parent / "[ab].txt", path])) == ["a", "b", "c"]
+    assert "no file matches" in complaint(file=[path.parent / "x*.txt"]).message

@@ -50,14 +50,13 @@ WHOLE = [
     ("<|channel|>analysis<|message|>a</think>b", "ab", "", True),
     # Around what is said
     ("<think>a</think><response>42</response>", "a", "42", False),
-    ("<think>a</think>\n<answer>\n42\n</answer>", "a", "\n\n42\n", False),
-    ("It is <|begin_of_box|>42<|end_of_box|>", "", "It is 42", False),
-    ("It is<|begin_of_box|>42<|end_of_box|>so", "", "It is\n42\nso", False),
+    ("<think>a</think>\n<response>\n42\n</response>", "a", "\n\n42\n", False),
+    ("It is <|begin_of_box|>42<|end_of_box|>", "", "It is <|begin_of_box|>42<|end_of_box|>", False),
     ("42[END FINAL RESPONSE]", "", "42", False),
     ("42<｜end▁of▁sentence｜>", "", "42", False),
     ("42</s>", "", "42", False),
-    ("```xml\n<answer>42</answer>\n```", "", "```xml\n<answer>42</answer>\n```", False),
-    ("the tag `<answer>` is", "", "the tag `<answer>` is", False),
+    ("```xml\n<response>42</response>\n```", "", "```xml\n<response>42</response>\n```", False),
+    ("the tag `<response>` is", "", "the tag `<response>` is", False),
 ]  # fmt: skip
 
 

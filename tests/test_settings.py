@@ -11,15 +11,26 @@ from dynscale_cli import toml
 from dynscale_cli.cli import keeping, options, parser, session
 from dynscale_cli.cli.main import _run, app
 from dynscale_cli.errors import UsageError
-from dynscale_cli.settings import PLAIN, setting
+from dynscale_cli.settings import BUILT_IN, PLAIN, setting
 from dynscale_cli.settings.file import lines
-from dynscale_cli.settings.profiles import BUILT_IN
 from tests.cli_process import environment
 
 ROOT = typer.main.get_command(app)
 KEYS = parser.keys(ROOT)
 # Of one question or one run: where they read and write, and what a script that reads the answers has to rely on.
-NO_SETTINGS = {"file", "limit", "whole", "json", "unordered", "show", "export", "profile", "help_all"}
+NO_SETTINGS = {
+    "file",
+    "context",
+    "stop",
+    "limit",
+    "whole",
+    "json",
+    "unordered",
+    "show",
+    "export",
+    "profile",
+    "help_all",
+}
 
 
 @pytest.fixture
@@ -155,14 +166,13 @@ BAD = [
     ('policy = "rase"\n', 1, "policy rase: unknown", "config set policy race"),
     ('policy = "ucb:x"\n', 1, "Not a parameter", "config set policy race"),
     ('answer-type = "poem"\n', 1, "poem", "config set answer-type auto"),
-    ('[journal]\n# old\nsingle = "no"\n', 3, "journal.single wants true or false", "config set journal.single"),
     ('[journal]\nmax-size = "much"\n', 2, "not a size", "config set journal.max-size 1G"),
     (f'[journal]\nmax-size = "{"9" * 400}"\n', 2, "not a size", "config set journal.max-size 1G"),
     ("[journal]\ntemp = 0.5\n", 2, "there is no setting journal.temp", "above the first"),
-    ("[journal]\nsinlge = true\n", 2, "there is no setting journal.sinlge", "journal.single"),
+    ("[journal]\nsinlge = true\n", 2, "there is no setting journal.sinlge", "unset journal.sinlge"),
     ('[models]\nfolders = "/models"\n', 2, "models.folders wants a list", "config set models.folders"),
     ('[profile.mine]\n\nmode = "mixed"\n', 3, "mode mixed: unknown", "config set profile.mine.mode hybrid"),
-    ("[profile.mine.journal]\nsingle = true\n", 2, "there is no setting journal.single", "unset profile.mine"),
+    ("[profile.mine.journal]\nmax-size = 1\n", 2, "there is no setting journal.max-size", "unset profile.mine"),
     ('api-key = "secret"\n', 1, "there is no setting api-key", "config unset api-key"),
     (f"budget = {'9' * 400}\n", 1, "more than any run can spend", "config set budget 2048/q"),
     (f'[journal]\nmax-size = "{"9" * 400}"\n', 2, "not a size", "config set journal.max-size 1G"),
@@ -229,6 +239,14 @@ def test_a_bad_variable_does_not_matter_beside_the_flag(asked, monkeypatch):
     assert asked("--temp", "0.5").temp == 0.5
 
 
+def test_a_variable_that_is_no_setting_is_named_with_the_one_that_is(asked, run, monkeypatch):
+    monkeypatch.setenv("DYNSCALE_TOPK", "3")
+    monkeypatch.setenv("DYNSCALE_MODELS_FOLDERS", "/models")
+    monkeypatch.setattr(session, "answer", lambda options: 0)
+    assert run("ask", "Why?") == (0, "", "dynscale: DYNSCALE_TOPK is no setting; DYNSCALE_TOP_K is\n")
+    assert run("ask", "-q", "Why?") == (0, "", "")
+
+
 def test_an_unknown_profile_lists_those_there_are(file, run):
     file.write_text("[profile.mine]\ntemp = 0.5\n")
     code, _, errors = run("ask", "--profile", "carefull", "Why?")
@@ -261,7 +279,6 @@ def test_settings_without_a_flag(file, monkeypatch):
     assert setting("models.folders") == []
     file.write_text('[journal]\nmax_size = "2M"\nsingle = true\n[models]\nfolders = ["a", "b"]\n')
     assert setting("journal.max_size") == 2 * 10**6
-    assert setting("journal.single") is True
     assert setting("models.folders") == ["a", "b"]
     monkeypatch.setenv("DYNSCALE_JOURNAL_MAX_SIZE", "3KiB")
     assert setting("journal.max_size") == 3 << 10
@@ -282,7 +299,7 @@ def test_a_flag_that_may_be_repeated_is_a_list(file, run, monkeypatch):
 def test_settings_of_journals_reach_the_run(file, asked, monkeypatch):
     file.write_text('[journal]\nenabled = false\nsingle = true\nmax-size = "3M"\n')
     kept = keeping.wishes(asked().journal)
-    assert (kept.journal, kept.single, kept.max_bytes) == (False, True, 3_000_000)
+    assert (kept.journal, kept.max_bytes) == (False, 3_000_000)
     assert asked("--journal").journal
     monkeypatch.setenv("DYNSCALE_JOURNAL", "yes")
     assert asked().journal
@@ -294,7 +311,7 @@ def test_without_a_file_nothing_is_read_for_settings(tmp_path):
         "sys.argv = ['dynscale', 'ask', '-m', '/nowhere/at/all', 'Why?']\n"
         "from dynscale_cli.cli.main import _run\n"
         "_run()\n"
-        "print(sorted({'tomllib', 'tomli', 'tomlkit', 'dynscale_cli.settings.profiles'} & set(sys.modules)))\n"
+        "print(sorted({'tomllib', 'tomli', 'tomlkit'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(tmp_path), check=True)
     assert done.stdout == b"[]\n"
@@ -344,6 +361,14 @@ class TestConfig:
             assert toml.loads(file.read_text()) == wanted
         assert "temp" in wanted
 
+    def test_settings_written_at_once_are_all_kept(self, file):
+        """Each reads the file before it writes it: without a lock, some would not know of the others."""
+        code = "from dynscale_cli.settings import file; import sys; file.put(file.path(), sys.argv[1:], 1)"
+        names = [f"k{n}" for n in range(8)]
+        writers = [subprocess.Popen([sys.executable, "-c", code, "profile", name, "seed"]) for name in names]
+        assert [writer.wait(60) for writer in writers] == [0] * 8
+        assert sorted(toml.loads(file.read_text())["profile"]) == names
+
     def test_set_makes_the_folder(self, tmp_path, run):
         assert not (tmp_path / "home").exists()
         assert run("config", "set", "seed", "-5")[0] == 0
@@ -379,7 +404,7 @@ class TestConfig:
         assert code == 1
         assert "No space left" in errors
         assert file.read_text() == "temp = 0.1\n"
-        assert [each.name for each in file.parent.iterdir()] == ["config.toml"]
+        assert sorted(each.name for each in file.parent.iterdir()) == [".config.toml.lock", "config.toml"]
 
     def test_a_bad_file_can_be_mended(self, file, run):
         file.write_text("tmep = 1\ntemp = 11\n")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 
@@ -39,6 +39,59 @@ _EMPTY_WORDS = word_set(
     "here he she they we i you "
     "answer so therefore thus would will can has have had do does did called known named also just very"
 )
+
+
+# Words that make another name of one: South Korea is not Korea.
+_DISTINGUISHING = word_set(
+    "new north south east west northern southern eastern western central upper lower great greater little old saint st "
+    "san santa los las el la de lake mount river cape port fort sea bay equatorial democratic american british french "
+    "dutch anti non mac of the and"
+)
+
+
+def short_names(shown: Mapping[str, str], *, places: bool) -> dict[str, str]:
+    """key -> the key of the one longer name it is short for ("Shakespeare", "Paris" beside "Paris, France").
+
+    `shown`: key -> the text as written, where names begin with capitals; `places`: whether what follows a comma tells
+    where it is, and is no second answer.
+    """
+    found = _without_titles(shown)
+    shown = {key: text for key, text in shown.items() if key not in found}
+    for key, text in shown.items():
+        if not _is_name(key, text):
+            continue
+        longer = [other for other, spelt in shown.items() if other != key and _is_short_for(key, other, spelt, places)]
+        if len(longer) == 1:
+            found[key] = longer[0]
+    return {key: found.get(other, other) for key, other in found.items()}
+
+
+_TITLES = word_set("dr prof professor mr mrs ms miss sir dame president king queen pope saint captain general")
+
+
+def _without_titles(shown: Mapping[str, str]) -> dict[str, str]:
+    """Names with a title to the same names without it."""
+    found = {}
+    for key in shown:
+        title, _, rest = key.partition(" ")
+        if title in _TITLES and rest in shown:
+            found[key] = rest
+    return found
+
+
+def _is_name(key: str, text: str) -> bool:
+    return len(key) > 2 and key.replace(" ", "").isalpha() and text[:1].isupper() and len(key.split()) <= 2
+
+
+def _is_short_for(key: str, other: str, spelt: str, places: bool) -> bool:
+    if not spelt[:1].isupper():
+        return False
+    first, comma, rest = other.partition(", ")
+    if comma:
+        return places and first == key and rest.replace(" ", "").isalpha() and spelt.split()[-1][:1].isupper()
+    words_of = other.split()
+    surname = words_of[-1:] == [key] and 2 <= len(words_of) <= 4 and spelt.split()[-1][:1].isupper()
+    return surname and other.replace(" ", "").isalpha() and _DISTINGUISHING.isdisjoint(words_of[:-1])
 
 
 @dataclass(frozen=True, slots=True)

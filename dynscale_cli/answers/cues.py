@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dynscale_cli.answers.latex import box_at
-from dynscale_cli.answers.normalize import word_set
+from dynscale_cli.answers.normalize import sign_of, word_set
 
 Form = Literal["label", "initial", "sentence", "box", "json", "tag", "hash", "reverse", "revision"]
 
@@ -24,7 +24,8 @@ _BOX_COMMAND = re.compile(r"\\boxed\s*(?=\{)")
 _STEMS = (
     "answer", "boxed", "boxe", "fbox", "####", "ans:", "ans.", "ans =", "result:", "correction", "should be",
     "actually", "correct option", "correct choice", "best option", "best choice", "right option", "right choice",
-    "begin_of_box|>", "pick", "choose", "go with", "select", "opt for", "option is", "choice is",
+    "begin_of_box|>", "<result>", "<solution>", "<final>", "<conclusion>",
+    "pick", "choose", "go with", "select", "opt for", "option is", "choice is",
     '"choice"', '"option"', '"result"', "antwort", "ergebnis", "lösung", "respuesta",
     "resultado", "réponse", "resposta", "risposta", "risultato", "antwoord", "svar", "odpowiedź", "ответ",
     "відповідь", "cevap", "jawaban", "đáp án", "vastaus", "válasz", "απάντηση", "תשובה", "الجواب", "الإجابة",
@@ -34,6 +35,7 @@ _ASCII_STEMS = tuple(stem for stem in _STEMS if stem.isascii())
 _KEYS = frozenset({'"choice"', '"option"', '"result"'})
 _REVISIONS = frozenset({"correction", "should be", "actually"})
 _BOXES = frozenset({"boxed", "boxe", "fbox"})
+_TAGS = frozenset({"begin_of_box|>", "<result>", "<solution>", "<final>", "<conclusion>"})
 _CHOOSING = frozenset({"pick", "choose", "go with", "select", "opt for"})
 _INITIAL = re.compile(r"^[ \t*_#>]{0,6}A[*_]{0,2}:[*_]{0,2}(?=\s*\S)", re.MULTILINE)
 _OTHER_INITIAL = re.compile(r"^[ \t*_#>]{0,6}B[*_]{0,2}[:.)]", re.MULTILINE)
@@ -183,7 +185,7 @@ def _statement(text: str, at: int, stem: str) -> Statement | None:
         return _hash(text, at)
     if stem == "initial":
         return _until(text, "initial", at - 2, at)
-    if stem == "begin_of_box|>":
+    if stem in _TAGS:
         return _tag(text, at, at + len(stem))
     if stem in _CHOOSING:
         chosen = _CHOSEN.match(text, at + len(stem)) if _CHOOSER.search(text[max(0, at - 60) : at]) else None
@@ -313,8 +315,9 @@ def _until(text: str, form: Form, at: int, start: int) -> Statement:
     """From `start` to the line's end; or the next line with text; or all of a block (formula, code, JSON) there."""
     window = text[start : start + _REACH]
     first, _, rest = window.partition("\n")
-    said = first.lstrip(" \t*_") if first.strip(_SKIPPED) else ""
-    if not said.strip("`"):
+    sign = sign_of(first) is not None
+    said = first.strip() if sign else first.lstrip(" \t*_") if first.strip(_SKIPPED) else ""
+    if not sign and not said.strip("`"):
         fenced = first.strip().startswith("```")
         said = first.lstrip() + "\n" + rest if fenced else rest.lstrip(_SKIPPED + ">\n\r-•")
         mark = _LIST_MARK.match(said)

@@ -7,17 +7,20 @@ first class whose representative it equals, and is compared with nothing else. M
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 
 from dynscale_cli.answers import identities
 from dynscale_cli.answers.choices import LETTERS
+from dynscale_cli.answers.cluster import short_names
 from dynscale_cli.answers.dates import possible_days
 from dynscale_cli.answers.latex import box_at
 from dynscale_cli.answers.normalize import plain
-from dynscale_cli.answers.numbers import Quantity, as_quantity, bare
+from dynscale_cli.answers.quantities import Quantity, as_quantity, bare
 from dynscale_cli.answers.reading import read
 from dynscale_cli.answers.structures import list_members, math_key
 from dynscale_cli.answers.text import text_key
@@ -191,6 +194,8 @@ def canonical(text: str, kind: AnswerType, choices: Sequence[str] = ()) -> str |
     if kind.name == "math":
         return math_key(said)
     reading = read(said, kind, choices)
+    if reading is None and kind.guessed:
+        reading = read(said, replace(kind, name="auto"))
     return reading[0] if reading is not None else None
 
 
@@ -203,15 +208,36 @@ def same_as_gold(
 ) -> bool:
     """Whether an answer (its key or text) is the gold answer (`18`, `B`, a choice's text, `\\frac{1}{2}`, `… #### 18`).
 
-    A percentage is also right as the fraction it is, where either side writes the sign: `25%` for `0.25`.
+    A gold that is a JSON list of texts accepts each of them. A percentage is also right as the fraction it is, where
+    either side writes the sign: `25%` for `0.25`.
     """
     if choices and kind.name == "auto":
         kind = AnswerType("choice")
+    judge = equivalence or Equivalence()
+    return any(_is_gold(answer, one, kind, choices, judge) for one in (gold, *accepted(gold)))
+
+
+def accepted(gold: str) -> tuple[str, ...]:
+    """The answers that a gold answer accepts, where it is a JSON list of several."""
+    if not gold.startswith('["'):
+        return ()
+    try:
+        found = json.loads(gold)
+    except ValueError:
+        return ()
+    return tuple(found) if all(isinstance(one, str) for one in found) else ()
+
+
+def _is_gold(answer: str, gold: str, kind: AnswerType, choices: Sequence[str], equivalence: Equivalence) -> bool:
     wanted = canonical(gold, kind, choices) or _gold_letter(gold, kind)
     given = canonical(answer, kind, choices)
     if wanted is None or given is None:
         return False
-    if (equivalence or Equivalence()).same(given, wanted, ordered=kind.ordered):
+    if equivalence.same(given, wanted, ordered=kind.ordered):
+        return True
+    if kind.name not in ("number", "math", "choice") and short_names(
+        {given: answer, wanted: gold}, places=kind.ordered
+    ):
         return True
     return any(
         canonical(f"({bare(key)})/100", AnswerType("math")) == other

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.normalize import strip_markup, word_set, words
-from dynscale_cli.answers.numbers import last_number
+from dynscale_cli.answers.quantities import last_number
 from dynscale_cli.answers.reading import read
 from dynscale_cli.answers.text import Reading, last_sentence, text_key
 from dynscale_cli.answers.types import AnswerType

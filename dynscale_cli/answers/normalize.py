@@ -99,9 +99,10 @@ def lower(text: str) -> str:
 _MARKUP = " \t\r\n*`\"'~"
 _STOPS = ".,;:。"
 _HEADING = re.compile(r"#{1,6}(?=\s)|>(?=\s*[*_#])")
+_CLOSING_HASHES = re.compile(r"(?:^|(?<=[\s*_]))#+$")  # C# keeps its own
 _SIGN = re.compile(
     r"\s*(?:[*_]{2}|[*_](?=[^*_\s]))?(?:(?P<quote>[`'\"]{1,3})\s?(?P<quoted>[^\w\s`'\"]{1,3})\s?(?P=quote)|"
-    r"\$?(?P<bare><=|>=|==|!=|<>|\+=|-=|->|=>|&&|\|\||//|\*\*(?=\s*$)|[<>=+/%^&|~@×÷≤≥≠±√∈∪∩→←↔⇒∧∨¬])\$?)(?:[*_]{1,2})?"
+    r"\$?(?P<bare><=|>=|==|!=|<>|\+=|-=|->|=>|&&|\|\||//|\*\*(?=\s*$)|[-<>=+/%^&|~@×÷≤≥≠±√∈∪∩→←↔⇒∧∨¬])\$?)(?:[*_]{1,2})?"
     r"\s*\.?\s*"
 )
 
@@ -110,6 +111,8 @@ def sign_of(text: str) -> str | None:
     """The sign that is all of a text: an operator such as `<` or `+`, or any other between quotes or backticks."""
     if len(text) > 24:
         return None
+    if text.strip() in ("*", "#"):
+        return text.strip()
     sign = _SIGN.fullmatch(text)
     return (sign["quoted"] or sign["bare"]) if sign is not None else None
 
@@ -119,7 +122,11 @@ def strip_markup(text: str) -> str:
     sign = sign_of(text)
     if sign is not None:
         return sign
-    text = text.rstrip(_MARKUP + _STOPS + "_#").lstrip(_MARKUP + "_:;,=")
+    text = (
+        _CLOSING_HASHES.sub("", text.rstrip(_MARKUP + _STOPS + "_"))
+        .rstrip(_MARKUP + _STOPS + "_")
+        .lstrip(_MARKUP + "_:;,=")
+    )
     heading = _HEADING.match(text)
     if heading is not None:
         text = text[heading.end() :].lstrip(_MARKUP + "_:;,=")

@@ -1,22 +1,15 @@
-"""Numbers and quantities as people and models write them: signs, currency, separators, fractions, units.
+"""Exact values of numbers that stand alone, in digits and in words, and the one way each is written.
 
-Owns decimal text -> `Fraction` (or `Huge`, where writing the value out would cost memory), the key of a rational,
-and finding numbers with their units in plain text: "25%", "$12.50", "490 BC", "5 ft 7 in", "2 million" (words of
-scale are factors). A compound quantity is one. Nothing here is ever a float. Must not know which number of a text
-is the answer, nor whether a bare 25 may stand for 25%.
+Owns decimal text -> `Fraction` (or `Huge`, where writing the value out would cost memory), the separators of
+different countries ("1,234.50", "1.234,50"), number words, English and Chinese ("two and a half", "一百二十"), and the
+key of a rational. Nothing here is ever a float. Must not know units, nor the text around a number.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import gcd
-from typing import TypeAlias
-
-from dynscale_cli.answers.dates import clock as time_of_day
-from dynscale_cli.answers.units import Dimension, Unit, times, unit_at, unit_named
 
 # Digits that a value may need when written out. Python's own limit on int <-> str is 4300.
 DIGITS = 1000
@@ -83,108 +76,12 @@ def value_key(value: Fraction | Huge) -> str:
     return value.key if isinstance(value, Huge) else rational_key(value)
 
 
-# --- numbers in a text -----------------------------------------------------------------------------------------
+# --- digits with separators ------------------------------------------------------------------------------------
 
-# A run of digits with single separators; with spaces only as thousands. No part can match in two ways.
-_BODY = r"(?:\d{1,3}(?: \d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,'_]\d+)*|\.\d+)"
-_NUMBER = re.compile(
-    rf"(?P<body>{_BODY})"
-    r"(?:(?P<sci>[eE][-+]?\d+(?!\w)|\s?(?:[×xX*·⋅✕]|\\times|\\cdot)\s?10(?:\^|\*\*)\s?[({]?\s?[-+]?\d+[)}]?)"
-    r"|\s?/\s?(?P<den>\d+(?:[.,]\d+)*)"
-    r"|(?:\s|\sand\s)(?P<num>\d{1,9})\s?/\s?(?P<part>\d{1,9}))?"
-)
-_CURRENCY = r"(?:US|AU|CA|HK|NZ|S|R)?[$€£¥₹₽₩₺₫₱฿]|(?:USD|EUR|GBP|INR|JPY|CNY|RMB|CHF|CAD|AUD|Rs\.?|RM|kr)"
-_BEFORE = re.compile(
-    rf"(?P<sign>(?:(?<![\w)\]}}%.])|^)[-+]\s?|\b(?:minus|negative)\s+)?"
-    rf"(?:(?P<currency>(?<![^\W\d_])(?:{_CURRENCY})\s?)(?P<inner>-)?)?\Z",
-    re.IGNORECASE,
-)
-_SCALES = {
-    "hundred": 2, "thousand": 3, "lakh": 5, "lakhs": 5, "million": 6, "millions": 6, "crore": 7, "crores": 7,
-    "billion": 9, "billions": 9, "trillion": 12, "trillions": 12, "mln": 6, "bln": 9, "bn": 9,
-}  # fmt: skip
-_SCALE = re.compile(rf"\s?(?:(?P<word>{'|'.join(sorted(_SCALES, key=len, reverse=True))})\b|(?P<k>k)\b)", re.IGNORECASE)
-_MONEY_SCALES = {"k": 3, "m": 6, "b": 9, "bn": 9, "t": 12}
-_MONEY_SCALE = re.compile(r"\s?(bn|[kmbt])\b", re.IGNORECASE)
-_CLOCK = re.compile(
-    r"(?::(?P<minutes>[0-5]\d(?::[0-5]\d)?)(?!\d)(?:\s?(?P<half>[ap])\.?m\b)?|\s?(?P<hours>[ap])\.?m\b)", re.IGNORECASE
-)
-_VARIABLE = re.compile(r"[xyzn](?![^\W\d_])|[a-zA-Z]?\^|_")
-_NEIGHBOURS = 6  # raw matches that may belong to one number and its surroundings
-_LONGEST_RANGE = 60  # characters
-_LONGEST_QUANTITY = 120
 _GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d?(?:,\d{2})+,\d{3}")
 
 
-_PER = re.compile(r"\s?/\s?|\s(?:per|an?)\s")
-_ERA_BEFORE = re.compile(r"(?<![A-Za-z])(A\.?D\.?|B\.?C\.?(?:E\.?)?|C\.?E\.?)\s?\Z")
-_DECADE = re.compile(r"'?s(?![^\W\d_])")
-_BASED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[bB][01]+|[oO][0-7]+)(?!\w)")
-_FEET = re.compile(r"(\d{1,2})'\s?(\d{1,2}(?:\.\d+)?)(?:\s?(?:\"|'')|\s?in\b|(?![\d'.,]))|(\d{1,3})'(?![\w'])")
-_BETWEEN_PARTS = re.compile(r"[ ,]{0,2}(?:(?:and|&|und|et|y) )?")
-_SIGNS_BEFORE = ("$", "€", "£", "₹")
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A number in a text: its key, its span with sign, currency, scale and unit, and what it is made of.
-
-    `parts`: (value, unit) of each part of a quantity with units, largest first; `value` of a single number.
-    """
-
-    key: str
-    start: int
-    end: int
-    value: Fraction | Huge | None = None
-    parts: tuple[tuple[Fraction | Huge, Unit], ...] = ()
-
-    def amounts(self) -> frozenset[Amount]:
-        """What it may be, in base units; more than one where a name has several meanings, none without a unit."""
-        found: list[dict[Dimension, Fraction]] = [{}]
-        for value, unit in self.parts:
-            if isinstance(value, Huge):
-                return frozenset()
-            grown = []
-            for amount in found:
-                for dimension, factor in unit.readings():
-                    if not amount or _joins(tuple(amount), dimension):
-                        grown.append({**amount, dimension: amount.get(dimension, Fraction(0)) + value * factor})
-            found = grown
-        return frozenset(tuple(sorted(amount.items())) for amount in found if amount)
-
-
-Amount: TypeAlias = tuple[tuple[Dimension, Fraction], ...]
-_TIME, _MONTH = (("time", 1),), (("month", 1),)
-
-
-def _joins(dimensions: tuple[Dimension, ...], more: Dimension) -> bool:
-    return more in dimensions or (more == _TIME and _MONTH in dimensions)
-
-
-def spell(value: str, unit: Unit) -> str:
-    """`$12.5`, `25%`, `5 km`: the key of a value (a key itself) with its unit."""
-    symbol = unit.symbol
-    if symbol in _SIGNS_BEFORE:
-        return f"-{symbol}{value[1:]}" if value.startswith("-") else f"{symbol}{value}"
-    return f"{value}{'' if symbol in ('%', '°') else ' '}{unit}"
-
-
-_WITH_UNIT = re.compile(r"(?P<sign>-?)[$€£₹]?(?P<value>\S+?)(?:[%°]| \S+)?")
-
-
-def bare(key: str) -> str:
-    """The value of a key without its unit: `25%` is 25, `5 km` is 5; a key without a unit is itself."""
-    parts = _WITH_UNIT.fullmatch(key)
-    return parts["sign"] + parts["value"] if parts is not None else key
-
-
-def as_quantity(text: str) -> Quantity | None:
-    """The one number or quantity that all of `text` is; None for anything else."""
-    found = next(numbers(text), None) if text and len(text) <= _LONGEST_QUANTITY else None
-    return found if found is not None and found.start == 0 and found.end == len(text) else None
-
-
-def _digits(body: str, comma_decimal: bool) -> tuple[str, str] | None:
+def read_digits(body: str, comma_decimal: bool) -> tuple[str, str] | None:
     """(whole, fraction) digits of a literal; None where its separators have no single reading."""
     separators = [char for char in body if not char.isdigit()]
     if not separators:
@@ -216,242 +113,120 @@ def _one_separator(body: str, separator: str, count: int, comma_decimal: bool) -
 
 def body_value(body: str, *, comma_decimal: bool = True) -> Fraction | Huge | None:
     """The value of a bare literal such as `1,234.50`; None where it has no single reading."""
-    digits = _digits(body, comma_decimal)
+    digits = read_digits(body, comma_decimal)
     return None if digits is None else literal(*digits)
 
 
-def _with_tail(value: Fraction | Huge, match: re.Match[str]) -> Fraction | Huge | None:
-    """Fold an exponent, a denominator or the fraction of a mixed number into `value`."""
-    sci, den, num = match["sci"], match["den"], match["num"]
-    if sci is not None:
-        digits = _digits(match["body"], True) or ("", "")
-        exponent = sci[1:] if sci[0] in "eE" else re.sub(r"[^-\d]", "", sci[sci.index("10") + 2 :])
-        return literal(*digits, exponent)
-    if isinstance(value, Huge):
-        return value if den is None and num is None else None
-    if den is not None:
-        divisor = body_value(den)
-        return value / divisor if isinstance(divisor, Fraction) and divisor else None
-    if num is not None:
-        if value.denominator != 1 or not int(match["part"]):
-            return None
-        return value + Fraction(int(num), int(match["part"]))
-    return value
+# --- in words --------------------------------------------------------------------------------------------------
+
+_UNITS = {
+    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+    "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16,
+    "seventeen": 17, "eighteen": 18, "nineteen": 19,
+}  # fmt: skip
+_TENS = {
+    "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
+}  # fmt: skip
+_SMALL = {**_UNITS, **_TENS, "fourty": 40}
+_TIMES = {"once": 1, "twice": 2, "thrice": 3}
+_DOZENS = ((["a", "dozen"], 12), (["half", "a", "dozen"], 6))
+_LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_PARTS = {
+    "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4,
+    "fifth": 5, "fifths": 5, "sixth": 6, "sixths": 6, "eighth": 8, "eighths": 8, "tenth": 10, "tenths": 10,
+}  # fmt: skip
+_LEADING = re.compile(r"(?:(?:about|approximately|around|exactly|only|just|roughly|a total of|there are)\s+)+")
+_WORD = re.compile(r"[a-z]+")
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz -")
+# "One of them", "one should": a pronoun.
+_PRONOUN_TAIL = frozenset({"of", "should", "can", "must", "has", "is", "could", "would", "might", "who", "that"})
+_MOST_WORDS = 24
+_LONGEST = 200
 
 
-def _scaled(value: Fraction | Huge, text: str, end: int, money: bool) -> tuple[Fraction | Huge, int]:
-    """Apply a word of scale behind the number ("million", "k"; "$3M")."""
-    scale = _SCALE.match(text, end)
-    power = 0
-    if scale is not None:
-        if scale["word"] is not None:
-            power = _SCALES[scale["word"].lower()]
-        elif scale["k"] == "k" and scale.start("k") == end:
-            power = 3
-    if not power and money:
-        scale = _MONEY_SCALE.match(text, end)
-        power = _MONEY_SCALES[scale[1].lower()] if scale is not None else 0
-    if not power or scale is None or isinstance(value, Huge):
-        return value, end
-    return value * 10**power, scale.end()
-
-
-def _clock(text: str, match: re.Match[str]) -> Quantity | None:
-    """A time of day, on the 24-hour clock where its half is said, or a short ratio, as written: `10:30`, `21:05`."""
-    if not match["body"].isdigit() or len(match["body"]) > 2:
+def read_words(text: str) -> Fraction | None:
+    """The number that `text` begins with in English words; None if it begins otherwise."""
+    lowered = text[:400].lower().strip()
+    if lowered[:1] in _HAN:
+        return _han(lowered)
+    leading = _LEADING.match(lowered)
+    words = _WORD.findall(lowered[leading.end() if leading else 0 :])[:_MOST_WORDS]
+    negative = bool(words) and words[0] in ("minus", "negative")
+    words = words[negative:]
+    value, used = amount(words)
+    if value is None or (words[:1] == ["one"] and used == 1 and words[1:2] and words[1] in _PRONOUN_TAIL):
         return None
-    clock = _CLOCK.match(text, match.end("body"))
-    if clock is None:
-        return _ratio(text, match)
-    key = time_of_day(int(match["body"]), clock["minutes"] or "00", clock["half"] or clock["hours"])
-    return Quantity(key, match.start(), clock.end(), parts=_duration(key))
+    return -value if negative else value
 
 
-def _duration(clock: str) -> tuple[tuple[Fraction | Huge, Unit], ...]:
-    """3:12:45 may be read as three hours, twelve minutes and 45 seconds; 3:12 may be many things."""
-    parts = clock.split(":")
-    if len(parts) != 3:
-        return ()
-    return tuple(
-        (Fraction(int(part)), Unit(((symbol, 1),))) for part, symbol in zip(parts, ["h", "min", "s"], strict=True)
-    )
+def amount(words: list[str]) -> tuple[Fraction | None, int]:
+    """(value, words used): a whole number, a part of one, or both ("two and a half")."""
+    if words and words[0] in _TIMES:
+        return Fraction(_TIMES[words[0]]), 1
+    for dozen, number in _DOZENS:
+        if words[: len(dozen)] == dozen:
+            return Fraction(number), len(dozen)
+    whole, used = _whole(words)
+    if whole is None:
+        if words[:1] == ["half"] or words[:2] == ["a", "half"]:
+            return Fraction(1, 2), len(words[:2])
+        return None, 0
+    if used < len(words) and words[used] in _PARTS:
+        return Fraction(whole, _PARTS[words[used]]), used + 1
+    rest = words[used : used + 3]
+    if rest == ["and", "a", "half"] or rest[:2] == ["and", "half"]:
+        return whole + Fraction(1, 2), used + len(rest)
+    if rest == ["and", "a", "quarter"]:
+        return whole + Fraction(1, 4), used + 3
+    return Fraction(whole), used
 
 
-_RATIO = re.compile(r"(?::|\s:\s)(\d{1,12})(?![\d.,:]\d|\d)")
-
-
-def _ratio(text: str, match: re.Match[str]) -> Quantity | None:
-    """2:3, in lowest terms."""
-    second = _RATIO.match(text, match.end("body"))
-    if second is None:
-        return None
-    divisor = gcd(int(match["body"]), int(second[1])) or 1
-    return Quantity(f"{int(match['body']) // divisor}:{int(second[1]) // divisor}", match.start(), second.end())
-
-
-def _is_part_of_a_name(text: str, match: re.Match[str], bare: bool) -> bool:
-    """H2O, x2, 2x, 10^8, 1010_2, 3/4/2024: digits that are no number by themselves."""
-    start, end = match.span()
-    attached = text[start - 1 : start] if bare else ""
-    if attached and (attached in "^_" or (attached.isalpha() and ord(attached) < 0x250)):
-        return True
-    if match["sci"] is None and _VARIABLE.match(text, end):
-        return True
-    return match["den"] is not None and text[end : end + 1] == "/"
-
-
-def _found_at(text: str, match: re.Match[str], comma_decimal: bool, joined: bool) -> Quantity | None:
-    """The number that a raw match stands for, with what stands before and behind it.
-
-    `joined`: the unit of a number ends where it begins ("1h30")."""
-    start, end = match.span()
-    special = _literal(text, start) or _feet(text, start)
-    if special is not None:
-        return special
-    before = _BEFORE.search(text, max(0, start - 12), start)
-    assert before is not None  # every part of the pattern is optional
-    sign = before["sign"] or ""
-    if sign[-1:].isspace() and sign[0] in "-+" and start > len(before.group()):
-        sign = ""  # an operator between two numbers, not a sign
-    clock = _clock(text, match)
-    if clock is not None:
-        return clock
-    if _is_part_of_a_name(text, match, not before.group() and not joined):
-        return None
-    value = body_value(match["body"], comma_decimal=comma_decimal)
-    value = _with_tail(value, match) if value is not None else None
-    if value is None:
-        return None
-    if _DECADE.match(text, end) and match["body"].isdigit() and match["body"][-1] == "0":
-        return Quantity(f"{match['body']}s", start, _DECADE.match(text, end).end())  # type: ignore[union-attr]
-    value, end = _scaled(value, text, end, bool(before["currency"]))
-    if sign.strip() not in ("", "+") or before["inner"]:
-        value = -value
-    unit, end = _unit_of(text, start, end, (before["currency"] or "").strip())
-    start -= len(before["currency"] or "") + len(before["inner"] or "") + len(sign)
-    era = _ERA_BEFORE.search(text, max(0, start - 8), start) if unit is None else None
-    if era is not None:
-        unit, start = unit_named(era[1].replace(".", "")), era.start()
-    if unit is None:
-        return Quantity(value_key(value), start, end, value)
-    return Quantity(spell(value_key(value), unit), start, end, value, ((value, unit),))
-
-
-def _literal(text: str, start: int) -> Quantity | None:
-    """0xFF and 0b101 as written: what is asked for is how it is written."""
-    based = _BASED.match(text, start) if text[start] == "0" else None
-    return Quantity(based.group().lower(), start, based.end()) if based is not None else None
-
-
-_FOOT, _INCH = Unit((("ft", 1),)), Unit((("in", 1),))
-
-
-def _feet(text: str, start: int) -> Quantity | None:
-    """5'7" and 6'."""
-    feet = _FEET.match(text, start)
-    if feet is None or text[start - 1 : start].isdigit():
-        return None
-    if feet[3] is not None:
-        return Quantity(
-            f"{int(feet[3])} ft", start, feet.end(), Fraction(int(feet[3])), ((Fraction(int(feet[3])), _FOOT),)
-        )
-    first, second = Fraction(int(feet[1])), Fraction(feet[2])
-    if second >= 12:
-        return None
-    return Quantity(f"{first} ft {rational_key(second)} in", start, feet.end(), parts=((first, _FOOT), (second, _INCH)))
-
-
-def _unit_of(text: str, start: int, end: int, currency: str) -> tuple[Unit | None, int]:
-    """(unit, end): the unit behind a number, or the currency before it, by the hour or not."""
-    money = _currency(currency) if currency else None
-    if text[end : end + 2] == "\\%":
-        return unit_named("%"), end + 2
-    found = unit_at(text, end)
-    if money is None:
-        return found if found is not None else (None, end)
-    per = _PER.match(text, end)
-    more = unit_at(text, per.end()) if per is not None else None
-    if more is not None:
-        return times(money, more[0], -1), more[1]
-    if found is not None and found[0].is_money:
-        return money, found[1]
-    return money, end
-
-
-def _currency(sign: str) -> Unit | None:
-    return unit_named(sign) or unit_named(sign.rstrip(".")) or unit_named(sign[-1])
-
-
-def numbers(text: str, *, comma_decimal: bool = True) -> Iterator[Quantity]:
-    """The numbers of a plain text from left to right. A range ("5-7") is one answer, not two."""
-    return _read(text, _NUMBER.finditer(text), comma_decimal)
-
-
-def last_number(text: str) -> Quantity | None:
-    """The last of `numbers(text)`, without reading those before it."""
-    matches = list(_NUMBER.finditer(text))
-    for reach in (_NEIGHBOURS, _NEIGHBOURS**2, _NEIGHBOURS**3):
-        found = list(_read(text, iter(matches[-reach:]), True))
-        # Where the first look begins, a date or a range may have been cut in two.
-        if found and (len(found) > 1 or reach >= len(matches)):
-            return found[-1]
-    return None
-
-
-def _read(text: str, matches: Iterator[re.Match[str]], comma_decimal: bool) -> Iterator[Quantity]:
-    pending: Quantity | None = None
-    for match in matches:
-        if pending is not None and match.start() < pending.end:
-            continue  # the minutes of a clock
-        attached = pending is not None and bool(pending.parts) and pending.end == match.start()
-        found = _found_at(text, match, comma_decimal, attached)
-        if found is None:
+def _whole(words: list[str]) -> tuple[int | None, int]:
+    """(value, words used) of the longest leading whole number."""
+    total = group = used = 0
+    seen = False
+    for index, word in enumerate(words):
+        if word in _SMALL:
+            if seen and word in _UNITS and group % 10 and index == used:
+                break  # "five six" is two numbers
+            group += _SMALL[word]
+        elif word == "hundred" and seen:
+            group = (group or 1) * 100
+        elif word in _LARGE and seen:
+            total, group = total + (group or 1) * _LARGE[word], 0
+        elif word == "a" and words[index + 1 : index + 2] and words[index + 1] in ("hundred", *_LARGE) and not seen:
+            group = 1
+        elif word == "and" and seen and words[index + 1 : index + 2] and words[index + 1] in _SMALL:
+            if group % 100 or not (group or total):
+                break  # "five and six"
             continue
-        if pending is not None:
-            longer = _range(text, pending, found) or _compound(text, pending, found)
-            if longer is not None:
-                pending = longer
-                continue
-            yield pending
-        pending = found
-    if pending is not None:
-        yield pending
+        else:
+            break
+        seen, used = True, index + 1
+    return (total + group, used) if seen and words[:used] != ["a"] else (None, 0)
 
 
-def _range(text: str, first: Quantity, second: Quantity) -> Quantity | None:
-    """5-7 is one answer, and 1990-05-12 another."""
-    joined = second.start == first.end + 1 and text[first.end] == "-"
-    if not joined or first.end - first.start >= _LONGEST_RANGE:
-        return None
-    return Quantity(f"{first.key}-{second.key}", first.start, second.end)
+_HAN = {char: value for value, char in enumerate("零一二三四五六七八九")} | {
+    "〇": 0,
+    "两": 2,
+    "十": 10,
+    "百": 100,
+    "千": 1000,
+}
+_HAN_LARGE = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
 
 
-def _compound(text: str, first: Quantity, second: Quantity) -> Quantity | None:
-    """1 h and 30 min, 5 ft 7 in, 2 days, 3 hours: whole parts of ever smaller units of one dimension."""
-    if not first.parts or first.key.count(":") or len(first.parts) > 5 or isinstance(second.value, Huge):
-        return None
-    between = _BETWEEN_PARTS.fullmatch(text, first.end, second.start)
-    if between is None or second.value is None or second.value < 0 or len(second.parts) > 1:
-        return None
-    value, unit = first.parts[-1]
-    smaller = _next_unit(unit, second, attached=first.end == second.start)
-    if smaller is None or isinstance(value, Huge) or value.denominator != 1:
-        return None
-    for dimension, factor in unit.readings():
-        for other, part in smaller.readings():
-            if (dimension == other and second.value * part < factor) or (dimension == _MONTH and other == _TIME):
-                parts = (*first.parts, (second.value, smaller))
-                key = " ".join(spell(value_key(value), unit) for value, unit in parts)
-                return Quantity(key, first.start, second.end, parts=parts)
-    return None
-
-
-def _next_unit(unit: Unit, second: Quantity, attached: bool) -> Unit | None:
-    """The unit of the next part: of "1h30" minutes, and behind hours "m" is minutes."""
-    if not second.parts:
-        return _MINUTE if attached and unit.symbol == "h" else None
-    smaller = second.parts[0][1]
-    return _MINUTE if smaller.symbol == "m" and unit.symbol in ("h", "d") else smaller
-
-
-_MINUTE = Unit((("min", 1),))
+def _han(text: str) -> Fraction | None:
+    """一百二十 and its like; None where the numeral is followed by more than a counter."""
+    total = section = digit = used = 0
+    for char in text:
+        if char in _HAN_LARGE:
+            total, section, digit = total + (section + digit) * _HAN_LARGE[char], 0, 0
+        elif _HAN.get(char, 0) >= 10:
+            section, digit = section + (digit or 1) * _HAN[char], 0
+        elif char in _HAN:
+            digit = _HAN[char]
+        else:
+            break
+        used += 1
+    return Fraction(total + section + digit) if len(text) - used <= 4 else None

@@ -13,15 +13,18 @@ from dynscale_cli.answers.choices import LETTERS, read_option, read_special
 from dynscale_cli.answers.dates import holds_date, moment
 from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.normalize import sign_of, strip_markup
-from dynscale_cli.answers.number_words import read_words, spelt_out
-from dynscale_cli.answers.numbers import Quantity, bare, numbers, rational_key
+from dynscale_cli.answers.numbers import rational_key, read_words
+from dynscale_cli.answers.quantities import Quantity, bare, numbers, spelt_out
 from dynscale_cli.answers.structures import exact_math_key, math_key
 from dynscale_cli.answers.text import (
     FILLER,
     SENTENCE_END,
     Reading,
     first_sentence,
+    is_told,
+    read_compound,
     read_json,
+    read_sequence,
     read_text,
     states_none,
     without_subject,
@@ -109,7 +112,9 @@ def read_number(content: str) -> Reading | None:
     if "ratio" in spelt:
         spelt = _TO.sub(r"\1:\2", spelt)
     if _IRRATIONAL.search(content):
-        constant = _computed(first_sentence(content), _CONSTANT)
+        sentence = first_sentence(content)
+        ends = [0, *(behind.end() for behind in _BEHIND_VERB.finditer(sentence))]
+        constant = next((found for end in ends if (found := _computed(sentence[end:], _CONSTANT)) is not None), None)
         if constant is not None:
             return constant
     start = _ASIDE.match(spelt)
@@ -163,6 +168,10 @@ def _emphasised(text: str) -> Reading | None:
 
 
 def _in_words(text: str) -> Reading | None:
+    said = strip_markup(first_sentence(text))
+    spelt = spelt_out(said)
+    if spelt is not None:
+        return spelt, said
     value = read_words(text.lstrip(" *_`'\"$("))
     return (rational_key(value), strip_markup(first_sentence(text))) if value is not None else None
 
@@ -212,6 +221,8 @@ _LEAD = re.compile(
 def read_math(content: str) -> Reading | None:
     """The formula stated; of a sentence its formula between dollars, else its number."""
     content = _ALSO.sub("", content.strip())
+    lead = _LEAD.match(content)
+    content = content[lead.end() if lead is not None else 0 :] or content
     bare = strip_markup(_without_reason(content))
     if not bare or states_none(bare) or _VERDICT.match(bare):
         return None
@@ -222,13 +233,17 @@ def read_math(content: str) -> Reading | None:
     return _inline(content) or _math_in_sentence(strip_markup(first_sentence(bare)))
 
 
+_LONE_VARIABLE = re.compile(r"\\?[a-zA-Z]+(?:_\{\w+\})?")
+
+
 def _inline(content: str) -> Reading | None:
-    """The last formula between delimiters that reads exactly."""
-    formulas = [match[1] or match[2] or match[3] for match in _INLINE.finditer(content)]
-    for formula in reversed(formulas):
+    """The last formula between delimiters that reads exactly; behind a lone variable what it is said to be."""
+    for match in reversed(list(_INLINE.finditer(content))):
+        formula = match[1] or match[2] or match[3]
         key = exact_math_key(formula)
         if key is not None:
-            return key, formula.strip()
+            said = _behind_verb(content[match.end() :]) if _LONE_VARIABLE.fullmatch(key) else None
+            return said or (key, formula.strip())
     return None
 
 
@@ -314,11 +329,20 @@ _LIST_ITEM = re.compile(r"[\[{]\s*[\"{\[]")
 def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | None:
     """Whatever is stated: JSON, a sign, a letter, a side, a number, a formula, else words."""
     bare = strip_markup(content)
+    if is_told(content, topic):
+        said = content.strip(" \t\n`*'\"")
+        return said.lower(), said
     if not bare or states_none(bare):
         return None
     sign = sign_of(content)
     if sign is not None:
         return sign, sign
+    sequence = read_sequence(content) if "\\" not in content else None
+    if sequence is not None:
+        return sequence
+    compound = read_compound(bare)
+    if compound is not None:
+        return compound
     if _LIST_ITEM.match(bare.lstrip("`jsonJSON \n")):
         value = read_json(content)
         if value is not None:
@@ -341,7 +365,7 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
         return when, bare
     counted = spelt_out(bare)
     if counted is not None:
-        return rational_key(counted), bare
+        return counted, bare
     stated = strip_markup(_without_reason(first_sentence(bare)))
     key = exact_math_key(stated)
     if key is not None and (not _is_one_word(stated) or key.startswith("\\")) and not _names_something(stated):

@@ -19,7 +19,7 @@ from dynscale_cli.answers.dates import moment
 from dynscale_cli.answers.formulas import LONGEST, NotMath, normal_form
 from dynscale_cli.answers.latex import prose, tidy
 from dynscale_cli.answers.normalize import plain, words
-from dynscale_cli.answers.numbers import as_quantity, spell
+from dynscale_cli.answers.quantities import as_quantity, spell
 from dynscale_cli.answers.units import split_unit
 
 _OPEN, _CLOSE = "\x01", "\x02"  # \{ and \}, apart from the braces of grouping
@@ -61,7 +61,10 @@ _QUANTIFIED = re.compile(r",?\s*(?:\\text\s?\{[^{}]*\}\s*)?[a-zA-Z]\s*\\in\s*\\m
 _REALS = frozenset({r"\mathbb{R}", r"\R", "all real numbers", "all reals"})
 _BUILDER = re.compile(r"[a-zA-Z](?:\s*\\in\s*\\mathbb\s?\{R\})?\s*[|:](?P<condition>.+)")
 _ELLIPSIS = "..."
+_BASED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[bB][01]+|[oO][0-7]+)")
 _LONGEST_QUANTITY = 120
+_YEAR = re.compile(r"\d{4}.*[^\W\d_]|[^\W\d_].*\d{4}")
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def math_key(text: str) -> str | None:
@@ -100,9 +103,14 @@ def exact_math_key(text: str) -> str | None:
 
 
 def _quantity(text: str) -> str | None:
-    """The key of a number with a unit, or of several that make one: 5 ft 7 in."""
+    """The key of a number with a unit, or of several that make one (5 ft 7 in); of a day."""
+    if _BASED.fullmatch(text.strip(" `*_.'")):
+        return text.strip(" `*_.'").lower()
     if len(text) > _LONGEST_QUANTITY or not any(char.isdigit() for char in text):
         return None
+    day = moment(text) if _YEAR.search(text) else None
+    if day is not None and _ISO_DAY.match(day):
+        return day
     spelt = prose(plain(text)).strip(" *_`'.,;")
     found = as_quantity(" ".join(spelt.split()))
     return found.key if found is not None and found.parts else None

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from math import exp, fsum, sqrt
 from typing import Literal
 
-from dynscale_cli.answers.cluster import cluster
+from dynscale_cli.answers.cluster import cluster, short_names
 from dynscale_cli.answers.equivalence import Equivalence
 from dynscale_cli.answers.extract import Answer
 from dynscale_cli.answers.types import AnswerType
@@ -90,7 +90,8 @@ def tally(
     ballots = sorted(ballots, key=lambda ballot: ballot.number)
     voters = [ballot for ballot in ballots if ballot.answer is not None and ballot.weight > 0]
     weights = _weights(voters, method)
-    groups = _by_text(voters) if kind.name == "text" else _by_key(voters, equivalence or Equivalence(), kind.ordered)
+    whole = kind.name in ("text", "long")
+    groups = _by_text(voters) if whole else _by_key(voters, equivalence or Equivalence(), kind)
     classes = [
         _Class(key, tuple(members), shown, fsum(weights[ballot.number] for ballot in members))
         for key, members, shown in groups
@@ -124,16 +125,22 @@ def _factors(voters: list[Ballot], method: Method) -> list[float]:
     return [1.0] * len(voters)
 
 
-def _by_key(voters: list[Ballot], equivalence: Equivalence, ordered: bool) -> list[tuple[str, list[Ballot], Answer]]:
+def _by_key(voters: list[Ballot], equivalence: Equivalence, kind: AnswerType) -> list[tuple[str, list[Ballot], Answer]]:
     """(key, ballots, answer shown) for each class of keys; shown is the commonest wording, the first seen of equals."""
     classes = equivalence.classes(
-        (ballot.answer.key for ballot in voters if ballot.answer is not None), ordered=ordered
+        (ballot.answer.key for ballot in voters if ballot.answer is not None), ordered=kind.ordered
     )
     members: dict[str, list[Ballot]] = {}
     for ballot in voters:
         if ballot.answer is not None:
             members.setdefault(classes[ballot.answer.key], []).append(ballot)
-    return [(key, group, _commonest(key, group)) for key, group in members.items()]
+    shown = {key: _commonest(key, group) for key, group in members.items()}
+    if kind.name in ("auto", "choice", "boolean"):
+        for short, full in short_names(
+            {key: answer.text for key, answer in shown.items()}, places=kind.ordered
+        ).items():
+            members[full] = sorted(members[full] + members.pop(short), key=lambda ballot: ballot.number)
+    return [(key, group, shown[key]) for key, group in members.items()]
 
 
 def _commonest(key: str, ballots: list[Ballot]) -> Answer:

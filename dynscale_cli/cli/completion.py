@@ -201,8 +201,7 @@ def run_ids(incomplete: str) -> list[str]:
 
 
 def profile_names(incomplete: str) -> list[str]:
-    from dynscale_cli.settings import file
-    from dynscale_cli.settings.profiles import BUILT_IN
+    from dynscale_cli.settings import BUILT_IN, file
 
     return sorted({*BUILT_IN, *file.read(file.path()).profiles})
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dynscale_cli.errors import DynscaleError, UsageError
-from dynscale_cli.settings import Key, canonical
+from dynscale_cli.settings import Key, canonical, settle
 
 from .completion import profile_names
 from .options import PREFIX
 from .parser import NEVER, Command, Group, keys
 
 if TYPE_CHECKING:
-    from dynscale_cli.settings.origin import Found
+    from dynscale_cli.settings import Found
 
 NAME = "config.toml"
 PROFILE_KEY = re.compile(r"profile\.[^.]+\.([^.]+)")
@@ -73,12 +73,12 @@ def show(
     from dataclasses import asdict
 
     from dynscale_cli.display.text import columns
-    from dynscale_cli.settings import file, origin
+    from dynscale_cli.settings import file
 
     known = keys(ctx.find_root().command)
     written = file.read(file.path())
     file.check(written, known)
-    found = list(origin.settle(known, written, profile, os.environ))
+    found = list(settle(known, written, profile, os.environ))
     if json_output:
         import json
 
@@ -88,7 +88,7 @@ def show(
 
 
 def _value(value: Any) -> str:
-    from dynscale_cli.settings.keys import bare
+    from dynscale_cli.settings import bare
 
     return "-" if value is None else bare(value)
 
@@ -103,13 +103,13 @@ def _origin(found: Found) -> str:
 @app.command("get", cls=Command, epilog=GET)
 def get(ctx: typer.Context, name: Name) -> None:
     """Print the value of one setting."""
-    from dynscale_cli.settings import file, origin
+    from dynscale_cli.settings import file
 
     known = keys(ctx.find_root().command)
     key = _known(name, known)
     written = file.read(file.path())
     file.check(written, known)
-    found = origin.settle({key.name: key}, written, os.environ.get(f"{PREFIX}PROFILE"), os.environ)
+    found = settle({key.name: key}, written, os.environ.get(f"{PREFIX}PROFILE"), os.environ)
     print(_value(next(found).value))
 
 
@@ -128,13 +128,13 @@ def put(
     value: Annotated[list[str], typer.Argument(metavar="VALUE", help="Its value; several where it is a list.")],
 ) -> None:
     """Write a setting to the file, if it is valid. Comments stay."""
-    from dynscale_cli.settings import file, write
+    from dynscale_cli.settings import file
 
     key = _known(name, keys(ctx.find_root().command))
     wanted = _checked(key, value)
     path = file.path()
     file.read(path)
-    write.put(path, _parts(name, key.name), wanted)
+    file.put(path, _parts(name, key.name), wanted)
     if os.environ.get(key.env):
         print(f"dynscale: {key.env} is set, too, and goes before the file", file=sys.stderr)
 
@@ -142,11 +142,11 @@ def put(
 @app.command("unset", cls=Command, epilog=UNSET)
 def unset(ctx: typer.Context, name: Name) -> None:
     """Take a setting out of the file."""
-    from dynscale_cli.settings import file, write
+    from dynscale_cli.settings import file
 
     path = file.path()
     file.read(path)
-    if not write.drop(path, name.split(".")):
+    if not file.drop(path, name.split(".")):
         _known(name, keys(ctx.find_root().command))
         print(f"dynscale: {name} is not set in {path}", file=sys.stderr)
 

@@ -11,6 +11,7 @@ Owns spelling, ranges, help and defaults, and what the text of a flag must look 
 
 import inspect
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
@@ -29,6 +30,7 @@ from dynscale_cli.config import (
     parse_tokens,
     parse_variables,
 )
+from dynscale_cli.display.text import say
 from dynscale_cli.engine.options import CACHE_TYPES, FLASH_ATTENTION, LEVELS, LoadOptions
 from dynscale_cli.errors import UsageError
 from dynscale_cli.nearest import choose
@@ -356,7 +358,7 @@ class Options:
     show: Annotated[bool, once(OUTPUT, None, "Show the text as it is generated.", "--show")] = False
     export: Annotated[Path | None, once(OUTPUT, "FILE", "Write the samples as a pool for replay.", "--export")] = None
     journal: Annotated[
-        bool, setting(OUTPUT, None, "Keep runs of several questions, to be resumed.", "--journal/--no-journal")
+        bool, setting(OUTPUT, None, "Keep this run, to be shown and gone on with.", "--journal/--no-journal")
     ] = True
     quiet: Annotated[bool, setting(OUTPUT, None, "Nothing but answers and errors.", "--quiet/--no-quiet", "-q")] = False
     color: Annotated[bool, setting(OUTPUT, None, "Use colors; NO_COLOR turns them off, too.", "--color/--no-color")] = (
@@ -447,7 +449,10 @@ def takes(*names: str, **defaults: Any) -> Callable[[Callable[..., int]], Callab
     def give(command: Callable[..., int]) -> Callable[..., int]:
         def run(ctx: typer.Context, **told: Any) -> int:
             shared = {each.name: told.pop(each.name) for each in chosen}
-            return command(Options(**shared, sources=_sources(ctx, shared)), **told)
+            options = Options(**shared, sources=_sources(ctx, shared))
+            if not options.quiet:
+                _tell_unknown(ctx)
+            return command(options, **told)
 
         own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
         own.insert(0, inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
@@ -470,3 +475,15 @@ def _sources(ctx: typer.Context, names: Mapping[str, Any]) -> dict[str, str]:
     from .parser import source  # which reads the settings, and knows these flags
 
     return {name: source(ctx, name) for name in names}
+
+
+def _tell_unknown(ctx: typer.Context) -> None:
+    """Name variables that look like settings and are none: DYNSCALE_TOPK for DYNSCALE_TOP_K."""
+    if not any(name.startswith(PREFIX) for name in os.environ):
+        return
+    from dynscale_cli.settings import unknown_variables
+
+    from .parser import keys
+
+    for name, meant in unknown_variables(keys(ctx.find_root().command), os.environ):
+        say(f"dynscale: {name} is no setting" + (f"; {meant} is" if meant else ""))

@@ -17,8 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from dynscale_cli.errors import DynscaleError, ModelError, UsageError
-from dynscale_cli.settings import PLAIN, Key
-from dynscale_cli.settings.keys import Kind
+from dynscale_cli.settings import PLAIN, Key, Kind
 
 from .help import write_page
 from .options import PREFIX
@@ -77,8 +76,7 @@ def _values(ctx: Any) -> ChainMap[str, Any]:
 
 
 def _read(ctx: Any, path: Any, chosen: str | None) -> ChainMap[str, Any]:
-    from dynscale_cli.settings import file
-    from dynscale_cli.settings.profiles import profile
+    from dynscale_cli.settings import file, profile
 
     written = file.read(path)
     file.check(written, keys(ctx.find_root().command))
@@ -143,7 +141,7 @@ def _blame(command: Any, ctx: Any, error: Exception) -> None:
     for param in command.params:
         name, source = key_name(param), ctx.get_parameter_source(param.name)
         if name is not None and getattr(source, "name", "") == "ENVIRONMENT":
-            from dynscale_cli.settings.origin import from_environment
+            from dynscale_cli.settings import from_environment
 
             from_environment(_key(name, param, command), os.environ[param.envvar])
 

@@ -92,6 +92,7 @@ class BatchedEngine:
         self._ended: list[Sequence] = []  # finished, their slots not yet given away
         self._events: list[Piece | Finished] = []
         self._plan: list[Share] | None = None
+        self._charges: list[Charge] = []  # of the plan
 
     @property
     def info(self) -> EngineInfo:
@@ -171,7 +172,8 @@ class BatchedEngine:
             for source, target in self._scheduler.compact():
                 self._backend.move(source, target)
             self._plan = self._scheduler.plan()
-        return [share.charge for share in self._plan]
+            self._charges = [share.charge for share in self._plan]
+        return self._charges
 
     @property
     def max_committed(self) -> int:

@@ -7,6 +7,7 @@ requests.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import importlib.util
@@ -47,6 +48,7 @@ def binding() -> Any:
     taken away again: whoever imports `llama_cpp` later gets the whole of it.
     """
     yield_soon()
+    share_cpp_library()
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # it is written into the user's results
     try:
         module = _import_low_level()
@@ -69,6 +71,17 @@ def yield_soon(environ: MutableMapping[str, str] = os.environ) -> None:
     """
     if "OMP_WAIT_POLICY" not in environ:
         environ.setdefault("GOMP_SPINCOUNT", PATIENCE)
+
+
+def share_cpp_library() -> None:
+    """Have llama.cpp and all that it loads use one C++ library.
+
+    Where numpy came first, a CUDA build took parts of it from elsewhere and crashed in std::regex when it loaded a
+    vocabulary (seen with numpy 2.5 and CUDA 13).
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # a system that has none of this name has no such trouble
+            ctypes.CDLL("libstdc++.so.6", ctypes.RTLD_GLOBAL)
 
 
 def _import_low_level() -> Any:

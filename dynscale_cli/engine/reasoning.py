@@ -46,16 +46,17 @@ _CLOSE = (
     r"<\|close\|>think<\|sep\|>|<\|open\|>response<\|sep\|>",
 )
 _TURN = (r"(?:<\|end\|>)?<\|begin\|>assistant(?:<\|content\|>)?",)  # ends a thought, and says nothing without one
-_TAG = r"(?:answer|response|reply|output|result|solution|conclusion|message|assistant|final(?:_answer|_response)?)"
+# Tags that state an answer (<answer>, <result>, a box) stay: extraction reads them.
+_TAG = r"(?:response|reply|output|message|assistant|final_response)"
 _WRAP = (
     # Around what is said. In code these tags are text.
     rf"(?P<tag></?{_TAG}>)",
-    r"<\|(?:begin|end)_of_(?:box|solution|answer|response)\|>",
+    r"<\|(?:begin|end)_of_(?:solution|answer|response)\|>",
     r"<\|(?:start|end)_(?:response|text|answer|solution)\|>",
     r"\[END FINAL RESPONSE\]",
     r"<\|close\|>(?:response|message)<\|sep\|>|<\|open\|>message[^<]{0,60}<\|sep\|>",
     # Ends of turns, which some servers show.
-    r"<[|｜][^<>|｜\s]{1,40}[|｜]>",
+    r"<[|｜](?!(?:begin|end)_of_box)[^<>|｜\s]{1,40}[|｜]>",
     r"</?s>|<(?:eos|bos|pad)>|<(?:start|end)_of_(?:turn|sentence|utterance)>|<turn\|>|<\|turn>|\[e~\[|\[\|endofturn\|\]",
     r"<seed:[be]os>|<SPECIAL_\d+>|</assistant>",
 )

@@ -3,10 +3,10 @@
 Owns the chains and the candidates they are given. Knows nothing of slots, requests or texts.
 
 A chain that begins with top-k needs no more than the k largest logits of a row, but llama.cpp's own call lays out the
-whole vocabulary for it first: 0.4 ms a row at 128,000 tokens, 23 ms for 64 rows, twice the decode step before it
-(measured on an H100 with an 8B model, `python -m tests.gpu.steps`). So the rows are cut down to some hundred candidates
-by vector operations first (5.5 ms, in threads 2 ms), and the chain draws from these: the same tokens as from the whole
-row.
+whole vocabulary for it first: 23 ms for 64 rows of 128,000 tokens, twice the decode step before it (H100, 8B model,
+`python -m tests.gpu.steps`). So the rows are cut down to some hundred candidates by vector operations first (4.9 ms, in
+threads 2.9 ms), and the chain draws from these: the same tokens as from the whole row. Samplers on the device took 8 ms
+a step, and 40 ms more at each step at which a sample ended.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import ctypes
 from collections.abc import Sequence as Seq
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,8 @@ class TokenSampler:
         self._lib, self._context, self._n_vocab = lib, context, n_vocab
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._threads = threads
+        self._table = CandidateTable()
+        self._argument = ctypes.byref(lib.llama_token_data_array.from_buffer(self._table))
 
     def chain(self, sampling: Sampling, seed: int) -> SamplerChain:
         """A chain of its own for one sequence; `free` it."""
@@ -69,35 +72,35 @@ class TokenSampler:
     def draw(self, chains: Seq[SamplerChain], outputs: Seq[int]) -> list[int]:
         """The next token of each chain, from the logits of the last batch's row of that number."""
         pointers = [self._lib.llama_get_logits_ith(self._context, output) for output in outputs]
-        blocks = self._blocks([ctypes.cast(pointer, ctypes.c_void_p).value or 0 for pointer in pointers])
-        found: list[list[Any]] = list(self._pool.map(cut, blocks)) if self._pool else [cut(block) for block in blocks]
+        blocks = self._blocks([ctypes.addressof(pointer.contents) for pointer in pointers])
+        found = list(self._pool.map(cut, blocks)) if self._pool else [cut(block) for block in blocks]
+        rows = [(candidates, start, end) for candidates, bounds in found for start, end in pairwise(bounds)]
         tokens = []
-        for chain, output, candidates in zip(chains, outputs, [row for block in found for row in block], strict=True):
-            if 0 < chain.top <= len(candidates):
-                tokens.append(self._apply(chain, candidates))
+        for chain, output, (candidates, start, end) in zip(chains, outputs, rows, strict=True):
+            if 0 < chain.top <= end - start:
+                tokens.append(self._apply(chain, candidates, start, end))
             else:
                 tokens.append(int(self._lib.llama_sampler_sample(chain.handle, self._context, output)))
         return tokens
 
     def draw_from(self, chain: SamplerChain, logits: Any) -> int:
         """The next token from logits that were kept, exactly as `draw` draws from the context's own."""
-        (candidates,) = cut(logits[None, :])
-        if not 0 < chain.top <= len(candidates):
-            candidates = np.zeros(len(logits), CANDIDATE)
-            candidates["id"], candidates["logit"] = np.arange(len(logits)), logits
-        return self._apply(chain, candidates)
+        candidates, (start, end) = cut(logits[None, :])
+        if not 0 < chain.top <= end - start:
+            candidates, start, end = Candidates(np.arange(len(logits)), logits), 0, len(logits)
+        return self._apply(chain, candidates, start, end)
 
     def close(self) -> None:
         if self._pool:
             self._pool.shutdown()
 
-    def _apply(self, chain: SamplerChain, candidates: Any) -> int:
-        lib = self._lib
-        data = candidates.ctypes.data_as(ctypes.POINTER(lib.llama_token_data))
-        array = lib.llama_token_data_array(data, len(candidates), -1, False)
-        lib.llama_sampler_apply(chain.handle, ctypes.byref(array))
-        token = int(array.data[array.selected].id)
-        lib.llama_sampler_accept(chain.handle, token)
+    def _apply(self, chain: SamplerChain, candidates: Candidates, start: int, end: int) -> int:
+        table = self._table
+        table.data = candidates.address + start * CANDIDATE.itemsize
+        table.size, table.selected, table.sorted = end - start, -1, False
+        self._lib.llama_sampler_apply(chain.handle, self._argument)
+        token = int(candidates.ids[start + table.selected])  # they were sorted in place
+        self._lib.llama_sampler_accept(chain.handle, token)
         return token
 
     def _blocks(self, addresses: Seq[int]) -> list[Any]:
@@ -114,16 +117,37 @@ class TokenSampler:
         return blocks
 
 
-def cut(rows: Any) -> list[Any]:
-    """For each row of logits its largest, some hundred of them, as candidates; none where that is not worth it.
+class CandidateTable(ctypes.Structure):
+    """`llama_token_data_array` with its address as a number: a pointer of ctypes costs more than the call."""
 
-    `rows`: float32, (number of rows, vocabulary). A row without numbers (NaN) has none either.
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("size", ctypes.c_size_t),
+        ("selected", ctypes.c_int64),
+        ("sorted", ctypes.c_bool),
+    )
+
+
+class Candidates:
+    """Tokens and their logits as llama.cpp takes them, in memory that it may sort."""
+
+    def __init__(self, ids: Any, logits: Any) -> None:
+        self._table = np.zeros(len(ids), CANDIDATE)
+        self.ids, self.logits = self._table["id"], self._table["logit"]
+        self.ids[:], self.logits[:] = ids, logits
+        self.address: int = self._table.ctypes.data
+
+
+def cut(rows: Any) -> tuple[Candidates, list[int]]:
+    """The largest logits of each row, some hundred of them: all of them, and where each row's begin (and the last end).
+
+    `rows`: float32, (number of rows, vocabulary). A row without numbers (NaN) has no candidates, nor has any row of a
+    vocabulary that is too small to be worth it.
     """
     if rows.shape[1] < FEWEST:
-        return [np.empty(0, CANDIDATE)] * len(rows)
+        return Candidates((), ()), [0] * (len(rows) + 1)
     thresholds = np.partition(rows[:, ::STRIDE], -RANK, axis=1)[:, -RANK]
     places = np.flatnonzero(rows >= thresholds[:, None])
-    candidates = np.zeros(len(places), CANDIDATE)
-    candidates["id"], candidates["logit"] = places % rows.shape[1], rows.ravel()[places]
-    ends = np.searchsorted(places, np.arange(1, len(rows)) * rows.shape[1])
-    return list(np.split(candidates, ends))
+    candidates = Candidates(places % rows.shape[1], rows.ravel()[places])
+    bounds: list[int] = np.searchsorted(places, np.arange(len(rows) + 1) * rows.shape[1]).tolist()
+    return candidates, bounds

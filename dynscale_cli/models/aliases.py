@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -58,12 +58,16 @@ def target(alias: str, environ: Mapping[str, str] = os.environ) -> str:
     return aliases[alias]
 
 
-def save(chosen: Aliases, environ: Mapping[str, str] = os.environ) -> None:
-    """Write them, or leave the file as it was. Raises DynscaleError where it cannot be written."""
-    from dynscale_cli.settings.write import replace
+def change(to: Callable[[Aliases], Aliases], environ: Mapping[str, str] = os.environ) -> None:
+    """Write them changed, or leave the file as it was; what another program changes meanwhile stays.
+
+    Raises DynscaleError where it cannot be written.
+    """
+    from dynscale_cli.settings.file import locked, replace
 
     try:
-        replace(file(environ), _toml(chosen))
+        with locked(file(environ)):
+            replace(file(environ), _toml(to(load(environ))))
     except UnicodeEncodeError:
         raise UsageError(
             "a file whose name is not UTF-8 cannot be kept", "rename it, or name it each time: -m FILE"

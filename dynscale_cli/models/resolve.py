@@ -175,23 +175,24 @@ def remember(alias: str, target: str, environ: Mapping[str, str] = os.environ) -
             f"{alias} is the name of a model", "choose another alias: dynscale models list shows all names"
         )
     means = kept(target, environ)
-    chosen = aliases.load(environ)
-    aliases.save(replace(chosen, targets={**chosen.targets, alias: means}), environ)
+    aliases.change(lambda chosen: replace(chosen, targets={**chosen.targets, alias: means}), environ)
     return means
 
 
 def forget(alias: str, environ: Mapping[str, str] = os.environ) -> None:
     """Remove an alias. Raises UsageError where there is none."""
     aliases.target(alias, environ)
-    chosen = aliases.load(environ)
-    left = {name: target for name, target in chosen.targets.items() if name != alias}
-    aliases.save(replace(chosen, targets=left), environ)
+    aliases.change(lambda chosen: replace(chosen, targets=_without(chosen.targets, alias)), environ)
+
+
+def _without(targets: Mapping[str, str], alias: str) -> dict[str, str]:
+    return {name: means for name, means in targets.items() if name != alias}
 
 
 def set_default(name: str | None, environ: Mapping[str, str] = os.environ) -> str | None:
     """Keep the default, or none; what is kept."""
     means = None if name is None else kept(name, environ)
-    aliases.save(replace(aliases.load(environ), default=means), environ)
+    aliases.change(lambda chosen: replace(chosen, default=means), environ)
     return means
 
 

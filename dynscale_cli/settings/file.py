@@ -1,12 +1,15 @@
-"""`config.toml`, read: values by key, profiles, and the line of everything that is wrong with it.
+"""`config.toml`: values by key, profiles, the line of everything that is wrong with it, and changes that keep the rest.
 
-Owns the file's shape: flags at the top, the rest in tables, profiles in [profile.NAME]. Never writes.
+Owns the file's shape: flags at the top, the rest in tables, profiles in [profile.NAME]; and the writing of the user's
+files: one program at a time, and whole or not at all, so that a crash or a full disk leaves the old one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,9 +19,10 @@ from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.nearest import nearest
 from dynscale_cli.paths import config_dir
 
-from .keys import Key, canonical
+from . import PROFILE, Key, canonical
 
-NAME, PROFILE = "config.toml", "profile"
+NAME = "config.toml"
+GONE = frozenset({"journal.single"})  # settings of earlier versions that mean nothing any more: no mistakes
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,8 @@ def check(file: File, keys: Mapping[str, Key], only: str | None = None) -> None:
 
 def _checked(file: File, where: str, name: str, value: Any, keys: Mapping[str, Key]) -> None:
     key = keys.get(name)
+    if key is None and name in GONE:
+        return
     if key is None:
         file.refuse(where, f"there is no setting {name}", _unknown(where, name, keys))
     try:
@@ -168,3 +174,109 @@ def lines(text: str) -> dict[tuple[str, ...], int]:
             found.setdefault(name, begin)
         begin = number + 1
     return found
+
+
+def put(path: Path, name: Sequence[str], value: Any) -> None:
+    """Set a value, under the spelling that the file has for it already. Creates folder and file."""
+    import tomlkit
+
+    with locked(path):
+        document = _document(path)
+        table: Any = document
+        for part in name[:-1]:
+            spelled = _spelled(table, part)
+            if spelled not in table:
+                table[spelled] = tomlkit.table(is_super_table=part == PROFILE)
+            table = table[spelled]
+        table[_spelled(table, name[-1])] = value
+        replace(path, _text(path, document))
+
+
+def drop(path: Path, name: Sequence[str]) -> bool:
+    """Take a value away, and a table that is then empty; whether it was there."""
+    with locked(path):
+        return _dropped(path, name)
+
+
+def _dropped(path: Path, name: Sequence[str]) -> bool:
+    document = _document(path)
+    tables: list[Any] = [document]
+    for part in name[:-1]:
+        inner = tables[-1].get(_spelled(tables[-1], part))
+        if not isinstance(inner, dict):
+            return False
+        tables.append(inner)
+    spelled = [_spelled(table, part) for table, part in zip(tables, name, strict=True)]
+    if spelled[-1] not in tables[-1]:
+        return False
+    del tables[-1][spelled[-1]]
+    for table, part in zip(reversed(tables[:-1]), reversed(spelled[:-1]), strict=True):
+        if not table[part].as_string().strip():  # a comment keeps it
+            del table[part]
+    replace(path, _text(path, document))
+    return True
+
+
+def _document(path: Path) -> Any:
+    import tomlkit
+
+    try:
+        return tomlkit.parse(path.read_bytes().decode("utf-8-sig"))
+    except (FileNotFoundError, NotADirectoryError):
+        return tomlkit.document()
+
+
+def _text(path: Path, document: Any) -> str:
+    """The document as text, if it reads as it was meant: rare ways to write tables come out in other places."""
+
+    text: str = document.as_string()
+    if parse(text, path) != document.unwrap():
+        raise DynscaleError(f"{path} is written in a way that cannot be changed safely", f"${{EDITOR:-vi}} {path}")
+    return text
+
+
+def _spelled(table: Any, part: str) -> str:
+    return next((name for name in table if canonical(name) == canonical(part)), part)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """One program at a time from reading a file to writing it, so that nothing is lost of what two set at once."""
+    try:
+        path = path.resolve()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(path.with_name(f".{path.name}.lock"), "w")  # noqa: SIM115  closed below
+    except OSError:  # a folder that cannot be written to: the writing itself says so
+        yield
+        return
+    with lock:
+        with contextlib.suppress(ImportError, OSError):  # Windows; a file system without locks
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def replace(path: Path, text: str) -> None:
+    """A file's new text, whole or not at all: written beside it, then renamed. Keeps the file's mode.
+
+    Through a link, to the file that it names. Raises DynscaleError where that cannot be done.
+    """
+    try:
+        path = path.resolve()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(beside, mode)
+            os.replace(beside, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
+            raise
+    except OSError as error:
+        raise DynscaleError(f"cannot write {path}: {error.strerror or error}", f"ls -ld {path.parent}") from None

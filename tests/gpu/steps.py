@@ -14,9 +14,11 @@ import json
 import time
 
 import numpy as np
-from llama_cpp import llama_cpp as C
 
+from dynscale_cli.engine.binding import binding
 from dynscale_cli.engine.token_sampler import SamplerChain, TokenSampler
+
+C = binding()
 
 ON_DEVICE = 2  # LLAMA_STATE_SEQ_FLAGS_ON_DEVICE
 
@@ -173,9 +175,6 @@ def main() -> None:
     parser.add_argument("--prompts", default="100,1000,8000")
     parser.add_argument("--layers", type=int, default=-1)
     args = parser.parse_args()
-    quiet = C.llama_log_callback(lambda level, text, data: None)
-    C.llama_log_set(quiet, None)
-    C.llama_backend_init()
     params = C.llama_model_default_params()
     params.n_gpu_layers = args.layers
     begun = time.perf_counter()
