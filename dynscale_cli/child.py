@@ -55,6 +55,7 @@ class Child:
 
     `memory`: bytes of address space, beyond which an allocation fails; `resident`: bytes really held, beyond which the
     process is killed; `cpu`: seconds of computing over its whole life, for the case that nobody waits any more.
+    `imports`: modules that it imports at once, while nothing is asked of it yet.
     """
 
     def __init__(
@@ -64,15 +65,15 @@ class Child:
         memory: int | None = None,
         resident: int | None = None,
         cpu: int | None = None,
-        command: list[str] | None = None,
+        imports: tuple[str, ...] = (),
     ) -> None:
-        told = {"path": _import_path(), "target": target, "memory": memory, "cpu": cpu}
+        told = {"path": _import_path(), "target": target, "memory": memory, "cpu": cpu, "imports": imports}
         self._resident = resident
         self._ready = False
         self._stopped = False
         self.stage = ""
         self._process = subprocess.Popen(
-            command or [sys.executable, "-I", "-c", BOOT, json.dumps(told)],
+            [sys.executable, "-I", "-c", BOOT, json.dumps(told)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -262,6 +263,8 @@ def _serve(told: Mapping[str, Any]) -> None:
     module, _, name = told["target"].partition(":")
     try:
         function = getattr(import_module(module), name)
+        for other in told["imports"]:
+            import_module(other)
     except Exception as error:
         say("failed", f"{type(error).__name__}: {error}")
         os._exit(1)  # the thread that listens holds standard input: an orderly end would wait for it

@@ -3,8 +3,9 @@
 The model of a race: of the votes that go to the two, the leader gets a share theta with a uniform prior, so that after
 `first` and `second` votes theta ~ Beta(first + 1, second + 1). Being wrong is theta < 1/2. Exact with whole votes; with
 fractional ones (a chain's vote may weigh less than 1) the same by the incomplete beta function.
-Against more than one rival, the shares of all answers are Dirichlet with the same uniform prior, and being wrong is
-that any of them is ahead: `doubt_of`. With one rival that is the race.
+Against more than one rival, the shares of all K answers are Dirichlet, and being wrong is that any other is ahead:
+`doubt_of`. The prior has the weight of two votes in all, as the race's has, so 2 / K for each answer; with one rival
+that is the race.
 Knows nothing of questions, costs or policies.
 """
 
@@ -55,17 +56,28 @@ def is_sure(votes: Mapping[str, float], first: float, second: float, target: flo
 
     As `doubt_of` says it, and seldom as dear: the race with the runner-up alone tells of most that they are not.
     """
-    return first > second and doubt(first, second) <= 1.0 - target and doubt_of(votes.values()) <= 1.0 - target
+    if first <= second:
+        return False
+    prior = _prior(len(votes))
+    return doubt(first + prior, second + prior) <= 1.0 - target and doubt_of(votes.values()) <= 1.0 - target
+
+
+def _prior(answers: int) -> float:
+    """What each answer's share is given beyond the race's own prior, in votes: never more than nothing."""
+    return 2.0 / max(answers, 2) - 1.0
 
 
 @lru_cache(maxsize=1 << 14)
 def _doubt_of(ranked: tuple[float, ...]) -> float:
-    """Exact for two answers. For more, the sum of the pairwise doubts where it is small enough to be all there is."""
+    """The race, for two answers. For more, the sum of the pairwise doubts where that is small enough to be all."""
     first, *rest = ranked
     if len(rest) < 2:
         return doubt(first, rest[0] if rest else 0.0)
-    together = sum(doubt(first, other) for other in rest)
-    return together if together < NEGLIGIBLE else max(_doubt_among(first, rest), doubt(first, rest[0]))
+    prior = _prior(len(ranked))
+    pairs = [doubt(first + prior, other + prior) for other in rest]
+    return (
+        sum(pairs) if sum(pairs) < NEGLIGIBLE else max(_doubt_among(first + prior, [v + prior for v in rest]), pairs[0])
+    )
 
 
 def _doubt_among(first: float, rest: Sequence[float]) -> float:
@@ -76,18 +88,22 @@ def _doubt_among(first: float, rest: Sequence[float]) -> float:
     import numpy as np
 
     x = np.linspace(0.0, first + 1 + 12 * math.sqrt(first + 1) + 12, 1025)[1:]
-    step, logs = x[0], np.log(x)
+    step, logs = float(x[0]), np.log(x)
 
     def density(votes: float) -> NDArray[np.float64]:
         found: NDArray[np.float64] = np.exp(votes * logs - x - math.lgamma(votes + 1))
         return found
 
+    def distribution(votes: float) -> NDArray[np.float64]:
+        """By trapezoids, but for the first step: below one vote the density has no bound at 0."""
+        own = density(votes)
+        begin = step ** (votes + 1) * math.exp(-step / 2 - math.lgamma(votes + 2))
+        found: NDArray[np.float64] = begin + (np.cumsum(own) - (own + own[0]) / 2) * step
+        return np.minimum(found, 1.0)
+
     ahead = density(first)
     for votes, times in Counter(rest).items():
-        own = density(votes)
-        at_zero = 0.0 if votes else 1.0
-        below = (np.cumsum(own) + (at_zero - own) / 2) * step  # by trapezoids
-        ahead = ahead * np.minimum(below, 1.0) ** times
+        ahead = ahead * distribution(votes) ** times
     return float(min(max(1.0 - ahead.sum() * step, 0.0), 1.0))
 
 

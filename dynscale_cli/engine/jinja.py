@@ -7,6 +7,7 @@ nothing of what a conversation is; the far side (`answer`) runs in the child and
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,11 +15,18 @@ from typing import Any, Protocol
 from dynscale_cli.child import Child, ChildError
 from dynscale_cli.errors import ModelError
 
-SECONDS = 10.0  # for a rendering, which takes milliseconds where it comes to an end at all
+from .protocol import Aborted
+
+SECONDS = 2.0  # of computing for a rendering, which takes milliseconds where it comes to an end at all
+PATIENCE = 120.0  # seconds to wait for it, however busy the machine is
 MEMORY = 1 << 29  # bytes
+COMPUTING = 600  # seconds of processor time over the child's life, some hundred thousand renderings
+CHANCES = 3  # times that it may fall before it is not started again
+JINJA = ("jinja2.ext", "jinja2.meta", "jinja2.sandbox")
 LARGEST = 1 << 20  # elements of a product
 LONGEST = 200  # characters of a template's own words
 TEXT = 1 << 26  # characters of a prompt
+ENDLESS = "does not come to an end"
 HINT = "try another build of the model, or --chat-template FILE"
 
 
@@ -32,13 +40,19 @@ class Template(Protocol):
     def render(self, turns: Sequence[Mapping[str, Any]], generation: bool, variables: Mapping[str, Any]) -> str:
         """The turns as text. Raises Refused; ModelError where it is of no use at all."""
 
+    def stop(self) -> None: ...
+    def close(self) -> None: ...
+
 
 class Isolated:
-    """A template in a process of its own. Raises ModelError when it does not compile."""
+    """A template in a process of its own. Raises ModelError when it does not compile, Aborted once it was stopped."""
 
     def __init__(self, source: str, bos: str, eos: str, now: datetime) -> None:
-        self._child: Child | None = Child("dynscale_cli.engine.jinja:answer", memory=MEMORY)
-        told = self._ask({"source": source, "bos": bos, "eos": eos, "now": now.isoformat()})
+        self._told = {"source": source, "bos": bos, "eos": eos, "now": now.isoformat(), "seconds": SECONDS}
+        self._child: Child | None = None
+        self._chances = CHANCES
+        self._stopped = False
+        told = self._ask(self._told)
         if "error" in told:
             raise ModelError(f"the model's chat template does not compile: {told['error']}", HINT)
         self.names = frozenset(told["names"])
@@ -51,21 +65,52 @@ class Isolated:
         return text
 
     def stop(self) -> None:
-        """Give up what it is doing, from any thread."""
+        """Give up what it is doing, from any thread; nothing is rendered afterwards."""
+        self._stopped = True
         if self._child is not None:
             self._child.stop()
 
-    def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """What the child says. One that has fallen is not started again: it would take its time for every prompt."""
-        if self._child is None:
-            raise ModelError("the model's chat template does not come to an end", HINT)
-        try:
-            told: dict[str, Any] = self._child.ask(request, SECONDS)
-        except ChildError as error:
+    def close(self) -> None:
+        if self._child is not None:
+            self._child.close()
             self._child = None
-            how = "does not come to an end" if error.fate == "slow" else str(error)
+
+    def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What the child says. One that has fallen is started again a few times: other prompts may go well."""
+        if self._stopped:
+            raise Aborted
+        if not self._chances:
+            raise ModelError(f"the model's chat template {ENDLESS}", HINT)
+        try:
+            if self._child is None:
+                self._child = _waiting.pop() if _waiting else _start()
+                if request is not self._told:
+                    self._child.ask(self._told, PATIENCE)
+            told: dict[str, Any] = self._child.ask(request, PATIENCE)
+        except ChildError as error:
+            self.close()
+            if self._stopped:
+                raise Aborted from None
+            self._chances -= 1
+            how = ENDLESS if error.fate == "slow" else str(error)
             raise ModelError(f"the model's chat template {how}", HINT) from error
+        if told.get("error") == ENDLESS:
+            self._chances -= 1
+            raise ModelError(f"the model's chat template {ENDLESS}", HINT)
         return told
+
+
+_waiting: list[Child] = []  # started ahead
+
+
+def prepare() -> None:
+    """Start a child for the next template, so that it comes up while weights are loaded."""
+    if not _waiting:
+        _waiting.append(_start())
+
+
+def _start() -> Child:
+    return Child(f"{__name__}:answer", memory=MEMORY, cpu=COMPUTING, imports=JINJA)
 
 
 class Program:
@@ -87,6 +132,8 @@ class Program:
         try:
             self.names = frozenset(meta.find_undeclared_variables(environment.parse(source)))
             self._template = environment.from_string(source)
+        except TimeoutError:
+            raise
         except Exception as error:  # a program from elsewhere: it fails in whichever way
             raise ModelError(f"the model's chat template does not compile: {_words(error)}", HINT) from error
 
@@ -95,20 +142,30 @@ class Program:
             text: str = self._template.render(
                 messages=list(turns), add_generation_prompt=generation, **self._special, **variables
             )
+        except TimeoutError:
+            raise
         except Exception as error:
             raise Refused(_words(error)) from error
         if len(text) > TEXT:
             raise Refused("the text is too long")
         return text
 
+    def stop(self) -> None:
+        """Nothing that runs here can be stopped."""
+
+    def close(self) -> None: ...
+
 
 _program: Program | None = None
+_seconds = SECONDS
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """The child's side: the first request brings the template, each further one has it rendered."""
-    global _program
+    global _program, _seconds
+    _seconds = request.get("seconds", _seconds)
     try:
+        _limit(_seconds)
         if "source" in request:
             now = datetime.fromisoformat(request["now"])
             _program = Program(request["source"], request["bos"], request["eos"], now)
@@ -119,6 +176,21 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"error": error.message.partition("compile: ")[2]}
     except Refused as error:
         return {"error": str(error)}
+    except TimeoutError:
+        return {"error": ENDLESS}
+    finally:
+        _limit(0)
+
+
+def _limit(seconds: float) -> None:
+    """Have what follows raise TimeoutError after so many seconds of computing; 0: no more."""
+    if hasattr(signal, "setitimer"):  # where it is not, `PATIENCE` has to do
+        signal.signal(signal.SIGVTALRM, _give_up)
+        signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+
+
+def _give_up(number: int, frame: object) -> None:
+    raise TimeoutError
 
 
 def _words(error: Exception) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from . import trial
+from . import jinja, trial
 from .options import CACHE_BYTES, CPU_WIDTH, GPU_WIDTH, LoadOptions
 from .protocol import Message
 
@@ -37,6 +37,8 @@ def load_model(
     `width`: how many sequences will be asked for, where that is known already.
     """
     verdict = trial.tried(header.parts, options, width or CPU_WIDTH, notice=notice)
+    if header.chat_template or options.chat_template:
+        jinja.prepare()
     from .llama import LlamaModel
 
     return LlamaModel(header.path, options, buffers=verdict.buffers, token_bytes=token_bytes(header, options))
@@ -101,11 +103,3 @@ def prefix_bytes(free: int | None, offloads: bool = False) -> int:
     """Memory for kept prefixes, given the bytes that are free: larger models, as GPUs run them, have larger states."""
     most = GPU_PREFIX_BYTES if offloads else PREFIX_BYTES
     return PREFIX_BYTES if free is None else min(most, free // 10)
-
-
-def standing(header: GGUFHeader, options: LoadOptions) -> str:
-    """What is known of a model with this build of llama.cpp, in words; nothing is tried."""
-    found = trial.known(header.parts, options)
-    if found is None:
-        return "not tried yet"
-    return found.problem or found.remark or "works"

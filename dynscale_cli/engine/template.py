@@ -87,6 +87,13 @@ class ChatTemplate:
                 return text + self._closed(text, messages)
         raise ModelError(f"the model's chat template fails: {problem}", HINT)
 
+    def stop(self) -> None:
+        """End what is being rendered, from another thread; nothing is rendered afterwards."""
+        self._program.stop()
+
+    def close(self) -> None:
+        self._program.close()
+
     def state(self, text: str, messages: Sequence[Message]) -> str:
         """What a rendered prompt has done about the model's thought: see `ReasoningFormat.state`."""
         asked = messages[-1].content.strip()

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dynscale_cli import child
 from dynscale_cli.child import ChildError
@@ -29,7 +29,12 @@ from dynscale_cli.paths import config_dir
 
 from .options import CPU_WIDTH, MEMORY_SHARE, Buffers, LoadOptions, available
 
+if TYPE_CHECKING:
+    from dynscale_cli.models.gguf import GGUFHeader
+
 FILE = "trials.json"
+# Of LoadOptions, those that change what llama.cpp computes with.
+OPTIONS = ("n_gpu_layers", "main_gpu", "tensor_split", "flash_attn", "cache_type_k", "cache_type_v", "rpc")
 KEPT = 200  # verdicts; the oldest go
 SECONDS, BYTES_A_SECOND = 60.0, 50e6  # time to load and decode: a fixed part, and one for the size of the file
 PIP = "pip install --force-reinstall --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
@@ -90,9 +95,12 @@ def tried(
     return verdict
 
 
-def known(parts: Sequence[Path], options: LoadOptions) -> Verdict | None:
-    """The verdict on a model, if there is one."""
-    return Verdicts().find(fingerprint(parts, options))
+def standing(header: GGUFHeader, options: LoadOptions) -> str:
+    """What is known of a model with this build of llama.cpp, in words; nothing is tried."""
+    found = Verdicts().find(fingerprint(header.parts, options))
+    if found is None:
+        return "not tried yet: ask does, and dynscale doctor"
+    return found.problem or found.remark or "works here"
 
 
 def _try(parts: Sequence[Path], options: LoadOptions, width: int) -> Verdict:
@@ -101,6 +109,7 @@ def _try(parts: Sequence[Path], options: LoadOptions, width: int) -> Verdict:
     Raises ModelError for what another time may end otherwise: too slow, too large, or refused in llama.cpp's own words.
     """
     size = sum(part.stat().st_size for part in parts)
+    told = {name: getattr(options, name) for name in (*OPTIONS, "threads")}
     seconds = SECONDS + size / BYTES_A_SECOND
     free = available()
     first: ChildError | None = None
@@ -108,7 +117,7 @@ def _try(parts: Sequence[Path], options: LoadOptions, width: int) -> Verdict:
     for buffers in every:
         if first is not None and not _matters(buffers, first.stage):
             continue
-        request = {"path": str(parts[0].absolute()), "options": asdict(options), "width": width, "buffers": buffers}
+        request = {"path": str(parts[0].absolute()), "options": told, "width": width, "buffers": buffers}
         try:
             child.ask(TARGET, request, seconds, resident=None if free is None else int(free * MEMORY_SHARE))
         except ChildError as error:
@@ -152,6 +161,7 @@ def decode(told: Mapping[str, Any]) -> int:
     child.stage(f"running: {' '.join(extra_buffer_types() if told['buffers'] == 'all' else ())}")
     options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told["options"].items()}
     model = LlamaModel(Path(told["path"]), LoadOptions(**options), buffers=told["buffers"])
+    model.template = None  # which may take its time, and has nothing to do with llama.cpp
     tokens = tuple(model.tokenize(TEXT, special=True))[:PROMPT] or (0,)
     backend = LlamaBackend(model, width=told["width"], context=len(tokens) + STEPS + 1)
     engine = BatchedEngine(backend, chunk=backend.chunk)
@@ -166,8 +176,7 @@ def decode(told: Mapping[str, Any]) -> int:
 
 def fingerprint(parts: Sequence[Path], options: LoadOptions, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """What a verdict depends on, as one short text: the model's files, the library, the CPU, the options."""
-    told = asdict(options)
-    del told["threads"]
+    told = {name: getattr(options, name) for name in OPTIONS}
     facts = [
         [_stamp(part) for part in parts],
         _library(),
