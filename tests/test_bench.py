@@ -15,14 +15,13 @@ from dynscale_cli.display.bench_tables import bench_tables
 from dynscale_cli.display.chart import Line, chart
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import UsageError
-from dynscale_cli.evaluation.arithmetic import LEVELS, arithmetic
 from dynscale_cli.evaluation.bench import Bench, Plan, check_budgets, check_gold
-from dynscale_cli.evaluation.course import Judge, in_order
-from dynscale_cli.evaluation.draws import Ask, Draws, Stopped
-from dynscale_cli.evaluation.methods import BASELINE, NAMED, parse_methods
+from dynscale_cli.evaluation.methods import BASELINE, LEVELS, NAMED, arithmetic, parse_methods
+from dynscale_cli.evaluation.runs import BenchRequest, BenchRuns, BenchStopped
+from dynscale_cli.evaluation.trajectory import Judge, in_order
 from dynscale_cli.questions import Question
 from dynscale_cli.run.settings import Settings
-from dynscale_cli.run.sink import Sampled, Start
+from dynscale_cli.run.sink import Dropped, Sampled, Start
 from dynscale_cli.run.store import Store
 from dynscale_cli.sampling.samples import Sample
 from tests.scripted import scripted_engine
@@ -43,10 +42,12 @@ def script(prompt: str, seed: int) -> str:
 def bench(folder: Path, methods="single,self-consistency,adaptive-consistency,sequential,dynscale", **changes):
     interrupted = changes.pop("interrupted", lambda: False)
     plan = Plan(QUESTIONS, parse_methods(methods), **({"seeds": (1, 2), "samples": (1, 2, 4, 8)} | changes))
-    ask = Ask(QUESTIONS, SETTINGS if not plan.budgets else replace(SETTINGS, max_samples=None), {"kind": "scripted"})
-    stores = Store(folder / "runs"), Store(folder / "bench")
+    ask = BenchRequest(
+        QUESTIONS, SETTINGS if not plan.budgets else replace(SETTINGS, max_samples=None), {"kind": "scripted"}
+    )
+    stores = Store(folder / "runs.db"), Store(folder / "bench.db")
     engine = scripted_engine(script, width=8)
-    return Bench(plan, Draws(ask, engine, *stores, interrupted=interrupted))
+    return Bench(plan, BenchRuns(ask, engine, *stores, interrupted=interrupted))
 
 
 def figures(report):
@@ -98,9 +99,9 @@ def test_an_answer_that_is_worded_in_several_ways_is_one_majority(tmp_path):
     said = ("Paris", "Paris, France")
     question = Question(0, "1", "Which city?", (), "Paris")
     plan = Plan([question], parse_methods("dynscale"), (1, 2, 3), (1, 8))
-    ask = Ask([question], replace(SETTINGS, answer_type="text"), {"kind": "scripted"})
+    ask = BenchRequest([question], replace(SETTINGS, answer_type="text"), {"kind": "scripted"})
     engine = scripted_engine(lambda prompt, seed: f"Answer: {said[seed % 2]}", width=8)
-    made = Bench(plan, Draws(ask, engine, Store(tmp_path / "runs"), Store(tmp_path / "bench")))
+    made = Bench(plan, BenchRuns(ask, engine, Store(tmp_path / "runs.db"), Store(tmp_path / "bench.db")))
     made.draw()
     report = made.report("dynscale bench", 1.0)
     for score in report.scores:
@@ -108,7 +109,7 @@ def test_an_answer_that_is_worded_in_several_ways_is_one_majority(tmp_path):
     out = io.StringIO()
     Console(file=out, width=110).print(bench_tables(report, 110))
     assert "One question: no intervals" in out.getvalue()
-    assert "±" not in out.getvalue()
+    assert ".." not in out.getvalue()
     assert " to " not in out.getvalue().partition("reused")[2].partition("pools")[0]
     assert "1 question, " in out.getvalue()
 
@@ -123,7 +124,7 @@ def test_a_second_bench_finds_everything_and_decodes_nothing(whole):
     folder, _, report = whole
     again = bench(folder)
     again.draw()
-    assert again.draws.decoded == 0
+    assert again.runs.decoded == 0
     assert figures(again.report("dynscale bench", 1.0)) == figures(report)
 
 
@@ -132,7 +133,7 @@ def test_a_bench_that_is_stopped_again_and_again_comes_to_the_same_figures(whole
     for patience in (40, 300, 7, 900, 150):
         calls = iter(range(patience))
         stopped = bench(tmp_path, interrupted=lambda calls=calls: next(calls, None) is None)
-        with pytest.raises(Stopped):
+        with pytest.raises(BenchStopped):
             stopped.draw()
     last = bench(tmp_path)
     last.draw()
@@ -144,11 +145,11 @@ def test_the_pool_is_a_stored_run_that_can_be_exported_and_replayed(whole, tmp_p
     from dynscale_cli.run.export import export_run
 
     folder, _, report = whole
-    stored = Store(folder / "runs").read(report.pools[0])
+    stored = Store(folder / "runs.db").read(report.pools[0])
     assert stored.request.command == "bench self-consistency"
     export_run(stored, tmp_path / "pool.jsonl")
     assert [len(pool.answers) for pool in read_log(tmp_path / "pool.jsonl").pools] == [8] * COUNT
-    assert len(list((folder / "runs").iterdir())) == 2  # the user's runs are not cluttered with the rest
+    assert len(Store(folder / "runs.db").ids()) == 2  # the user's runs are not cluttered with the rest
 
 
 def test_budgets_may_be_tokens(tmp_path):
@@ -192,9 +193,9 @@ def test_pulls_count_in_the_order_in_which_they_began_up_to_the_first_that_is_mi
     def done(q, number):
         return Sampled(q, Sample(number, "parallel", "", "1", "1", Tokens(0, 9), "stop"), True)
 
-    entries = [Start(0, 0, "parallel"), Start(1, 0, "parallel"), done(1, 0), Start(2, 0, "parallel"), done(0, 0)]
-    entries += [Start(0, 1, "parallel"), done(0, 1)]
-    assert [(s.q, s.sample.number) for s in in_order(entries)] == [(0, 0), (1, 0)]
+    stopped = Dropped(1, 0, "parallel", Tokens(3))
+    begun = [done(0, 0), stopped, done(1, 1), done(1, 0), Start(2, 0, "parallel"), done(0, 1)]
+    assert [(s.q, s.sample.number) for s in in_order(begun)] == [(0, 0), (1, 0), (1, 1)]
 
 
 def test_the_own_questions_are_graded_right_and_the_same_every_time():

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from dynscale_cli.evaluation.logs import Log, Pool, read_log
-from dynscale_cli.evaluation.replay import STEPS, Setting, Tally, draw_orders, replay
-from dynscale_cli.evaluation.study import study
+from dynscale_cli.evaluation.replay import STEPS, Setting, Tally, draw_orders, replay, sweep
 from tests.replay_logs import easy_and_hard, row, write_log
 
 POLICIES = ["race", "ucb", "adaptive", "early-stop", "uniform"]
@@ -92,7 +91,7 @@ def test_every_policy_meets_the_same_draws(tmp_path: Path) -> None:
 def test_the_best_policy_of_a_known_log(tmp_path: Path) -> None:
     """Half the questions need one sample, the other half many: adaptive policies must win, race first of all."""
     log = read_log(write_log(tmp_path / "a.jsonl", easy_and_hard()))
-    scores = {score.policy: score for score in study([log], POLICIES, Setting(), seeds=12).overall.scores}
+    scores = {score.policy: score for score in sweep([log], POLICIES, Setting(), seeds=12).overall.scores}
     at_8 = {policy: score.points[2] for policy, score in scores.items()}
     assert at_8["race"].gain.low > 0
     assert max(at_8, key=lambda policy: at_8[policy].accuracy.mean) == "race"
@@ -104,7 +103,7 @@ def test_the_best_policy_of_a_known_log(tmp_path: Path) -> None:
 
 def test_nothing_to_win_where_every_sample_says_the_same(tmp_path: Path) -> None:
     log = read_log(write_log(tmp_path / "a.jsonl", [row(str(q), ["right"] * 40) for q in range(5)]))
-    report = study([log], ["race"], Setting(), seeds=3)
+    report = sweep([log], ["race"], Setting(), seeds=3)
     (score,) = report.overall.scores
     assert all(point.gain.mean == 0 and point.accuracy.mean == 100 for point in score.points)
     assert score.points[-1].spent == 4.0
@@ -113,7 +112,7 @@ def test_nothing_to_win_where_every_sample_says_the_same(tmp_path: Path) -> None
 def test_an_accuracy_that_is_never_reached_is_none(tmp_path: Path) -> None:
     """Settled at the first vote, race stays below what uniform learns in time."""
     log = read_log(write_log(tmp_path / "a.jsonl", easy_and_hard(easy=0)))
-    (score,) = study([log], ["race"], Setting(confidence=0.6), seeds=8).overall.scores
+    (score,) = sweep([log], ["race"], Setting(confidence=0.6), seeds=8).overall.scores
     assert score.reach[32] is None
 
 
@@ -121,7 +120,7 @@ def test_no_tokens_are_saved_that_a_short_pool_has_not_got() -> None:
     """×4 and more are the same here: what is saved is a share of the three rounds that can be spent."""
     log = Log("short", tuple(Pool(str(q), "right", ("right",) * 3, (10, 10, 10)) for q in range(2)))
     assert log.rounds == 3
-    report = study([log], ["uniform"], Setting(), seeds=2)
+    report = sweep([log], ["uniform"], Setting(), seeds=2)
     assert report.overall.rounds == 3
     assert set(report.overall.scores[0].reach.values()) == {1 / 3}  # right from the first sample on
 
@@ -129,6 +128,6 @@ def test_no_tokens_are_saved_that_a_short_pool_has_not_got() -> None:
 def test_logs_weigh_alike_in_the_overall_figures(tmp_path: Path) -> None:
     right = read_log(write_log(tmp_path / "right.jsonl", [row(str(q), ["right"] * 40) for q in range(9)]))
     wrong = read_log(write_log(tmp_path / "wrong.jsonl", [row("1", ["wrong"] * 40, 5)]))
-    report = study([right, wrong], ["uniform"], Setting(), seeds=2)
+    report = sweep([right, wrong], ["uniform"], Setting(), seeds=2)
     assert report.overall.baseline[8] == 50
     assert [log.baseline[8] for log in report.logs] == [100, 0]

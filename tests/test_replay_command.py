@@ -15,8 +15,7 @@ from dynscale_cli.cli.replay import replay
 from dynscale_cli.display.tables import replay_tables
 from dynscale_cli.errors import UsageError
 from dynscale_cli.evaluation.logs import read_log
-from dynscale_cli.evaluation.replay import Setting
-from dynscale_cli.evaluation.study import study
+from dynscale_cli.evaluation.replay import Setting, sweep
 from tests.replay_logs import easy_and_hard, row, write_log
 
 
@@ -50,7 +49,7 @@ def test_several_logs_are_shown_one_by_one_and_together(log: Path, tmp_path: Pat
 def test_no_figure_is_cut_off_in_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     pool = write_log(tmp_path / "pool.jsonl", [row(str(q), ["right", "wrong", "wrong", "right"]) for q in range(3)])
-    table = replay_tables(study([read_log(pool)], ["race"], Setting(), seeds=4))
+    table = replay_tables(sweep([read_log(pool)], ["race"], Setting(), seeds=4))
     out = io.StringIO()
     Console(file=out, width=80).print(table)
     assert "±" in out.getvalue()

@@ -1,6 +1,6 @@
 """`dynscale bench`: does it help on my model and my questions, for how many tokens?
 
-Parses and delegates to `benching`, or to `speed`.
+Parses and delegates to `bench_runner`.
 """
 
 from __future__ import annotations
@@ -91,13 +91,13 @@ def bench(
     as it comes in: after Ctrl-C the same command goes on.
     """
     if speed:
-        from .speed import speed as measure
+        from .bench_runner import speed as measure
 
         measure(options, tokens, rounds)
         return 0
     if samples is not None and budgets is not None:
         raise UsageError("--samples and --budgets: both say what is spent", "give one of them")
-    from .benching import Benching, compare
+    from .bench_runner import Benching, compare
 
     told = Benching(options, file, methods, _samples(samples or SAMPLES), _budgets(budgets), seeds, plot)
     return compare(told)

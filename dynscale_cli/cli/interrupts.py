@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable, Iterator
 
 EXIT = {signal.SIGINT: 130, signal.SIGTERM: 143}
+if hasattr(signal, "SIGHUP"):  # a terminal that is closed ends what runs in it as orderly
+    EXIT[signal.SIGHUP] = 143
 
 
 class Interrupts:
@@ -40,7 +42,7 @@ class Interrupts:
 
 @contextlib.contextmanager
 def watch() -> Iterator[Interrupts]:
-    """Watch SIGINT and SIGTERM for as long as the block runs."""
+    """Watch SIGINT, SIGTERM and SIGHUP for as long as the block runs; one that is ignored (`nohup`) stays so."""
     interrupts = Interrupts()
     if sys.platform == "win32":  # no descriptor to wake up: the handler itself has to do
         signal.signal(signal.SIGINT, lambda number, frame: interrupts.receive(number))
@@ -48,7 +50,8 @@ def watch() -> Iterator[Interrupts]:
         return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    before = {number: signal.signal(number, lambda number, frame: None) for number in EXIT}
+    heard = [number for number in EXIT if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda number, frame: None) for number in heard}
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     threading.Thread(target=_listen, args=(reader, interrupts), daemon=True).start()
     try:

@@ -358,7 +358,7 @@ class Options:
     show: Annotated[bool, once(OUTPUT, None, "Show the text as it is generated.", "--show")] = False
     export: Annotated[Path | None, once(OUTPUT, "FILE", "Write the samples as a pool for replay.", "--export")] = None
     journal: Annotated[
-        bool, setting(OUTPUT, None, "Keep runs of several questions, to be resumed.", "--journal/--no-journal")
+        bool, setting(OUTPUT, None, "Keep this run, to be shown and gone on with.", "--journal/--no-journal")
     ] = True
     quiet: Annotated[bool, setting(OUTPUT, None, "Nothing but answers and errors.", "--quiet/--no-quiet", "-q")] = False
     color: Annotated[bool, setting(OUTPUT, None, "Use colors; NO_COLOR turns them off, too.", "--color/--no-color")] = (

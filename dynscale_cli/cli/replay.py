@@ -56,8 +56,7 @@ def replay(
     model. The report compares accuracy at equal tokens with uniform self-consistency.
     """
     from dynscale_cli.evaluation.logs import read_log
-    from dynscale_cli.evaluation.replay import Setting
-    from dynscale_cli.evaluation.study import study
+    from dynscale_cli.evaluation.replay import Setting, sweep
 
     policies = _policies(policy)
     if plot is not None:
@@ -66,7 +65,7 @@ def replay(
         check_plot(plot)
     pools = [read_log(path) for path in logs]
     with _progress() as progress:
-        report = study(pools, policies, Setting(in_flight, confidence, exhaust), seeds, progress)
+        report = sweep(pools, policies, Setting(in_flight, confidence, exhaust), seeds, progress)
     if plot is not None:
         plot_replay(report, plot)
     if json_output:

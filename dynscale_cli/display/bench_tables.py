@@ -14,15 +14,14 @@ from rich.text import Text
 
 from dynscale_cli.display.chart import MARKS, Line, chart
 from dynscale_cli.display.text import clock, count, plain
-from dynscale_cli.evaluation.intervals import Interval
 from dynscale_cli.evaluation.methods import BASELINE
-from dynscale_cli.evaluation.scores import STEPS, SURE, Group, Reach, Report, Score
+from dynscale_cli.evaluation.scores import STEPS, SURE, BenchReport, Group, Interval, MethodScore, Reach
 
 HEIGHT = 12
 WIDEST = 76  # columns of the chart
 
 
-def bench_tables(report: Report, width: int) -> RenderableType:
+def bench_tables(report: BenchReport, width: int) -> RenderableType:
     """The chart first, the summary last, next to the prompt."""
     parts: list[RenderableType] = [*_chart(report, min(width, WIDEST)), Text(), _accuracy(report), Text()]
     if report.levels:
@@ -32,7 +31,7 @@ def bench_tables(report: Report, width: int) -> RenderableType:
     return Parts(*parts)
 
 
-def _chart(report: Report, width: int) -> Iterator[Text]:
+def _chart(report: BenchReport, width: int) -> Iterator[Text]:
     yield Text("accuracy in % against tokens, on a logarithmic scale", style="bold")
     marks = dict(zip((score.method for score in report.scores), MARKS, strict=False))
     lines = [Line(marks[score.method], _logarithmic(score.curve, report.budgets)) for score in report.scores]
@@ -60,11 +59,11 @@ def _table(title: str, first: str) -> Table:
     return table
 
 
-def _accuracy(report: Report) -> Table:
+def _accuracy(report: BenchReport) -> Table:
     table = _table(f"accuracy in %, and difference to {BASELINE.name} at equal tokens", "method")
     for heading in headings(report):
         table.add_column(heading, justify="right", no_wrap=True)
-    written = plus_minus if report.questions > 1 else mean_alone
+    written = with_ends if report.questions > 1 else mean_alone
     for score in report.scores:
         table.add_row(score.method, *(written(point.accuracy) for point in score.points))
         if score.method != BASELINE.name:
@@ -72,15 +71,17 @@ def _accuracy(report: Report) -> Table:
     return table
 
 
-def headings(report: Report) -> list[str]:
+def headings(report: BenchReport) -> list[str]:
     """The budgets as columns: samples of every question, or tokens."""
     if report.samples:
         return [f"×{count}" for count in report.samples]
     return [f"{budget:,.0f}" for budget in report.budgets]
 
 
-def plus_minus(value: Interval, sign: bool = False) -> str:
-    return f"{mean_alone(value, sign)}±{value.half:.1f}"
+def with_ends(value: Interval, sign: bool = False) -> str:
+    """`62.5 (48..75)`"""
+    ends = "..".join(f"{end:{'+' if sign else ''}.0f}" for end in (value.low, value.high))
+    return f"{mean_alone(value, sign)} ({ends})"
 
 
 def mean_alone(value: Interval, sign: bool = False) -> str:
@@ -88,7 +89,7 @@ def mean_alone(value: Interval, sign: bool = False) -> str:
     return f"{value.mean:{'+' if sign else ''}.1f}"
 
 
-def _groups(title: str, first: str, found: Sequence[Group], scores: Sequence[Score]) -> Table:
+def _groups(title: str, first: str, found: Sequence[Group], scores: Sequence[MethodScore]) -> Table:
     """One value a method: how right it is of each level, or how many samples it has given to questions so hard."""
     table = _table(title, first)
     for heading in ("n", "right, %", *(_short(score.method) for score in scores)):
@@ -105,7 +106,7 @@ def _short(name: str) -> str:
     return {"self-consistency": "self-cons.", "adaptive-consistency": "adaptive"}.get(name, name)
 
 
-def _tokens(report: Report) -> Table:
+def _tokens(report: BenchReport) -> Table:
     title = f"tokens to be as right as {BASELINE.name} at {headings(report)[-1]}, as a share; mean tokens of a run"
     table = _table(title, "method")
     for heading in ("share", "95%", "prompt", "generated", "reused", "samples", "seconds"):
@@ -127,7 +128,7 @@ def _reach(reach: Reach) -> tuple[str, str]:
     return shown(reach.share), f"{shown(reach.low)} to {shown(reach.high)}"
 
 
-def _words(report: Report) -> Iterator[Text]:
+def _words(report: BenchReport) -> Iterator[Text]:
     for score in report.scores:
         found = score.calibration
         if score.method == "dynscale" and found.sure:
@@ -136,7 +137,7 @@ def _words(report: Report) -> Iterator[Text]:
                 f"{found.majority} are the answer of most samples in all pools, {found.right} are right."
             )
     seeds, one = ", ".join(map(str, report.seeds)), f"{report.one:.0f}%"
-    interval = "± is the 95% interval over questions, differences paired on them."
+    interval = "In brackets: 95% intervals over questions, differences paired on them."
     if report.questions == 1:
         interval = "One question: no intervals."
     rounds = "×k: what k samples of every question cost self-consistency. " if report.samples else ""

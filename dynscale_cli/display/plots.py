@@ -13,10 +13,8 @@ from typing import Any
 
 from dynscale_cli.errors import UsageError
 from dynscale_cli.evaluation.methods import BASELINE
-from dynscale_cli.evaluation.report import BUDGETS, Report, budgets
-from dynscale_cli.evaluation.scores import STEPS
-from dynscale_cli.evaluation.scores import Report as BenchReport
-from dynscale_cli.evaluation.scores import Score as BenchScore
+from dynscale_cli.evaluation.replay import BUDGETS, ReplayReport, budgets
+from dynscale_cli.evaluation.scores import STEPS, BenchReport, MethodScore
 
 SUFFIXES = (".svg", ".png", ".pdf")
 
@@ -31,7 +29,7 @@ def check_plot(path: Path) -> None:
         raise UsageError("Plots need matplotlib", "pip install 'dynscale-cli[plot]'")
 
 
-def plot_replay(report: Report, path: Path) -> None:
+def plot_replay(report: ReplayReport, path: Path) -> None:
     """Accuracy against budget, on a logarithmic scale, one line a policy; the 95% interval of the gain as a bar."""
     from matplotlib.figure import Figure
 
@@ -142,5 +140,5 @@ def _bench_tokens(axes: Any, report: BenchReport) -> None:
     axes.legend(fontsize=8)
 
 
-def _place(report: BenchReport, score: BenchScore) -> int:
+def _place(report: BenchReport, score: MethodScore) -> int:
     return report.scores.index(score) % len(MARKERS)

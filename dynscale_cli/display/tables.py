@@ -12,15 +12,23 @@ from rich.table import Table
 from rich.text import Text
 
 from dynscale_cli.display.text import plain
-from dynscale_cli.evaluation.replay import LARGEST, STEPS
-from dynscale_cli.evaluation.report import BUDGETS, TARGETS, LogReport, Point, Report, Score
+from dynscale_cli.evaluation.replay import (
+    BUDGETS,
+    LARGEST,
+    STEPS,
+    TARGETS,
+    LogReport,
+    PolicyPoint,
+    PolicyScore,
+    ReplayReport,
+)
 
 BARS = "▁▂▃▄▅▆▇█"
 PICTURE = 24  # columns
 BASELINE = "uniform, ties split"
 
 
-def replay_tables(report: Report) -> RenderableType:
+def replay_tables(report: ReplayReport) -> RenderableType:
     """Each log on its own where there are several, then all of them; the summary comes last, next to the prompt."""
     parts: list[RenderableType] = []
     if len(report.logs) > 1:
@@ -48,7 +56,7 @@ def _log_table(log: LogReport) -> Table:
     return table
 
 
-def _accuracy_table(report: Report) -> Table:
+def _accuracy_table(report: ReplayReport) -> Table:
     log = report.overall
     table = _table(f"{log.name}: accuracy in %, and gain over {BASELINE}")
     for budget in BUDGETS:
@@ -61,11 +69,11 @@ def _accuracy_table(report: Report) -> Table:
     return table
 
 
-def _gains(points: Sequence[Point], seeds: int) -> Callable[[Point], str]:
+def _gains(points: Sequence[PolicyPoint], seeds: int) -> Callable[[PolicyPoint], str]:
     """How all these gains are written: so that a row fits into 80 columns, and without an interval of a single draw."""
     digits = 2 if all(abs(point.gain.mean) + point.gain.half < 10 for point in points) else 1
 
-    def written(point: Point) -> str:
+    def written(point: PolicyPoint) -> str:
         mean = f"{point.gain.mean:+.{digits}f}"
         return mean if seeds == 1 else f"{mean}±{point.gain.half:.{digits}f}"
 
@@ -93,11 +101,11 @@ def _token_table(log: LogReport) -> Table:
     return table
 
 
-def _reach(score: Score) -> Iterator[str]:
+def _reach(score: PolicyScore) -> Iterator[str]:
     return ("never" if share is None else f"{share:.2f}" for share in score.reach.values())
 
 
-def _span(scores: Sequence[Score]) -> tuple[float, float]:
+def _span(scores: Sequence[PolicyScore]) -> tuple[float, float]:
     values = [value for score in scores for value in _doublings(score.curve)]
     return min(values), max(values)
 
@@ -113,7 +121,7 @@ def sparkline(curve: Sequence[float], low: float, high: float) -> str:
     return "".join(BARS[round((value - low) * scale)] for value in _doublings(curve))
 
 
-def _legend(report: Report) -> Text:
+def _legend(report: ReplayReport) -> Text:
     ending = "budgets are spent in full" if report.exhaust else f"questions settle at {report.confidence:g}"
     parts = ["×k: a budget of k samples of every question. steps: of the whole run, in mean sample lengths."]
     if report.overall.rounds < BUDGETS[-1] - 1e-9:

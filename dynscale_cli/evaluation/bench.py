@@ -25,10 +25,10 @@ from dynscale_cli.run.settings import Settings
 from dynscale_cli.run.stored import StoredRun
 from dynscale_cli.sampling.sampler import Sampler
 
-from .course import Course, Judge, course
-from .draws import Draws
 from .methods import BASELINE, Method
-from .scores import Asked, Drawn, Report, difficulty, groups, scores
+from .runs import BenchRuns
+from .scores import Asked, BenchReport, Drawn, difficulty, groups, scores
+from .trajectory import Judge, Trajectory, trajectory
 
 TRIAL_SECONDS = 2.0  # of decoding, to tell how long the bench takes
 SPARE = 64  # tokens that a sample needs besides its prompt: to be asked for its answer, as `run.run` reserves them
@@ -68,22 +68,22 @@ class Pace:
 
 
 class Bench:
-    """Runs a plan with the runs that `draws` draws or finds."""
+    """Runs a plan with `runs`, which are drawn or found."""
 
-    def __init__(self, plan: Plan, draws: Draws) -> None:
-        self.plan, self.draws = plan, draws
-        self.judge = Judge(plan.questions, draws.ask.settings.answer_type, Equivalence(Prover()))
-        self._courses: dict[Method, list[Course]] = {}
+    def __init__(self, plan: Plan, runs: BenchRuns) -> None:
+        self.plan, self.runs = plan, runs
+        self.judge = Judge(plan.questions, runs.ask.settings.answer_type, Equivalence(Prover()))
+        self._trajectories: dict[Method, list[Trajectory]] = {}
         self._budgets: list[list[float]] = []
         self._pools: list[StoredRun] = []
 
     def draw(self, told: Told = lambda method, seed, share: None) -> None:
-        """Draw what is not stored yet. Raises draws.Stopped, EngineError and DynscaleError."""
+        """Draw what is not stored yet. Raises BenchStopped, EngineError and DynscaleError."""
         for method, seed in self.plan.runs:
             limit = self._limit(method)
-            stored = self.draws.draw(method, seed, limit, lambda share, m=method, s=seed: told(m, s, share))  # type: ignore[misc]
-            found = course(stored, self.judge)
-            self._courses.setdefault(method, []).append(found)
+            stored = self.runs.draw(method, seed, limit, lambda share, m=method, s=seed: told(m, s, share))  # type: ignore[misc]
+            found = trajectory(stored, self.judge)
+            self._trajectories.setdefault(method, []).append(found)
             if method == BASELINE:
                 self._pools.append(stored)
                 self._budgets.append(self._points(found))
@@ -96,20 +96,20 @@ class Bench:
             return max(self.plan.budgets) if self.plan.budgets else None
         return self._budgets[-1][-1]
 
-    def _points(self, base: Course) -> list[float]:
+    def _points(self, base: Trajectory) -> list[float]:
         """The budgets in tokens, for the seed of this baseline."""
         if self.plan.budgets:
             return [float(budget) for budget in self.plan.budgets]
         each = len(set(base.pulls))
         return [float(base.spent[min(count * each, len(base.spent)) - 1]) for count in self.plan.samples]
 
-    def report(self, command: str, seconds: float) -> Report:
+    def report(self, command: str, seconds: float) -> BenchReport:
         plan, drawn = self.plan, self._drawn()
         found = scores(drawn)
         by_method = groups(drawn, {str(q): [q] for q in range(len(plan.questions))})
-        return Report(
+        return BenchReport(
             command=command,
-            model=self.draws.engine.info.model,
+            model=self.runs.engine.info.model,
             questions=len(plan.questions),
             seeds=tuple(plan.seeds),
             samples=() if plan.budgets else tuple(plan.samples),
@@ -124,17 +124,17 @@ class Bench:
             ),
             pools=tuple(stored.id for stored in self._pools),
             rate=drawn.rate,
-            decoded=self.draws.decoded,
+            decoded=self.runs.decoded,
             seconds=seconds,
         )
 
     def _drawn(self) -> Drawn:
-        courses = {method: self._courses[method] for method in self.plan.methods}
-        courses = {m: found * len(self.plan.seeds) if m.once else found for m, found in courses.items()}
+        trajectories = {method: self._trajectories[method] for method in self.plan.methods}
+        trajectories = {m: found * len(self.plan.seeds) if m.once else found for m, found in trajectories.items()}
         pooled = self._pooled()
         one = [sum(map(self._is_right, repeat(q), found)) / max(1, len(found)) for q, found in enumerate(pooled)]
         majority = [self._majority(q, found) for q, found in enumerate(pooled)]
-        return Drawn(courses, self._budgets, one, majority, self._rate())
+        return Drawn(trajectories, self._budgets, one, majority, self._rate())
 
     def _pooled(self) -> list[list[Ballot]]:
         """The samples of each question over all pools, as votes of one election."""
@@ -207,33 +207,33 @@ def prompt_tokens(judge: Judge, engine: Engine, settings: Settings) -> int:
     return total
 
 
-def is_stored(plan: Plan, draws: Draws) -> bool:
+def is_stored(plan: Plan, runs: BenchRuns) -> bool:
     """Whether nothing is left to be decoded."""
     limit = 0.0
     for method, seed in plan.runs:
         goal = None if method.once or (method == BASELINE and not plan.budgets) else max((limit, *plan.budgets))
-        found = draws.stored(method, seed, goal)
+        found = runs.stored(method, seed, goal)
         if found is None:
             return False
         limit = float(found.spent) if method == BASELINE else limit
     return True
 
 
-def trial(draws: Draws, seed: int, clock: Callable[[], float] = time.perf_counter) -> Pace:
-    """Decode the first samples of the pool for a moment. Nothing is lost: they go on its tape."""
+def trial(runs: BenchRuns, seed: int, clock: Callable[[], float] = time.perf_counter) -> Pace:
+    """Decode the first samples of the pool for a moment. Nothing is lost: they go in its cache."""
     begun, tokens, generated, samples = clock(), 0, 0, 0
-    for event in draws.rehearse(seed):
+    for event in runs.rehearse(seed):
         if isinstance(event, SampleFinished):
             generated += event.sample.tokens.generated
             samples += 1
         elif isinstance(event, Stepped):
             tokens = event.spent
-            if clock() - begun >= TRIAL_SECONDS and samples >= draws.engine.info.width:
+            if clock() - begun >= TRIAL_SECONDS and samples >= runs.engine.info.width:
                 break
     return Pace(tokens / max(clock() - begun, 1e-6), generated / max(1, samples))
 
 
-def expected_tokens(plan: Plan, draws: Draws, pace: Pace, prompts: int) -> float:
+def expected_tokens(plan: Plan, runs: BenchRuns, pace: Pace, prompts: int) -> float:
     """What is still to be decoded, roughly.
 
     A baseline is decoded whole. A policy on the same pool decodes what the pool has not got: a quarter, where a
@@ -245,7 +245,7 @@ def expected_tokens(plan: Plan, draws: Draws, pace: Pace, prompts: int) -> float
     total, shared = 0.0, Counter[int]()
     for method, seed in plan.runs:
         limit = None if method.once or (method == BASELINE and not plan.budgets) else 0.9 * largest
-        if draws.stored(method, seed, limit) is not None:
+        if runs.stored(method, seed, limit) is not None:
             continue
         if method.once:
             total += one

@@ -1,15 +1,20 @@
-"""What a bench compares: a policy and a mode under the name that the literature or the user knows it by.
+"""What a bench compares, and on what where no file is given: methods by their names, and sums of graded difficulty.
 
-Owns the names and what each stands for. Knows nothing of questions, models or results.
+Owns the names of methods (a policy and a mode under the name that the literature or the user knows it by) and the
+built-in questions, which suit a model that gets small sums right now and then; they are asked as `ask` asks. Knows
+nothing of models or results.
 """
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from dynscale_cli.allocation import parse_policy
 from dynscale_cli.errors import UsageError
+from dynscale_cli.questions import Question
 from dynscale_cli.run.settings import Settings
 from dynscale_cli.sampling.sampler import MODES, Mode
 
@@ -74,3 +79,57 @@ def _parse(name: str) -> Method:
     except UsageError as error:
         raise UsageError(f"--methods {name}: {error.message}", error.hint) from None
     return Method(f"{policy}/{mode}", policy, known[mode])
+
+
+SEED: Final = 2026
+EACH: Final = 16  # questions of a level
+MAX_TOKENS: Final = 48  # what a sum needs when it is worked out; who says more is asked for the answer
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """`terms` numbers up to `high`, joined by one of `signs` each; no result on the way is below 0."""
+
+    name: str
+    terms: int
+    signs: str
+    high: int
+
+
+LEVELS: Final = (
+    Level("a + b to 5", 2, "+", 5),
+    Level("a + b to 9", 2, "+", 9),
+    Level("a - b to 9", 2, "-", 9),
+    Level("a + b to 15", 2, "+", 15),
+    Level("a - b to 15", 2, "-", 15),
+    Level("a + b + c to 5", 3, "+", 5),
+)
+
+
+def arithmetic(limit: int | None = None, seed: int = SEED) -> tuple[list[Question], dict[str, Sequence[int]]]:
+    """The questions, easy and hard by turns, and which of them are of which level. `limit`: only the first ones."""
+    rng = random.Random(seed)
+    questions: list[Question] = []
+    levels: dict[str, list[int]] = {level.name: [] for level in LEVELS}
+    seen: set[str] = set()
+    for place in range(EACH * len(LEVELS)):
+        level = LEVELS[place % len(LEVELS)]
+        text, answer = _new(level, rng, seen)
+        levels[level.name].append(place)
+        questions.append(Question(place, f"{place + 1}", text, (), str(answer)))
+    kept = questions[:limit]
+    return kept, {name: [q for q in found if q < len(kept)] for name, found in levels.items()}
+
+
+def _new(level: Level, rng: random.Random, seen: set[str]) -> tuple[str, int]:
+    """A sum that is not in the set yet."""
+    while True:
+        numbers = [rng.randint(1, level.high) for _ in range(level.terms)]
+        signs = [rng.choice(level.signs) for _ in numbers[1:]]
+        results = [numbers[0]]
+        for sign, number in zip(signs, numbers[1:], strict=True):
+            results.append(results[-1] + (number if sign == "+" else -number))
+        text = f"What is {numbers[0]}" + "".join(f" {s} {n}" for s, n in zip(signs, numbers[1:], strict=True)) + "?"
+        if min(results) >= 0 and text not in seen:
+            seen.add(text)
+            return text, results[-1]

@@ -1,4 +1,4 @@
-"""One run of a policy on stored samples, and how right it was at every budget.
+"""Policies replayed on stored samples: how right each is at every budget, over many draws, on all cores.
 
 The allocator is the live run's own; the engine is replaced by a pool from which each question's samples come in a
 random order, without replacement. Every policy with the same seed meets the same draws. Pure and seeded.
@@ -9,20 +9,34 @@ flight than could settle it, and what it still has when it settles is stopped an
 A run is followed once, to the largest budget: what it does under a smaller one is the start of the same run, as no
 policy knows the budget. Samples count in the order in which they start, each at what it costs in the end: those in
 flight when a budget ends finish, and the first that does not fit any more ends the run.
+
+Gains are over the baseline: uniform self-consistency with ties split at random, on the same draws. The dataclasses of
+a report are the schema of `replay --json`, which only grows. Knows nothing of how it is shown.
 """
 
 from __future__ import annotations
 
 import heapq
+import os
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+import signal
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
 
 from dynscale_cli.allocation import Allocator
-from dynscale_cli.evaluation.logs import Log, Pool
+
+from .logs import Log, Pool
+from .scores import Interval, interval
 
 STEPS = 4  # points of a curve per multiple of a round
 LARGEST = 32  # the largest budget, in rounds
+
+BUDGETS = (2, 4, 8, 16, 32)  # in rounds, where one round is one sample of every question
+TARGETS = (4, 8, 16, 32)
+SMALL = 100_000  # samples; below it starting a process costs more than it saves
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,3 +205,201 @@ class Tally:
         if self._tokens[answer] > self._tokens[leader]:
             return leader
         return next(seen for seen in self._votes if seen in (leader, answer))
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPoint:
+    """A policy at one budget: accuracy and gain over the baseline in percent, tokens spent in rounds."""
+
+    budget: int
+    accuracy: Interval
+    gain: Interval
+    spent: float
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyScore:
+    """A policy on one log, or on all.
+
+    `reach[k]` is the share of the baseline's tokens that it took to be as accurate as the baseline after k rounds, or
+    after all samples where there are fewer; None: not within the largest budget. Over several logs it is their median.
+    With few seeds it errs on the low side for every policy, as a noisy curve touches a level early. `curve` is the mean
+    accuracy in percent at budgets of 1/4, 2/4, … 32 rounds. `tokens` and `steps`: until every question was settled or
+    the largest budget spent, in rounds and in mean sample lengths.
+    """
+
+    policy: str
+    points: tuple[PolicyPoint, ...]
+    reach: dict[int, float | None]
+    curve: tuple[float, ...]
+    tokens: float = 0.0
+    steps: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogReport:
+    """All policies on one log. `round_tokens`: what one sample of every question costs on average. `rounds`: how many
+    of these there are samples for, over several logs in the one with the fewest; no policy can spend more."""
+
+    name: str
+    questions: int
+    samples: int
+    round_tokens: float
+    baseline: dict[int, float]
+    baseline_curve: tuple[float, ...]
+    scores: tuple[PolicyScore, ...]
+    rounds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """A whole sweep; `overall` weighs every log alike. Intervals are over the seeds: over draws, not over questions."""
+
+    seeds: int
+    in_flight: int
+    confidence: float
+    exhaust: bool
+    logs: tuple[LogReport, ...]
+    overall: LogReport
+
+
+def score(policy: str, curves: Sequence[Curve], baseline: Sequence[Curve], rounds: float) -> PolicyScore:
+    """One policy against the baseline, seed by seed (`curves[i]` and `baseline[i]` had the same draws), with samples
+    for so many rounds."""
+    points = []
+    for budget in BUDGETS:
+        at = budget * STEPS - 1
+        right = [100 * curve.accuracy[at] for curve in curves]
+        gains = [mine - 100 * other.split[at] for mine, other in zip(right, baseline, strict=True)]
+        spent = statistics.fmean(curve.spent[at] for curve in curves)
+        points.append(PolicyPoint(budget, interval(right, 0, 100), interval(gains, -100, 100), spent))
+    curve = mean_curve([one.accuracy for one in curves])
+    reach = _reach(curve, mean_curve([one.split for one in baseline]), rounds)
+    tokens, steps = (statistics.fmean(values) for values in zip(*((c.spent[-1], c.steps) for c in curves), strict=True))
+    return PolicyScore(policy, tuple(points), reach, curve, tokens, steps)
+
+
+def mean_curve(curves: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """PolicyPoint by point, in percent."""
+    return tuple(100 * statistics.fmean(column) for column in zip(*curves, strict=True))
+
+
+def _reach(curve: Sequence[float], baseline: Sequence[float], rounds: float) -> dict[int, float | None]:
+    shares: dict[int, float | None] = {}
+    for target in TARGETS:
+        goal = baseline[target * STEPS - 1] - 1e-9
+        first = next((i for i, accuracy in enumerate(curve, 1) if accuracy >= goal), None)
+        shares[target] = None if first is None else first / (min(target, rounds) * STEPS)
+    return shares
+
+
+def overall(logs: Sequence[LogReport], runs: Sequence[Mapping[str, Sequence[Curve]]]) -> LogReport:
+    """Over logs: each seed's accuracy is the mean over logs; reach is the logs' median.
+
+    `runs[l][policy][seed]` are the curves of log l; "baseline" is one of the policies.
+    """
+    seeds = range(len(runs[0]["baseline"]))
+    merged = {policy: [_average([run[policy][seed] for run in runs]) for seed in seeds] for policy in runs[0]}
+    scores = []
+    for i, mine in enumerate(logs[0].scores):
+        pooled = score(mine.policy, merged[mine.policy], merged["baseline"], LARGEST)
+        reach = {target: _median([log.scores[i].reach[target] for log in logs]) for target in TARGETS}
+        scores.append(replace(pooled, reach=reach))
+    baseline = mean_curve([curve.split for curve in merged["baseline"]])
+    return LogReport(
+        name=f"mean of {len(logs)} logs" if len(logs) > 1 else logs[0].name,
+        questions=sum(log.questions for log in logs),
+        samples=sum(log.samples for log in logs),
+        round_tokens=sum(log.round_tokens for log in logs),
+        baseline={budget: baseline[budget * STEPS - 1] for budget in BUDGETS},
+        baseline_curve=baseline,
+        scores=tuple(scores),
+        rounds=min(log.rounds for log in logs),
+    )
+
+
+def _average(curves: Sequence[Curve]) -> Curve:
+    def mean(rows: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
+        return tuple(statistics.fmean(column) for column in zip(*rows, strict=True))
+
+    accuracy, split, spent = ([getattr(c, name) for c in curves] for name in ("accuracy", "split", "spent"))
+    return Curve(mean(accuracy), mean(split), mean(spent), statistics.fmean(c.steps for c in curves))
+
+
+def _median(shares: Sequence[float | None]) -> float | None:
+    """The median with "not reached" as the worst of all."""
+    middle = statistics.median([float("inf") if share is None else share for share in shares])
+    return None if middle == float("inf") else middle
+
+
+def budgets() -> tuple[float, ...]:
+    """The budgets of a curve's points, in rounds."""
+    return tuple(i / STEPS for i in range(1, LARGEST * STEPS + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One policy on one log, with every seed."""
+
+    log: int
+    policy: str
+
+
+def sweep(
+    logs: Sequence[Log],
+    policies: Sequence[str],
+    setting: Setting,
+    seeds: int,
+    progress: Callable[[int, int], None] = lambda done, all_: None,
+) -> ReplayReport:
+    """Replay and score. `progress` is told (tasks done, tasks in all)."""
+    names = list(dict.fromkeys([*policies, "uniform"]))  # uniform is the baseline, asked for or not
+    tasks = [Task(log, policy) for log in range(len(logs)) for policy in names]
+    tasks.sort(key=lambda task: -len(logs[task.log].pools))  # the longest first, so that no core is left waiting
+    runs: list[dict[str, list[Curve]]] = [{} for _ in logs]
+    for done, (task, curves) in enumerate(_spread(tasks, logs, setting, seeds), 1):
+        runs[task.log][task.policy] = curves
+        progress(done, len(tasks))
+    for run in runs:
+        run["baseline"] = run["uniform"]
+    reports = [_log_report(log, run, policies) for log, run in zip(logs, runs, strict=True)]
+    told = setting.in_flight, setting.confidence, setting.exhaust
+    return ReplayReport(seeds, *told, tuple(reports), overall(reports, runs))
+
+
+def _spread(
+    tasks: Sequence[Task], logs: Sequence[Log], setting: Setting, seeds: int
+) -> Iterator[tuple[Task, list[Curve]]]:
+    pulls = sum(len(logs[task.log].pools) for task in tasks) * LARGEST * seeds
+    workers = min(os.cpu_count() or 1, len(tasks))
+    if workers < 2 or pulls < SMALL:
+        for task in tasks:
+            yield task, _replays(logs[task.log], task.policy, setting, seeds)
+        return
+    # Fresh processes, as a fork of a process with threads may hang; Ctrl-C is the parent's to handle.
+    with ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        futures = {pool.submit(_replays, logs[task.log], task.policy, setting, seeds): task for task in tasks}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _replays(log: Log, policy: str, setting: Setting, seeds: int) -> list[Curve]:
+    return [replay(log, policy, setting, seed) for seed in range(seeds)]
+
+
+def _log_report(log: Log, runs: dict[str, list[Curve]], policies: Sequence[str]) -> LogReport:
+    baseline = mean_curve([curve.split for curve in runs["baseline"]])
+    return LogReport(
+        name=log.name,
+        questions=len(log.pools),
+        samples=sum(len(pool.answers) for pool in log.pools),
+        round_tokens=log.round_cost,
+        baseline={budget: baseline[budget * STEPS - 1] for budget in BUDGETS},
+        baseline_curve=baseline,
+        scores=tuple(score(policy, runs[policy], runs["baseline"], log.rounds) for policy in policies),
+        rounds=log.rounds,
+    )

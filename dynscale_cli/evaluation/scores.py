@@ -1,26 +1,31 @@
 """What a bench shows: accuracy at equal tokens, what it costs to be as right as self-consistency, where tokens went.
 
 Questions are the unit of every interval: a question's value is its mean over the seeds, and differences to the
-baseline are paired on questions. Its dataclasses are the schema of `bench --json`, which only grows. Knows nothing of
-how the runs were drawn or are shown.
+baseline are paired on questions. Accuracies have Wilson's interval, differences a bootstrap's: neither leaves what is
+possible, however few the questions. Its dataclasses are the schema of `bench --json`, which only grows. Knows nothing
+of how the runs were drawn or are shown.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from dynscale_cli.engine.protocol import Tokens
 
-from .course import Course, State
-from .intervals import Interval, interval
 from .methods import BASELINE, Method
+from .trajectory import State, Trajectory
+
+if TYPE_CHECKING:
+    import numpy as np
 
 STEPS = 160  # points of a curve, evenly spaced over the tokens of the largest budget
-RESAMPLES = 2000  # of questions, for the interval of a share of tokens
+RESAMPLES = 2000  # of questions, for the intervals of differences and of shares of tokens
+_LOW, _HIGH = int(0.025 * RESAMPLES), int(0.975 * RESAMPLES)
+STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)  # 97.5% point, 1 to 10 degrees
 SURE = 0.9
 BANDS = (  # how often a single sample is right, from so much on
     ("3 in 4 or more", 0.75),
@@ -28,6 +33,66 @@ BANDS = (  # how often a single sample is right, from so much on
     ("a quarter to half", 0.25),
     ("under a quarter", 0.0),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean with the ends of its 95% interval; both ends are the mean where one value is all there is."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def half(self) -> float:
+        return (self.high - self.low) / 2
+
+
+def interval(values: Sequence[float], low: float = -math.inf, high: float = math.inf) -> Interval:
+    """Student's interval for the mean of a few draws, within the bounds that their mean has."""
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return Interval(mean, mean, mean)
+    half = student(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return Interval(mean, max(low, mean - half), min(high, mean + half))
+
+
+def share(values: Sequence[float]) -> Interval:
+    """Wilson's interval for the mean of percentages, one of each question.
+
+    It is that of questions which are right or wrong, and so on the wide side where a value is a mean over seeds.
+    """
+    count, mean = len(values), statistics.fmean(values) / 100
+    z = statistics.NormalDist().inv_cdf(0.975)
+    middle = (mean + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(mean * (1 - mean) / count + z * z / (4 * count * count))
+    return Interval(100 * mean, 100 * max(0.0, min(mean, middle - half)), 100 * min(1.0, max(mean, middle + half)))
+
+
+def difference(values: Sequence[float]) -> Interval:
+    """For the mean of paired differences, one of each question: these are drawn again, as often as RESAMPLES says."""
+    import numpy as np
+
+    found = np.sort(_weights(len(values)) @ np.asarray(values, dtype=float))
+    return Interval(statistics.fmean(values), float(found[_LOW]), float(found[_HIGH]))
+
+
+def _weights(questions: int) -> np.ndarray:
+    """Of shape (RESAMPLES, questions): the same in every call, so that methods are compared on the same questions."""
+    import numpy as np
+
+    return np.random.default_rng(0).multinomial(questions, [1 / questions] * questions, RESAMPLES) / questions
+
+
+def student(degrees: int) -> float:
+    """The 97.5% point of Student's t: a table up to 10 degrees of freedom, then three terms of its expansion."""
+    if degrees <= len(STUDENT):
+        return STUDENT[degrees - 1]
+    z = statistics.NormalDist().inv_cdf(0.975)
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / degrees + second / degrees**2 + third / degrees**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +147,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class MethodScore:
     method: str
     policy: str
     mode: str
@@ -116,7 +181,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class BenchReport:
     """`samples`: where budgets were given as samples of every question; `rate`: tokens a second of the baseline."""
 
     command: str
@@ -126,7 +191,7 @@ class Report:
     samples: tuple[int, ...]
     budgets: tuple[float, ...]
     one: float
-    scores: tuple[Score, ...]
+    scores: tuple[MethodScore, ...]
     difficulty: tuple[Group, ...]
     levels: tuple[Group, ...]
     asked: tuple[Asked, ...]
@@ -138,20 +203,20 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """All runs of a bench: `courses[method][s]` and `budgets[s]` are of seed s; `one[q]`: share of right samples of
-    question q in the pools; `majority[q]`: the keys of the answer that most of them agree on."""
+    """All runs of a bench: `trajectories[method][s]` and `budgets[s]` are of seed s; `one[q]`: share of right samples
+    of question q in the pools; `majority[q]`: the keys of the answer that most of them agree on."""
 
-    courses: Mapping[Method, Sequence[Course]]
+    trajectories: Mapping[Method, Sequence[Trajectory]]
     budgets: Sequence[Sequence[float]]
     one: Sequence[float]
     majority: Sequence[frozenset[str]]
     rate: float | None
 
 
-def scores(drawn: Drawn) -> tuple[Score, ...]:
-    curves = {method: _curve(courses, drawn.budgets) for method, courses in drawn.courses.items()}
-    states = {method: _states(courses, drawn.budgets) for method, courses in drawn.courses.items()}
-    return tuple(_score(method, drawn, curves, states) for method in drawn.courses)
+def scores(drawn: Drawn) -> tuple[MethodScore, ...]:
+    curves = {method: _curve(trajectories, drawn.budgets) for method, trajectories in drawn.trajectories.items()}
+    states = {method: _states(trajectories, drawn.budgets) for method, trajectories in drawn.trajectories.items()}
+    return tuple(_score(method, drawn, curves, states) for method in drawn.trajectories)
 
 
 def _score(
@@ -159,13 +224,13 @@ def _score(
     drawn: Drawn,
     curves: Mapping[Method, np.ndarray],
     states: Mapping[Method, list[list[list[State]]]],
-) -> Score:
+) -> MethodScore:
     points = [
         _point(states[method][b], states[BASELINE][b], statistics.fmean(row[b] for row in drawn.budgets), drawn.rate)
         for b in range(len(drawn.budgets[0]))
     ]
-    curve = [interval([100 * value for value in row]) for row in curves[method].tolist()]
-    return Score(
+    curve = [share([100 * value for value in row]) for row in curves[method].tolist()]
+    return MethodScore(
         method=method.name,
         policy=method.policy,
         mode=method.mode,
@@ -177,19 +242,24 @@ def _score(
     )
 
 
-def _curve(courses: Sequence[Course], budgets: Sequence[Sequence[float]]) -> np.ndarray:
+def _curve(trajectories: Sequence[Trajectory], budgets: Sequence[Sequence[float]]) -> np.ndarray:
     """Of shape (STEPS, questions): how often each is right after so many tokens, over the seeds."""
+    import numpy as np
+
     rows = [
-        course.right([budget[-1] * step / STEPS for step in range(1, STEPS + 1)])
-        for course, budget in zip(courses, budgets, strict=True)
+        trajectory.right([budget[-1] * step / STEPS for step in range(1, STEPS + 1)])
+        for trajectory, budget in zip(trajectories, budgets, strict=True)
     ]
     mean: np.ndarray = np.array(rows, dtype=float).mean(axis=0)
     return mean
 
 
-def _states(courses: Sequence[Course], budgets: Sequence[Sequence[float]]) -> list[list[list[State]]]:
+def _states(trajectories: Sequence[Trajectory], budgets: Sequence[Sequence[float]]) -> list[list[list[State]]]:
     """[budget][seed][question]"""
-    return [[course.at(row[b]) for course, row in zip(courses, budgets, strict=True)] for b in range(len(budgets[0]))]
+    return [
+        [trajectory.at(row[b]) for trajectory, row in zip(trajectories, budgets, strict=True)]
+        for b in range(len(budgets[0]))
+    ]
 
 
 def _point(mine: list[list[State]], base: list[list[State]], budget: float, rate: float | None) -> Point:
@@ -197,8 +267,8 @@ def _point(mine: list[list[State]], base: list[list[State]], budget: float, rate
     spent = _spent(mine)
     return Point(
         budget=budget,
-        accuracy=interval(right),
-        gain=interval([a - b for a, b in zip(right, other, strict=True)]),
+        accuracy=share(right),
+        gain=difference([a - b for a, b in zip(right, other, strict=True)]),
         spent=spent,
         samples=statistics.fmean(state.samples for states in mine for state in states),
         seconds=spent.billed / rate if rate else None,
@@ -218,16 +288,18 @@ def _spent(states: list[list[State]]) -> Spent:
 
 def reach(curve: np.ndarray, goal: np.ndarray) -> Reach:
     """`curve` is of shape (steps, questions), `goal` of shape (questions,): both are resampled by question alike."""
-    count = len(goal)
-    weights = np.random.default_rng(0).multinomial(count, [1 / count] * count, RESAMPLES) / count
+    import numpy as np
+
+    weights = _weights(len(goal))
     found = np.sort(_first(weights @ curve.T, weights @ goal))
-    low, high = found[int(0.025 * RESAMPLES)], found[int(0.975 * RESAMPLES)]
-    share = _first(curve.mean(axis=1)[None], np.array([goal.mean()]))[0]
-    return Reach(*(None if np.isinf(value) else float(value) for value in (share, low, high)))
+    own = _first(curve.mean(axis=1)[None], np.array([goal.mean()]))[0]
+    return Reach(*(None if np.isinf(value) else float(value) for value in (own, found[_LOW], found[_HIGH])))
 
 
 def _first(curves: np.ndarray, goals: np.ndarray) -> np.ndarray:
     """The share of the budget at which each curve first is at its goal; infinity for never."""
+    import numpy as np
+
     at = curves >= goals[:, None] - 1e-9
     return np.where(at.any(axis=1), (at.argmax(axis=1) + 1) / curves.shape[1], np.inf)
 
@@ -249,7 +321,7 @@ def difficulty(drawn: Drawn) -> tuple[Group, ...]:
 
 def groups(drawn: Drawn, members: Mapping[str, Sequence[int]]) -> tuple[Group, ...]:
     last = [row[-1:] for row in drawn.budgets]
-    states = {method: _states(courses, last)[0] for method, courses in drawn.courses.items()}
+    states = {method: _states(trajectories, last)[0] for method, trajectories in drawn.trajectories.items()}
     return tuple(_group(name, drawn, states, qs) for name, qs in members.items() if qs)
 
 

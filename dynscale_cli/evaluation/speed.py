@@ -1,13 +1,16 @@
 """How fast the engine decodes: the real scheduler, events and billing, on samples that never end early.
 
-Owns the shape of the measurement, so that a figure means the same on every machine. Knows nothing of llama.cpp or
-of terminals; the clock is given to it.
+Owns the shape of the measurement, so that a figure means the same on every machine, and a quick one for `doctor`: as
+many tokens as a few seconds hold. Knows nothing of terminals; the clock is given to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 from dynscale_cli.allocation.ledger import Ledger
 from dynscale_cli.engine.protocol import Engine, Message, Request, Sampling
@@ -16,6 +19,8 @@ QUESTION = (
     "A bakery bakes 36 loaves in the morning and a third as many in the afternoon. Every loaf is cut into 12 slices, "
     "and the slices are packed in bags of 8. How many bags does the bakery fill in a day? Explain every step."
 )
+
+QUICK_TOKENS = 512  # of one sample in a quick measurement, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +70,44 @@ def _submit(engine: Engine, ids: range, tokens: int) -> Ledger:
 def _step(engine: Engine, ledger: Ledger) -> None:
     ledger.charge(engine.plan_step())
     engine.step()
+
+
+@dataclass(frozen=True, slots=True)
+class QuickSpeed:
+    width: int
+    tokens: int
+    seconds: float
+    tokens_per_second: float
+
+
+def quick_speed(engine: Engine, seconds: float, clock: Callable[[], float]) -> QuickSpeed:
+    """Decode until `seconds` are over, the prompt among them; the rate is that of the tokens behind the prompt."""
+    prompt = engine.prompt([Message("user", QUESTION)])
+    for id in range(engine.info.width):
+        engine.submit(
+            Request(id, prompt, QUICK_TOKENS, Sampling(), id, cache_boundaries=(len(prompt),), ignore_end=True)
+        )
+    end = clock() + seconds
+    while not all(charge.generated for charge in engine.plan_step()) and clock() < end:
+        engine.step()
+    begun, tokens = clock(), 0
+    while engine.plan_step() and (clock() < end or not tokens):
+        tokens += sum(charge.generated for charge in engine.plan_step())
+        engine.step()
+    spent = clock() - begun
+    return QuickSpeed(engine.info.width, tokens, round(spent, 2), round(tokens / spent, 1))
+
+
+def main(told: Sequence[Any]) -> dict[str, Any]:
+    """The quick speed of a model file, given its path, the number of threads, the width (0: as usual) and the seconds.
+
+    Runs in a child, so that a library that crashes or hangs takes no more than that down.
+    """
+    from dynscale_cli.engine.loading import load_model, open_engine
+    from dynscale_cli.engine.options import LoadOptions
+    from dynscale_cli.models.gguf import read_header
+
+    path, threads, width, seconds = told
+    model = load_model(read_header(Path(path)), LoadOptions(threads=threads), width=width or None)
+    engine = open_engine(model, [], QUICK_TOKENS, context=1024, width=width or None)
+    return asdict(quick_speed(engine, seconds, time.perf_counter))

@@ -195,8 +195,9 @@ class Store:
                         "insert into runs (id, state, command, model, source, begun, active, questions, budget, bytes,"
                         " dynscale, seal, request) values (?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                         (
-                            id, request.command, request.model["name"], source, request.started, at, len(questions),
-                            request.settings.budget, len(text), request.dynscale, seal(id, text, create=True), text,
+                            id, request.command, str(request.model.get("name", "")), source, request.started, at,
+                            len(questions), request.settings.budget, len(text), request.dynscale,
+                            seal(id, text, create=True), text,
                         ),
                     )  # fmt: skip
                     connection.executemany(

@@ -1,11 +1,11 @@
-"""An engine that plays back what it has seen before, token by token and at its true cost.
+"""An engine that replays what it has seen before, token by token and at its true cost.
 
-Two runs that ask for one sample (the same prompt, the same seed) would decode the same tokens twice. A `Tape` keeps
-every completion, and a `Playback` in front of the real engine asks that one only for what is not on the tape: so many
-policies are compared on the same samples, and only what they do differently is decoded. Bills are those of a run that
-has the engine to itself: a prompt's prefix is paid once, whether it was evaluated or played.
+Two runs that ask for one sample (the same prompt, the same seed) would decode the same tokens twice. A `SampleCache`
+keeps every completion, and a `ReplayedEngine` in front of the real engine asks that one only for what is not in the
+cache: so many policies are compared on the same samples, and only what they do differently is decoded. Bills are those
+of a run that has the engine to itself: a prompt's prefix is paid once, whether it was evaluated or played.
 
-Owns the tape and the account of prefixes. Knows nothing of questions, answers or budgets.
+Owns the cache and the account of prefixes. Knows nothing of questions, answers or budgets.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def name_of(request: Request) -> Name:
     return request.prompt, request.seed, request.sampling
 
 
-class Tape:
+class SampleCache:
     """Completions by request. One is a list: where a sample was extended after its end, each end in order."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Tape:
 
 @dataclass(slots=True)
 class Playing:
-    """A request that is on the tape. `prompt`: tokens of it still to be charged, `reused`: those that are not."""
+    """A request that is in the cache. `prompt`: tokens of it still to be charged, `reused`: those that are not."""
 
     request: Request
     takes: list[Finished]
@@ -97,7 +97,7 @@ class Playing:
         return [Piece(take.id, text), end] if text else [end]
 
     def extend(self) -> bool:
-        """Go on to the next take; False where the tape has none."""
+        """Go on to the next take; False where the cache has none."""
         if not self.ended or self.take + 1 == len(self.takes):
             return False
         self.take, self.ended = self.take + 1, False
@@ -133,15 +133,15 @@ class Live:
         return Tokens(tokens.prompt - self.evaluated + due, tokens.generated, len(self.request.prompt) - self.due)
 
 
-class Playback:
-    """`Engine`: what is on the tape is played, all else decoded by `inner` and put on the tape.
+class ReplayedEngine:
+    """`Engine`: what is in the cache is played, all else decoded by `inner` and put in the cache.
 
     Give each run a playback of its own, as `known` prefixes are those of one run.
     """
 
-    def __init__(self, inner: Engine, tape: Tape) -> None:
+    def __init__(self, inner: Engine, cache: SampleCache) -> None:
         self.decoded = 0  # tokens that the engine has evaluated
-        self._inner, self._tape = inner, tape
+        self._inner, self._cache = inner, cache
         self._playing: dict[int, Playing] = {}
         self._live: dict[int, Live] = {}
         self._known: set[tuple[int, ...]] = set()
@@ -178,7 +178,7 @@ class Playback:
 
     def submit(self, request: Request) -> None:
         reused = self._reused(request)
-        takes = self._tape.find(request)
+        takes = self._cache.find(request)
         if takes:
             takes = [replace(take, id=request.id) for take in takes]
             prompt = len(request.prompt) - reused + takes[0].tokens.prompt
@@ -195,7 +195,7 @@ class Playback:
         if id in self._live:
             self._inner.extend(id, text, max_tokens, stop, turn, held)
             self._live[id].ended, self._live[id].behind = False, True
-            self._tape.forget(name_of(self._live[id].request))
+            self._cache.forget(name_of(self._live[id].request))
             return
         playing = self._playing[id]
         if not playing.extend():
@@ -252,7 +252,7 @@ class Playback:
         self._live = {id: live for id, live in self._live.items() if not live.ended}
 
     def _heard(self, event: EngineEvent) -> EngineEvent:
-        """A sample that ended goes on the tape, in case nothing extends it."""
+        """A sample that ended goes in the cache, in case nothing extends it."""
         if not isinstance(event, Finished):
             return event
         live = self._live[event.id]
@@ -261,5 +261,5 @@ class Playback:
         live.takes.append(told)
         own = live.takes[0].tokens.prompt
         takes = [replace(take, tokens=replace(take.tokens, prompt=take.tokens.prompt - own)) for take in live.takes]
-        self._tape.record(name_of(live.request), takes)
+        self._cache.record(name_of(live.request), takes)
         return told

@@ -24,19 +24,19 @@ from dynscale_cli.run.store import Recorder, Store
 from dynscale_cli.run.stored import StoredRun
 from dynscale_cli.sampling.samples import Sample
 
-from .course import in_order
 from .methods import BASELINE, Method
-from .playback import Playback, Tape, name_of
+from .sample_cache import ReplayedEngine, SampleCache, name_of
+from .trajectory import in_order
 
 COMMAND = "bench"
 
 
-class Stopped(Exception):
+class BenchStopped(Exception):
     """The user stopped the bench. What was drawn is stored."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class BenchRequest:
     """What every run of a bench is asked, and of which model."""
 
     questions: Sequence[Question]
@@ -92,12 +92,12 @@ class Watch:
                 self._awaited = set(self._open)
 
 
-class Draws:
-    """Draws the runs of one bench with `engine`, or finds them. One tape for each seed."""
+class BenchRuns:
+    """BenchRuns the runs of one bench with `engine`, or finds them. One sample cache for each seed."""
 
     def __init__(
         self,
-        ask: Ask,
+        ask: BenchRequest,
         engine: Engine,
         pools: Store,
         others: Store,
@@ -108,14 +108,14 @@ class Draws:
         self.decoded = 0  # tokens that the engine has evaluated
         self._stores = {True: pools, False: others}
         self.interrupted = interrupted
-        self._tapes: dict[int, Tape] = {}
+        self._caches: dict[int, SampleCache] = {}
 
     def draw(
         self, method: Method, seed: int, limit: float | None, told: Callable[[float], None] = lambda share: None
     ) -> StoredRun:
         """The run of a method with a seed: to `limit` tokens, or without one to its settings' most samples.
 
-        `told` is told how far it is, from 0 to 1. Raises Stopped, and EngineError.
+        `told` is told how far it is, from 0 to 1. Raises BenchStopped, and EngineError.
         """
         wanted = self._wanted(method, seed, limit)
         stored = self._find(wanted)
@@ -125,9 +125,9 @@ class Draws:
         return stored
 
     def rehearse(self, seed: int) -> Iterator[Event]:
-        """Begin the baseline's run without storing it. What it draws is on the tape, and not lost."""
+        """Begin the baseline's run without storing it. What it draws is in the cache, and not lost."""
         wanted = self._wanted(BASELINE, seed, None)
-        engine = Playback(self.engine, self._tape(seed))
+        engine = ReplayedEngine(self.engine, self._cache(seed))
         settings = replace(wanted.settings, budget=self._budget(wanted, None))
         run = Run(self.ask.questions, engine, settings, interrupted=self.interrupted)
         try:
@@ -165,7 +165,7 @@ class Draws:
         """Draw a run, or what is missing of it; its id."""
         settings = replace(wanted.settings, budget=self._budget(wanted, stored))
         journal, past = self._open(wanted, settings, stored)
-        engine = Playback(self.engine, self._tape(settings.seed))
+        engine = ReplayedEngine(self.engine, self._cache(settings.seed))
         watch = Watch(wanted.limit, len(self.ask.questions) * (settings.max_samples or 0), _lost(stored))
         run = Run(
             self.ask.questions,
@@ -187,7 +187,7 @@ class Draws:
         if journal.failure:
             raise DynscaleError(journal.failure, "make room, and run the bench again: it goes on where it stopped")
         if self.interrupted():
-            raise Stopped
+            raise BenchStopped
         return journal.id
 
     def _open(self, wanted: Wanted, settings: Settings, stored: StoredRun | None) -> tuple[Recorder, Past | None]:
@@ -207,18 +207,18 @@ class Draws:
         most = wanted.limit or len(self.ask.questions) * (wanted.settings.max_samples or 1) * info.context
         return int(most) + info.width * info.context + (stored.spent if stored else 0)
 
-    def _remember(self, run: Run, engine: Playback, stored: StoredRun | None) -> None:
+    def _remember(self, run: Run, engine: ReplayedEngine, stored: StoredRun | None) -> None:
         """A resumed run has paid for the prompts of the questions that it has begun."""
         for q in sorted({q for q, _ in stored.samples()}) if stored else ():
             engine.remember(self._request(run, q, 0))
 
     def _learn(self, stored: StoredRun) -> None:
-        """Put the parallel samples of a stored run on the tape of its seed."""
-        tape = self._tape(stored.settings.seed)
+        """Put the parallel samples of a stored run in the cache of its seed."""
+        cache = self._cache(stored.settings.seed)
         run = Run(self.ask.questions, self.engine, stored.settings)
         for q, sample in stored.samples():
             if sample.kind == "parallel" and sample.finish != "budget":
-                tape.record(name_of(self._request(run, q, sample.number)), [self._take(sample, stored.settings)])
+                cache.record(name_of(self._request(run, q, sample.number)), [self._take(sample, stored.settings)])
 
     def _request(self, run: Run, q: int, number: int) -> Request:
         state = run.state.question(q)
@@ -231,8 +231,8 @@ class Draws:
         tokens = Tokens(asked, sample.tokens.generated, 0)
         return Finished(0, "stop" if sample.forced else _reason(sample), sample.text, tokens, sample.logprob)
 
-    def _tape(self, seed: int) -> Tape:
-        return self._tapes.setdefault(seed, Tape())
+    def _cache(self, seed: int) -> SampleCache:
+        return self._caches.setdefault(seed, SampleCache())
 
 
 def _reason(sample: Sample) -> Any:
@@ -250,4 +250,4 @@ def _reaches(stored: StoredRun, limit: float | None) -> bool:
         return True
     if limit is None:
         return False
-    return sum(s.sample.tokens.billed for s in in_order(stored)) >= limit
+    return sum(s.sample.tokens.billed for s in in_order(stored.as_begun())) >= limit

@@ -24,9 +24,9 @@ from .options import Options
 if TYPE_CHECKING:
     from dynscale_cli.engine.batched import BatchedEngine
     from dynscale_cli.evaluation.bench import Plan, Told
-    from dynscale_cli.evaluation.course import Judge
-    from dynscale_cli.evaluation.draws import Draws
-    from dynscale_cli.evaluation.scores import Report
+    from dynscale_cli.evaluation.runs import BenchRuns
+    from dynscale_cli.evaluation.scores import BenchReport
+    from dynscale_cli.evaluation.trajectory import Judge
     from dynscale_cli.run.settings import Settings
 
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
@@ -57,13 +57,12 @@ def compare(told: Benching) -> int:
         longest = sorted(plan.questions, key=lambda q: len(q.text), reverse=True)[:8]
         prompts = [settings.prompts.parallel(question, compared=True) for question in longest]
         engine = model.engine(told.options, prompts, interrupts, most=settings.max_tokens, least=CHAIN_CONTEXT)
-        with contextlib.closing(engine), _draws(told, plan, settings, model, engine, interrupts) as draws:
-            return _run(told, plan, draws, interrupts)
+        with contextlib.closing(engine), _runs(told, plan, settings, model, engine, interrupts) as runs:
+            return _run(told, plan, runs, interrupts)
 
 
 def _plan(told: Benching) -> Plan:
-    from dynscale_cli.evaluation.arithmetic import arithmetic
-    from dynscale_cli.evaluation.methods import DEFAULT, parse_methods
+    from dynscale_cli.evaluation.methods import DEFAULT, arithmetic, parse_methods
 
     methods = parse_methods(told.methods or DEFAULT)
     if told.plot is not None:
@@ -89,11 +88,11 @@ def _questions(file: Path, limit: int | None) -> list[Question]:
 
 def _settings(told: Benching, plan: Plan) -> Settings:
     """Of every run; its budget is each run's own. The built-in questions are small sums, with answers to match."""
-    from dynscale_cli.evaluation import arithmetic
+    from dynscale_cli.evaluation.methods import MAX_TOKENS
 
     own, options = told.file is None, told.options
     if own and not options.typed("max_tokens"):
-        options = replace(options, max_tokens=str(arithmetic.MAX_TOKENS))
+        options = replace(options, max_tokens=str(MAX_TOKENS))
     if own and options.answer_type == "auto":
         options = replace(options, answer_type="number")
     return replace(options.settings(1), seed=0, max_samples=None if told.budgets else max(plan.samples))
@@ -102,19 +101,19 @@ def _settings(told: Benching, plan: Plan) -> Settings:
 def _check_questions(plan: Plan, settings: Settings) -> None:
     from dynscale_cli.answers.equivalence import Equivalence
     from dynscale_cli.evaluation.bench import check_gold
-    from dynscale_cli.evaluation.course import Judge
+    from dynscale_cli.evaluation.trajectory import Judge
 
     check_gold(plan.questions, Judge(plan.questions, settings.answer_type, Equivalence()))
 
 
 @contextlib.contextmanager
-def _draws(
+def _runs(
     told: Benching, plan: Plan, settings: Settings, model: ModelFile, engine: BatchedEngine, interrupts: Interrupts
-) -> Iterator[Draws]:
+) -> Iterator[BenchRuns]:
     """Where runs are drawn and stored. Where nothing can be stored the bench runs all the same, and says so."""
     import tempfile
 
-    from dynscale_cli.evaluation.draws import Ask, Draws
+    from dynscale_cli.evaluation.runs import BenchRequest, BenchRuns
     from dynscale_cli.paths import state_dir
     from dynscale_cli.run.request import file_hash
     from dynscale_cli.run.store import Store
@@ -122,7 +121,7 @@ def _draws(
     source = None
     if told.file is not None and told.file.is_file():
         source = {"path": str(told.file.absolute()), "sha256": file_hash(told.file)}
-    ask = Ask(plan.questions, settings, model.identity(), asdict(model.options), source)
+    ask = BenchRequest(plan.questions, settings, model.identity(), asdict(model.options), source)
     stopped = lambda: bool(interrupts)  # noqa: E731
     with contextlib.ExitStack() as stack:
         pools, others = Store(), Store(state_dir() / FILE)
@@ -131,24 +130,24 @@ def _draws(
             _notice(told)(f"{pools.path} cannot be written: what this bench draws is not kept")
             pools, others = Store(folder / "runs.db"), Store(folder / FILE)
         try:
-            yield Draws(ask, engine, pools, others, interrupted=stopped)
+            yield BenchRuns(ask, engine, pools, others, interrupted=stopped)
         finally:
             pools.trim()
             others.trim()
 
 
-def _run(told: Benching, plan: Plan, draws: Draws, interrupts: Interrupts) -> int:
+def _run(told: Benching, plan: Plan, runs: BenchRuns, interrupts: Interrupts) -> int:
     from dynscale_cli.evaluation.bench import Bench, check_budgets
-    from dynscale_cli.evaluation.draws import Stopped
+    from dynscale_cli.evaluation.runs import BenchStopped
 
-    bench = Bench(plan, draws)
-    check_budgets(plan.budgets, bench.judge, draws.engine, draws.ask.settings)
+    bench = Bench(plan, runs)
+    check_budgets(plan.budgets, bench.judge, runs.engine, runs.ask.settings)
     begun = time.perf_counter()
     try:
-        _forecast(told, plan, draws, bench.judge)
+        _forecast(told, plan, runs, bench.judge)
         with _progress(told, plan) as progress:
             bench.draw(progress)
-    except Stopped:
+    except BenchStopped:
         _notice(told)("stopped; what was drawn is stored, and the same command goes on from there")
         return interrupts.exit_code
     report = bench.report(_command(), time.perf_counter() - begun)
@@ -156,29 +155,29 @@ def _run(told: Benching, plan: Plan, draws: Draws, interrupts: Interrupts) -> in
     return 0
 
 
-def _forecast(told: Benching, plan: Plan, draws: Draws, judge: Judge) -> None:
+def _forecast(told: Benching, plan: Plan, runs: BenchRuns, judge: Judge) -> None:
     """Say how long it will take, from a moment of decoding."""
     from dynscale_cli.display.text import clock, count
     from dynscale_cli.evaluation.bench import expected_tokens, is_stored, prompt_tokens, trial
-    from dynscale_cli.evaluation.draws import Stopped
+    from dynscale_cli.evaluation.runs import BenchStopped
 
     tell = _notice(told)
     compared = f"{count(len(plan.methods), 'method')} on {count(len(plan.questions), 'question')}"
-    tell(f"{compared}, seeds {', '.join(map(str, plan.seeds))}, with {draws.engine.info.model}")
-    if is_stored(plan, draws):
+    tell(f"{compared}, seeds {', '.join(map(str, plan.seeds))}, with {runs.engine.info.model}")
+    if is_stored(plan, runs):
         tell("all of it is stored already: nothing is decoded")
         return
-    pace = trial(draws, plan.seeds[0])
-    if draws.interrupted():
-        raise Stopped
-    tokens = expected_tokens(plan, draws, pace, prompt_tokens(judge, draws.engine, draws.ask.settings))
+    pace = trial(runs, plan.seeds[0])
+    if runs.interrupted():
+        raise BenchStopped
+    tokens = expected_tokens(plan, runs, pace, prompt_tokens(judge, runs.engine, runs.ask.settings))
     tell(
         f"about {clock(tokens / pace.tokens_per_second)} at {pace.tokens_per_second:.0f} tokens/s: {tokens:,.0f} "
         "tokens to decode. Ctrl-C loses nothing"
     )
 
 
-def _show(told: Benching, report: Report) -> None:
+def _show(told: Benching, report: BenchReport) -> None:
     if told.plot is not None:
         from dynscale_cli.display.plots import plot_bench
 
@@ -241,3 +240,36 @@ def _notice(told: Benching) -> Callable[[str], None]:
 def _command() -> str:
     """What the user typed, for captions."""
     return shlex.join(["dynscale", *sys.argv[1:]])
+
+
+def speed(options: Options, tokens: int, rounds: int) -> None:
+    """Measure, and print the result."""
+    import json
+
+    print(json.dumps(_measured_speed(options, tokens, rounds)))
+
+
+def _measured_speed(options: Options, tokens: int, rounds: int) -> dict[str, Any]:
+    import statistics
+
+    from dynscale_cli.engine.protocol import Message
+    from dynscale_cli.evaluation.speed import QUESTION, measure
+
+    model = ModelFile(options, say)
+    engine = model.engine(options, [[Message("user", QUESTION)]], Interrupts(), most=tokens)
+    loaded = model.wait()
+    say(f"{loaded.name}: {engine.info.width} samples of {tokens} tokens, {loaded.threads} threads")
+    rates = []
+    for number, measured in enumerate(measure(engine, tokens=tokens, rounds=rounds, clock=time.perf_counter), 1):
+        rates.append(measured.tokens_per_second)
+        say(f"round {number} of {rounds}: {rates[-1]:.1f} tokens/s")
+    engine.close()
+    return {
+        "tokens_per_second": round(statistics.median(rates), 1),
+        "width": engine.info.width,
+        "tokens": tokens,
+        "threads": loaded.threads,
+        "buffers": loaded.buffers,
+        "rounds": [round(rate, 1) for rate in rates],
+        "model": loaded.name,
+    }

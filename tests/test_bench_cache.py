@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from dynscale_cli.evaluation.playback import Playback, Tape
+from dynscale_cli.evaluation.sample_cache import ReplayedEngine, SampleCache
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import RunFinished, SampleFinished, Stepped
 from dynscale_cli.run.run import Run
@@ -34,10 +34,10 @@ def run(engine, **changes):
 
 
 def test_what_is_on_the_tape_is_played_at_its_price_and_nothing_is_decoded():
-    decoder, tape = engine(), Tape()
+    decoder, cache = engine(), SampleCache()
     plain, account, _ = run(engine(), max_samples=4)
-    run(Playback(decoder, tape), max_samples=4)
-    player = Playback(decoder, tape)
+    run(ReplayedEngine(decoder, cache), max_samples=4)
+    player = ReplayedEngine(decoder, cache)
     played, billed, _ = run(player, max_samples=4)
     assert player.decoded == 0
     assert played == plain
@@ -46,9 +46,9 @@ def test_what_is_on_the_tape_is_played_at_its_price_and_nothing_is_decoded():
 
 
 def test_a_tape_that_ends_is_gone_on_with_live_at_the_price_of_a_run_of_its_own():
-    decoder, tape = engine(), Tape()
-    run(Playback(decoder, tape), max_samples=2)
-    player = Playback(decoder, tape)
+    decoder, cache = engine(), SampleCache()
+    run(ReplayedEngine(decoder, cache), max_samples=2)
+    player = ReplayedEngine(decoder, cache)
     mixed, billed, _ = run(player, max_samples=5)
     plain, account, _ = run(engine(), max_samples=5)
     assert mixed == plain
@@ -59,9 +59,9 @@ def test_a_tape_that_ends_is_gone_on_with_live_at_the_price_of_a_run_of_its_own(
 @pytest.mark.parametrize("mode", ["chain", "sequential"])
 def test_chains_on_top_of_a_played_pool_cost_what_they_would_cost_without_one(mode):
     """The engine has not evaluated the questions' prompts, which the chains share: that is not the chains' to pay."""
-    decoder, tape = engine(1), Tape()
-    run(Playback(decoder, tape), max_samples=6)
-    mixed, billed, _ = run(Playback(decoder, tape), max_samples=6, mode=mode)
+    decoder, cache = engine(1), SampleCache()
+    run(ReplayedEngine(decoder, cache), max_samples=6)
+    mixed, billed, _ = run(ReplayedEngine(decoder, cache), max_samples=6, mode=mode)
     plain, account, _ = run(engine(1), max_samples=6, mode=mode)
     assert {name: (s.kind, s.text, s.tokens) for name, s in mixed.items()} == {
         name: (s.kind, s.text, s.tokens) for name, s in plain.items()
@@ -71,17 +71,17 @@ def test_chains_on_top_of_a_played_pool_cost_what_they_would_cost_without_one(mo
 
 def test_an_engine_that_knows_the_prompts_already_makes_a_run_no_cheaper():
     decoder = engine()
-    run(Playback(decoder, Tape()), max_samples=1)
-    warm, billed, _ = run(Playback(decoder, Tape()), max_samples=3, seed=5)
+    run(ReplayedEngine(decoder, SampleCache()), max_samples=1)
+    warm, billed, _ = run(ReplayedEngine(decoder, SampleCache()), max_samples=3, seed=5)
     cold, account, _ = run(engine(), max_samples=3, seed=5)
     assert warm == cold
     assert billed.tokens == account.tokens
 
 
 def test_the_ledger_agrees_with_the_bill_at_every_step():
-    decoder, tape = engine(), Tape()
-    run(Playback(decoder, tape), max_samples=3)
-    _, billed, events = run(Playback(decoder, tape), policy="race", mode="hybrid")
+    decoder, cache = engine(), SampleCache()
+    run(ReplayedEngine(decoder, cache), max_samples=3)
+    _, billed, events = run(ReplayedEngine(decoder, cache), policy="race", mode="hybrid")
     steps = [event for event in events if isinstance(event, Stepped)]
     assert steps[-1].spent == billed.tokens.billed
     assert all(step.spent + step.reserved <= 6000 for step in steps)

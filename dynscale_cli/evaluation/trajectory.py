@@ -10,7 +10,7 @@ Owns that reading and the scores at a budget. Knows nothing of methods or of eng
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dynscale_cli.allocation.posterior import confidence
@@ -20,7 +20,7 @@ from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.answers.vote import Ballot, Tally, tally
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.questions import Question
-from dynscale_cli.run.sink import Sampled
+from dynscale_cli.run.sink import Dropped, Sampled, Start
 from dynscale_cli.run.stored import StoredRun
 
 NONE = Tokens()
@@ -38,7 +38,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Trajectory:
     """A run on so many questions. Pull i was one of question `pulls[i]`, which stood as in `after[i]` then, when
     `spent[i]` tokens were spent on all pulls up to it."""
 
@@ -91,13 +91,13 @@ class Judge:
         return tally(ballots, self.kinds[q], "majority", self.equivalence)
 
 
-def course(stored: StoredRun, judge: Judge) -> Course:
-    """Read a stored run as a course."""
+def trajectory(stored: StoredRun, judge: Judge) -> Trajectory:
+    """Read a stored run as a trajectory."""
     ballots: dict[int, list[Ballot]] = {}
     tokens: dict[int, Tokens] = {}
     pulls, after, spent = list[int](), list[State](), list[int]()
     total = 0
-    for sampled in in_order(stored):
+    for sampled in in_order(stored.as_begun()):
         q, sample = sampled.q, sampled.sample
         answer = None if sample.key is None else Answer(sample.key, sample.answer or "", sampled.committed)
         ballot = Ballot(sample.number, answer, sample.tokens.generated, sample.weight, sample.logprob)
@@ -108,7 +108,7 @@ def course(stored: StoredRun, judge: Judge) -> Course:
         pulls.append(q)
         spent.append(total)
         after.append(_state(judge, q, mine, tokens[q]))
-    return Course(len(stored.questions), tuple(pulls), tuple(after), tuple(spent))
+    return Trajectory(len(stored.questions), tuple(pulls), tuple(after), tuple(spent))
 
 
 def _state(judge: Judge, q: int, ballots: Sequence[Ballot], tokens: Tokens) -> State:
@@ -119,16 +119,19 @@ def _state(judge: Judge, q: int, ballots: Sequence[Ballot], tokens: Tokens) -> S
     return State(len(ballots), tokens, found.votes[0][0], right, confidence(found.v1, found.v2))
 
 
-def in_order(stored: StoredRun) -> Iterator[Sampled]:
-    """Samples in the order in which they began, up to the first that was in flight when the run stopped."""
-    begun: dict[tuple[int, int], None] = {}
+def in_order(begun: Iterable[Start | Sampled | Dropped]) -> Iterator[Sampled]:
+    """Samples in the order in which they began, up to the first that was in flight when the run stopped.
+
+    One that was stopped and drawn again has the place in which it first began.
+    """
+    names: dict[tuple[int, int], None] = {}
     came: dict[tuple[int, int], Sampled] = {}
-    for draw in stored.as_begun():
+    for draw in begun:
         name = (draw.q, draw.sample.number if isinstance(draw, Sampled) else draw.number)
-        begun.setdefault(name)
+        names.setdefault(name)
         if isinstance(draw, Sampled):
             came[name] = draw
-    for name in begun:
+    for name in names:
         if name not in came:
             return
         yield came[name]
