@@ -59,7 +59,8 @@ def _server(options: Options) -> ServerOptions | None:
         raise UsageError("-m names a file, --endpoint a server", "give one of them; --served-model NAME chooses there")
     if model > endpoint:
         return None
-    server = ServerOptions(tuple(options.endpoint), options.served_model, options.stall_timeout)
+    named = options.sources.get("endpoint") != "RUN"  # by the user, and not by a run that may be somebody else's
+    server = ServerOptions(tuple(options.endpoint), options.served_model, options.stall_timeout, named)
     require_client()
     return server
 

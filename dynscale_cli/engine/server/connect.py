@@ -38,7 +38,7 @@ def connect(
 ) -> Server:
     """Ask every endpoint for its models. Raises EngineError when none answers, UsageError when a name must be given."""
     endpoints = Endpoints([Endpoint(url) for url in options.endpoints])
-    client = ChatClient(options, endpoints, api_key())
+    client = ChatClient(options, endpoints, api_key() if options.trusted else "")
     try:
         listed = client.models(CONNECT)
         client.watch(_greet(endpoints, listed, options, notice))
