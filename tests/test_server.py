@@ -31,6 +31,7 @@ from dynscale_cli.run.store import Store
 from tests.chat_server import ChatServer, Script, Talk, count
 
 ANSWER = "so it is\nAnswer: 42"
+KEY = "sk-very-secret-42"
 
 
 @pytest.fixture(autouse=True)
@@ -206,6 +207,68 @@ def test_a_cancelled_request_closes_its_stream():
         assert engine.cancel(1).generated == len(b"so")
         assert gone.wait(10)
         engine.close()
+
+
+def test_what_is_cancelled_is_billed_for_what_came_once_the_server_has_counted():
+    """A chunk was a token so far; its bytes, which it cannot have as many of, are no longer taken for tokens."""
+
+    def script(talk: Talk) -> None:
+        if talk.number == 0:
+            talk.honest("characteristically extraordinary circumstances")
+            return
+        for _ in range(5):
+            talk.chunk(" characteristically")
+        talk.hang()
+
+    with ChatServer(script) as server:
+        engine = open_server(connect(ServerOptions((server.url,))), context=None, max_tokens=400, width=4)
+        prompt = engine.prompt([Message("user", "Why?")])
+        for id in range(2):
+            engine.submit(Request(id, prompt, 400, Sampling(), id))
+            text, over = "", False
+            while not over and text.count(" char") < 5:
+                for event in engine.step():
+                    text += event.text if isinstance(event, Piece) else ""
+                    over = over or isinstance(event, Finished)
+                engine.plan_step()
+        assert 5 <= engine.cancel(1).generated <= 5 + 10
+        engine.close()
+
+
+def test_a_key_that_a_server_repeats_is_neither_shown_nor_stored(monkeypatch):
+    monkeypatch.setenv("DYNSCALE_API_KEY", KEY)
+
+    def script(talk: Talk) -> None:
+        talk.chunk(f"your key is {KEY[:7]}")
+        talk.chunk(f"{KEY[7:]} or {KEY}, and Answer: 42")
+        talk.chunk(None, reason="stop")
+        talk.usage(20, 9)
+        talk.done()
+
+    outcome, _ = ask(script, width=1, max_samples=2)
+    assert outcome.results[0].answer == "42"
+    assert "your key is ***" in outcome.samples[0].text
+    assert KEY not in repr([outcome.results, outcome.samples])
+
+
+def test_a_server_that_only_a_stored_run_names_gets_no_key(monkeypatch):
+    monkeypatch.setenv("DYNSCALE_API_KEY", KEY)
+    told: list[str] = []
+    with ChatServer(honest()) as server:
+        connect(ServerOptions((server.url,), trusted=False), told.append).client.close()
+        assert KEY not in repr(server.keys)
+        assert "named by the stored run alone" in told[0]
+        connect(ServerOptions((server.url,)), told.append).client.close()
+        assert f"Bearer {KEY}" in server.keys
+
+
+def test_names_of_models_move_no_terminal():
+    told: list[str] = []
+    with ChatServer(honest(), models=("\x1b]0;owned\x07", "b")) as server:
+        with pytest.raises(UsageError) as caught:
+            connect(ServerOptions((server.url,)))
+        connect(ServerOptions((server.url,), "c"), told.append).client.close()
+    assert "\x1b" not in caught.value.message + "".join(told)
 
 
 def test_the_bound_of_a_prompt_holds_for_any_text_and_is_exact_once_counted():
@@ -492,6 +555,7 @@ class Still(ChatClient):
 
     def __init__(self) -> None:
         self.inbox, self.model, self.counts, self.sent = queue.SimpleQueue(), "small", True, []
+        self._key = ""
 
     def send(self, chat: ChatRequest) -> None:
         self.sent.append(chat)
@@ -610,9 +674,6 @@ def test_a_prompt_beyond_its_bound_is_billed_as_counted_and_told_once():
     outcome, _ = ask(script, width=1, budget=600)
     assert outcome.tokens.billed == 1505
     assert outcome.told("905 tokens beyond the budget") == 1
-
-
-KEY = "sk-very-secret-42"
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,12 @@ _VERDICT = re.compile(
 
 _HEDGE = re.compile(
     r"[\s*_`'\"]*(?:(?:most\s+|very\s+)?(?:probably|likely|possibly|perhaps|maybe|presumably)|"
-    r"i\s+(?:think|believe|would say)(?:\s+that)?|in\s+general|generally|technically|strictly speaking)"
+    r"i\s+(?:think|believe|would say)(?:\s+that)?|in\s+general|generally|technically|strictly speaking|"
+    r"[a-z]{3,14}ly(?=,))"
     r"[,:]?\s+(?=[a-z])",
     re.IGNORECASE,
 )
+_CONCLUDED = re.compile(r"\b(?:so|thus|therefore|hence)[,:]?\s+(yes|no|true|false)\b[\s.!*_]*$", re.IGNORECASE)
 _WONDERED = re.compile(r"\b(?:whether|if)\b[^.!?;\n]{0,60}$", re.IGNORECASE)
 
 
@@ -69,7 +71,8 @@ def read_boolean(content: str) -> str | None:
         return "no"
     if _side(word) is not None:
         return _side(word)
-    return _last_verdict(content)
+    concluded = _CONCLUDED.search(content)
+    return _side(concluded[1]) if concluded is not None else _last_verdict(content)
 
 
 def read_side(content: str, offered: Sequence[str] = ()) -> tuple[str, str] | None:

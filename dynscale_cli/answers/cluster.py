@@ -55,14 +55,28 @@ def short_names(shown: Mapping[str, str], *, places: bool) -> dict[str, str]:
     `shown`: key -> the text as written, where names begin with capitals; `places`: whether what follows a comma tells
     where it is, and is no second answer.
     """
-    found = {}
+    found = _without_titles(shown)
+    shown = {key: text for key, text in shown.items() if key not in found}
     for key, text in shown.items():
         if not _is_name(key, text):
             continue
         longer = [other for other, spelt in shown.items() if other != key and _is_short_for(key, other, spelt, places)]
         if len(longer) == 1:
             found[key] = longer[0]
-    return {key: other for key, other in found.items() if other not in found}
+    return {key: found.get(other, other) for key, other in found.items()}
+
+
+_TITLES = word_set("dr prof professor mr mrs ms miss sir dame president king queen pope saint captain general")
+
+
+def _without_titles(shown: Mapping[str, str]) -> dict[str, str]:
+    """Names with a title to the same names without it."""
+    found = {}
+    for key in shown:
+        title, _, rest = key.partition(" ")
+        if title in _TITLES and rest in shown:
+            found[key] = rest
+    return found
 
 
 def _is_name(key: str, text: str) -> bool:

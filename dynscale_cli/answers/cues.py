@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dynscale_cli.answers.latex import box_at
-from dynscale_cli.answers.normalize import word_set
+from dynscale_cli.answers.normalize import sign_of, word_set
 
 Form = Literal["label", "initial", "sentence", "box", "json", "tag", "hash", "reverse", "revision"]
 
@@ -315,8 +315,9 @@ def _until(text: str, form: Form, at: int, start: int) -> Statement:
     """From `start` to the line's end; or the next line with text; or all of a block (formula, code, JSON) there."""
     window = text[start : start + _REACH]
     first, _, rest = window.partition("\n")
-    said = first.lstrip(" \t*_") if first.strip(_SKIPPED) else ""
-    if not said.strip("`"):
+    sign = sign_of(first) is not None
+    said = first.strip() if sign else first.lstrip(" \t*_") if first.strip(_SKIPPED) else ""
+    if not sign and not said.strip("`"):
         fenced = first.strip().startswith("```")
         said = first.lstrip() + "\n" + rest if fenced else rest.lstrip(_SKIPPED + ">\n\r-•")
         mark = _LIST_MARK.match(said)

@@ -16,7 +16,7 @@ from dynscale_cli.answers.fallback import ending
 from dynscale_cli.answers.normalize import lower, plain, strip_markup
 from dynscale_cli.answers.patterns import last_match
 from dynscale_cli.answers.reading import read, read_math
-from dynscale_cli.answers.text import Reading, read_json, states_none, text_key
+from dynscale_cli.answers.text import FILLER, Reading, is_told, read_json, states_none, text_key
 from dynscale_cli.answers.types import AnswerType
 
 
@@ -85,8 +85,10 @@ def _committed(text: str, lowered: str, kind: AnswerType, choices: Sequence[str]
         if statement.form == "revision":
             revision = revision or read(statement.content, kind, choices)
             continue
-        if not strip_markup(statement.content):
+        if not strip_markup(statement.content) and not is_told(statement.content, kind.wording.topic):
             dangling = dangling or not text[statement.end :].strip(" *_#\n\t:`$")
+            continue
+        if statement.form == "sentence" and FILLER.fullmatch(strip_markup(statement.content)):
             continue
         said = _calmly(statement)
         reading = _boxes(text, statement, kind) or read(said, kind, choices)

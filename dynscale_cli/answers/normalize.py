@@ -111,6 +111,8 @@ def sign_of(text: str) -> str | None:
     """The sign that is all of a text: an operator such as `<` or `+`, or any other between quotes or backticks."""
     if len(text) > 24:
         return None
+    if text.strip() in ("*", "#"):
+        return text.strip()
     sign = _SIGN.fullmatch(text)
     return (sign["quoted"] or sign["bare"]) if sign is not None else None
 

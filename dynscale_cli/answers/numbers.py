@@ -128,6 +128,7 @@ _TENS = {
     "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
 }  # fmt: skip
 _SMALL = {**_UNITS, **_TENS, "fourty": 40}
+_TIMES = {"once": 1, "twice": 2, "thrice": 3}
 _DOZENS = ((["a", "dozen"], 12), (["half", "a", "dozen"], 6))
 _LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _PARTS = {
@@ -160,6 +161,8 @@ def read_words(text: str) -> Fraction | None:
 
 def amount(words: list[str]) -> tuple[Fraction | None, int]:
     """(value, words used): a whole number, a part of one, or both ("two and a half")."""
+    if words and words[0] in _TIMES:
+        return Fraction(_TIMES[words[0]]), 1
     for dozen, number in _DOZENS:
         if words[: len(dozen)] == dozen:
             return Fraction(number), len(dozen)

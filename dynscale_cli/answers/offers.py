@@ -92,14 +92,14 @@ _QUOTED = r"[\"'`*]{1,2}[^\"'`*\n]{1,40}[\"'`*]{1,2}"
 _BARE = (
     r"[^\s,.;:?!\"()/|`]+(?:[ ](?!(?:or|oder|ou|o|and|if|when|unless|depending|based|to)\b)[^\s,.;:?!\"()/|`]+){0,3}"
 )
-_ITEM = rf"(?:{_QUOTED}|{_BARE})"
+_ITEM = rf"(?:{_QUOTED}|n/a\b|{_BARE})"
 _OR = r"(?:\s*,?\s+(?:or|oder|ou|o)\s+(?:else\s+)?|\s*/\s*|\s*\|\s*)"
 _LIST = rf"(?P<list>{_ITEM}(?:\s*[,;]\s*{_ITEM}){{0,8}}{_OR}{_ITEM}(?:{_OR}{_ITEM}){{0,8}})"
 _PLAIN_LIST = rf"(?P<list>{_ITEM}(?:\s*[,;|/]\s*(?:or\s+|and\s+)?{_ITEM}){{1,11}})"
 _LIST_END = r"(?=[\]})]?\s*(?:[.?!:;)\n]|$|only\b|and nothing else|depending\b|based\b|if\b|to (?:the|this)\b|, ))"
 _VERB = (
     r"(?:answer|say|reply|respond|choose|pick|select|state|write|output|return|classify|label|rate|categori[sz]e|"
-    r"decide|tell me|give|print|use|mark|judge|assign|antworte|réponds|répondez|responde|contesta)"
+    r"decide|compare|tell me|give|print|use|mark|judge|assign|antworte|réponds|répondez|responde|contesta)"
 )
 _ALTERNATIVES = (
     # Answer yes, no or maybe. Classify it as positive, negative or neutral.
@@ -125,7 +125,7 @@ _ALTERNATIVES = (
         r"(?P<list>[a-z<>+-]+(?:,\s[a-z-]+){0,6},?\s(?:or)\s[a-z<>+-]+)\s*\?"
     ),
 )
-_SPLIT = re.compile(r"\s*(?:[,;]?\s+(?:or|oder|ou|o|and)\s+(?:else\s+)?|[,;/|])\s*")
+_SPLIT = re.compile(r"\s*(?:[,;]?\s+(?:or|oder|ou|o|and)\s+(?:else\s+)?|[,;|]|(?<!\bn)/|/(?!a\b))\s*", re.IGNORECASE)
 _NO_ITEM = word_set(
     "not otherwise else a an the it this that in by with if so more less fewer most at least than nothing something "
     "both "

@@ -21,7 +21,10 @@ from dynscale_cli.answers.text import (
     SENTENCE_END,
     Reading,
     first_sentence,
+    is_told,
+    read_compound,
     read_json,
+    read_sequence,
     read_text,
     states_none,
     without_subject,
@@ -326,11 +329,20 @@ _LIST_ITEM = re.compile(r"[\[{]\s*[\"{\[]")
 def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | None:
     """Whatever is stated: JSON, a sign, a letter, a side, a number, a formula, else words."""
     bare = strip_markup(content)
+    if is_told(content, topic):
+        said = content.strip(" \t\n`*'\"")
+        return said.lower(), said
     if not bare or states_none(bare):
         return None
     sign = sign_of(content)
     if sign is not None:
         return sign, sign
+    sequence = read_sequence(content) if "\\" not in content else None
+    if sequence is not None:
+        return sequence
+    compound = read_compound(bare)
+    if compound is not None:
+        return compound
     if _LIST_ITEM.match(bare.lstrip("`jsonJSON \n")):
         value = read_json(content)
         if value is not None:

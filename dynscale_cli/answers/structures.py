@@ -61,6 +61,7 @@ _QUANTIFIED = re.compile(r",?\s*(?:\\text\s?\{[^{}]*\}\s*)?[a-zA-Z]\s*\\in\s*\\m
 _REALS = frozenset({r"\mathbb{R}", r"\R", "all real numbers", "all reals"})
 _BUILDER = re.compile(r"[a-zA-Z](?:\s*\\in\s*\\mathbb\s?\{R\})?\s*[|:](?P<condition>.+)")
 _ELLIPSIS = "..."
+_BASED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[bB][01]+|[oO][0-7]+)")
 _LONGEST_QUANTITY = 120
 _YEAR = re.compile(r"\d{4}.*[^\W\d_]|[^\W\d_].*\d{4}")
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -103,6 +104,8 @@ def exact_math_key(text: str) -> str | None:
 
 def _quantity(text: str) -> str | None:
     """The key of a number with a unit, or of several that make one (5 ft 7 in); of a day."""
+    if _BASED.fullmatch(text.strip(" `*_.'")):
+        return text.strip(" `*_.'").lower()
     if len(text) > _LONGEST_QUANTITY or not any(char.isdigit() for char in text):
         return None
     day = moment(text) if _YEAR.search(text) else None

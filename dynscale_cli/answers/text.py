@@ -26,12 +26,15 @@ _NONE = re.compile(
     r"tell|determine|answer)(?: (?:that|this|it))?|\?+|-{2,}|\.{2,}|_+)[\s*_`'\")\].!]*$",
     re.IGNORECASE,
 )
-# Said of an answer, not an answer.
+# Said of an answer in a sentence; behind a label some of it is an answer ("Answer: right").
 FILLER = re.compile(
     r"[\s*_`'\"]*(?:as follows|given by|correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|"
     r"found|the following|that|in the form|to (?:the|this|be)|not)\b",
     re.IGNORECASE,
 )
+
+
+_EMPTY = re.compile(r"(?:as follows|given by|shown(?: below)?|the following|in the form)\s*:?", re.IGNORECASE)
 
 
 def states_none(content: str) -> bool:
@@ -66,10 +69,52 @@ def text_key(text: str) -> str:
     return f"{begin} {blake2b(said.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
 
 
+_ARROW = re.compile(r"\s*(?:-+>|=>|→|⇒|➔)\s*")
+
+
+def read_sequence(content: str) -> Reading | None:
+    """Steps joined by arrows ("A -> B -> D") by what stands between them; None for what has none."""
+    shown = strip_markup(content.partition("\n")[0])
+    steps = [step.strip() for step in _ARROW.split(shown)]
+    if not 2 <= len(steps) <= _MOST_ITEMS or not all(steps) or any(len(step.split()) > 5 for step in steps):
+        return None
+    return " -> ".join(" ".join(step.casefold().split()) for step in steps), shown
+
+
+_COMPOUND = re.compile(r"(?:(?:[A-Z][a-z]?|\((?:[A-Z][a-z]?\d*)+\))\d*){2,}(?:\^?\d?[+-])?")
+_LOWERED = re.compile(r"_\{?(\d+)\}?")
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_DRESSING = re.compile(r"\\(?:ce|text|mathrm|rm)\b|[${}]")
+
+
+def read_compound(content: str) -> Reading | None:
+    """A chemical formula with its numbers lowered in any way: H₂O, H_2O."""
+    if len(content) > 60 or not ("_" in content or any("₀" <= char <= "₉" for char in content)):
+        return None
+    spelt = _DRESSING.sub("", _LOWERED.sub(r"\1", content.translate(_SUBSCRIPTS))).strip()
+    return (text_key(spelt), spelt) if _COMPOUND.fullmatch(spelt) else None
+
+
+_TOLD_NONE = word_set(
+    "output outputs print prints printed return returns returned show shows display python function evaluate"
+)
+_TOLD_SIGN = word_set(
+    "punctuation symbol symbols character characters sign signs operator mark marks delimiter separator separates key"
+)
+
+
+def is_told(content: str, topic: frozenset[str]) -> bool:
+    """Whether what else would say nothing ("None", "?") is what such a question asks for."""
+    said = content.strip(" \t\n`*'\"")
+    if said.lower() in ("none", "null"):
+        return not topic.isdisjoint(_TOLD_NONE)
+    return 0 < len(said) <= 3 and not any(map(str.isalnum, said)) and not topic.isdisjoint(_TOLD_SIGN)
+
+
 def read_text(content: str, topic: frozenset[str] = frozenset()) -> Reading | None:
     """Words: without what only repeats the question, and without what follows the first sentence."""
     shown = strip_markup(content)
-    if not shown or states_none(shown) or FILLER.fullmatch(shown):
+    if not shown or states_none(shown) or _EMPTY.fullmatch(shown):
         return None
     sentence = strip_markup(without_subject(first_sentence(shown), topic))
     key = list_key(sentence) or text_key(sentence)

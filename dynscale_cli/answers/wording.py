@@ -64,6 +64,8 @@ def _guess(low: str, has_options: bool, named: tuple[str, ...]) -> Guess:
         return "choice"
     if _JSON.search(low) and not _ABOUT_JSON.search(low):
         return "json"
+    if named and not any(char.isalpha() for option in named for char in option):
+        return "choice"  # signs
     if wants_long(low) and not (named and not _LONG.match(low)):
         return "long"
     if named:
@@ -79,7 +81,7 @@ def _guess(low: str, has_options: bool, named: tuple[str, ...]) -> Guess:
         return "math"
     if numeric:
         return "number"
-    if _LONG.match(asked):
+    if _LONG.match(asked) and not _EXACT.match(asked):
         return "long"
     return "boolean" if yes_or_no else "auto"
 
@@ -121,7 +123,8 @@ _EXACT = re.compile(
     r"(?:factors|divisors|multiples|primes|prime numbers|solutions|roots|integers|subsets|perfect squares|digits|"
     r"planets|letters|vowels|days|months|continents)\b|"
     r"(?:write|give|state|list)\s+(?:down\s+)?(?:me\s+)?(?:only\s+|just\s+)?the\s+(?:\w+\s+){0,2}?"
-    r"(?:number|result|value|name|answer|sum|capital|word|date|letter|formula|symbol|equation|expression|year)\b)"
+    r"(?:number|digits?|result|value|name|answer|sum|capital|word|date|letter|formula|symbol|equation|expression|"
+    r"year)\b)"
 )
 _MATH = re.compile(
     r"\\(?:frac|sqrt|int|sum|begin|cdot|left|le|ge|pi|infty|log|sin|cos|tan|boxed|in|cup|theta)|"
@@ -205,7 +208,9 @@ _JSON = re.compile(
     r"convert|provide|print|format|only)\b[^.?!\n]{0,40}?\bjson\b"
 )
 _ABOUT_JSON = re.compile(
-    r"\b(?:what (?:is|does)|explain|difference|stand for|how (?:do|does|can|to)|why|write (?:a|an|me) (?!json|valid|"
+    r"\bjson (?:string |object |data |file |payload |array )?(?:in)?to\b|\b(?:what (?:is|does)|explain|difference|"
+    r"stand for|how (?:do|does|"
+    r"can|to)|why|write (?:a|an|me) (?!json|valid|"
     r"single)\w+|"
     r"compare|function|script|program|parser?|code|describe)\b[^.?!\n]{0,80}\bjson\b"
 )
@@ -231,15 +236,22 @@ _VERBS = (
     r"(?:\w+ )?(?:code|function|sentences?|text|paragraph|passage|snippet|class|script|loop|query|list|table|poem|"
     r"story|"
     r"language|notes|email|json|xml|yaml|csv|markdown|recipe|dialogue)|"
+    r"(?:turn|transform|put|rework) (?:this|these|the|my) [^\n]{0,80}?\binto\b|"
     r"give (?:me |us )?(?:an?|some|several|a few|two|three|four|five|six|seven|ten|\d+) (?:\w+ ){0,3}?"
     r"(?:examples?|overview|summary|explanation|reasons?|ideas?|tips?|description|list|recipe|names?|advice|"
     r"suggestions?|"
     r"ways|jokes?|facts|titles|outline|introduction|review|plan|story|poem|quotes?|arguments?|detailed|brief|short|"
     r"steps|instructions|synonyms|words|sentences)\b|"
+    r"add (?:comments|docstrings?|tests|types?|type hints|error handling|logging)\b|"
     r"give (?:me |us )?(?:advice|tips|feedback|instructions|ideas|examples)\b|"
     r"(?:name|think of|come up with) (?:some|several|a few|two|three|four|five|six|seven|eight|nine|ten|\d+)"
 )
 _ASKED_PROSE = (
+    r"what(?:'s| is| are) (?:the |some |a )?(?:best|good|great|easy|easiest|simple|fun|healthy|cheap|creative|"
+    r"effective|fastest) "
+    r"(?:ways?|books?|ideas|exercises|places|things|practices|habits|gifts|tips|recipes|movies|resources|strateg(?:y|"
+    r"ies)|methods?|"
+    r"approach(?:es)?)\b|what are some\b|"
     r"why\b|how (?:do|does|did|can|could|should|would|to|is|are|come)\b(?! (?:you|i|we|they|people) (?:say|spell|"
     r"write|pronounce) )|"
     r"what(?:'s| is| are| were) (?:the )?(?:\w+ ){0,2}?(?:differences?|similarit(?:y|ies)|distinction) (?:between|"
@@ -265,7 +277,8 @@ _COUNTS = (
 _NOUNS = (
     rf"(?:an?|the|my|one|{_COUNTS})\s+(?:[\w'-]+\s+){{0,4}}?{_WORKS}\b(?![^.!\n]*\?)|{_WORKS}\s+(?:about|for|on|of|"
     rf"in)\b(?![^.!\n]*\?)|"
-    rf"(?:ideas|tips|names|titles|suggestions|advice|reasons|ways|facts|instructions|jokes|examples)\s+(?:for|about|"
+    rf"(?:pros and cons|best practices|advantages|disadvantages|benefits|similarities|causes|ideas|tips|names|titles|"
+    rf"suggestions|advice|reasons|ways|facts|instructions|jokes|examples)\s+(?:for|about|"
     rf"on|to|of|why)\b|"
     rf"{_COUNTS}\s+(?:[a-z'-]+\s+){{0,4}}?[a-z'-]+s\s+(?:for|about|to|on|that|which|why|in|of (?!which|the "
     rf"\d))\b(?![^.!\n]*\?)"
@@ -276,28 +289,31 @@ _ELSEWHERE = (
     r"enumera|list[ae]\b|corrige|"
     r"dame (?:una?|unos|unas|algun[oa]s|cinco|tres|diez|\d+)|propón|sugiere|analiza|convierte|mejora|crea\b|haz "
     r"(?:una?|me)|reescribe|"
-    r"(?:por|para) qué\b|cómo\b(?! se (?:llama|dice|escribe))|cuál(?:es)? (?:es|son) (?:la|las) diferencias?|"
-    r"(?:una? )?(?:receta|poema|cuento|historia|carta|ensayo|resumen)\b|"
-    r"expliqu\w+|décri\w+|écri[stv]\w*|rédige\w*|résum\w+|tradui\w+|compare\w*|raconte\w*|énumère\w*|corrige\w*|"
+    r"(?:por|para) qué\b|cómo\b(?! se (?:llama|dice|escribe))|cuál(?:es)? (?:es|son) (?:la|las|los) (?:diferencias?|"
+    r"ventajas|desventajas|causas|consecuencias|beneficios|efectos|pasos|síntomas)|"
+    r"(?:una? )?(?:\w+ ){0,2}(?:receta|poema|cuento|historia|carta|ensayo|resumen)\b|"
+    r"expliqu\w+|décri\w+|écri\w+|rédige\w*|résum\w+|tradui\w+|compare\w*|raconte\w*|énumère\w*|corrige\w*|"
     r"réécri\w+|"
     r"donne(?:z)?[- ]?moi (?:une?|des|cinq|trois|dix|quelques|\d+)|propose\w*|analyse\w*|améliore\w*|imagine\w*|"
     r"convertis\w*|"
-    r"pourquoi\b|comment\b(?! (?:s'appelle|se nomme|dit-on|s'écrit))|quelles? (?:est la|sont les) différences?|"
-    r"(?:une? )?(?:recette|poème|lettre|histoire|rédaction)\b|"
+    r"pourquoi\b|comment\b(?! (?:s'appelle|se nomme|dit-on|s'écrit))|quelles? (?:est la|sont les) (?:différences?|"
+    r"causes|conséquences|avantages|inconvénients|étapes|effets|raisons|symptômes)|"
+    r"(?:une? )?(?:\w+ ){0,2}(?:recette|poème|lettre|histoire|rédaction)\b|"
     r"erklär\w*|beschreib\w*|schreib\w*|fasse?\b|übersetz\w*|vergleich\w*|verfass\w*|formulier\w*|korrigier\w*|"
     r"verbesser\w*|erzähl\w*|"
     r"analysier\w*|diskutier\w*|entwirf|erstell\w*|begründe\w*|liste\b|schlag\w*|überarbeite\w*|refaktorier\w*|"
     r"nenne?\s+(?:mir\s+)?(?:einige|ein paar|zwei|drei|vier|fünf|zehn|\d+)|gib (?:mir )?(?:eine?n?|einige|fünf|drei|"
     r"\d+)\s+(?:\w+ )?(?:beispiele?|überblick|rezept|tipps|ideen|zusammenfassung|liste|gründe)|"
     r"warum\b|wieso\b|weshalb\b|wie (?:funktionier|kann|mach|komm|entsteh|geht|lässt|schreib|soll|koch|back|bau)\w*|"
-    r"(?:was ist|worin (?:besteht|liegt)|was sind) (?:der|die) unterschiede?|(?:ein )?(?:rezept|gedicht|brief|"
-    r"aufsatz|märchen)\b|"
+    r"(?:was ist|worin (?:besteht|liegt)|was sind) (?:der|die) (?:unterschiede?|vorteile|nachteile|vor- und "
+    r"nachteile|ursachen|folgen|gründe|symptome|schritte)|(?:eine?n? )?(?:[^\W\d]+ ){0,2}(?:rezept|gedicht|brief|"
+    r"aufsatz|märchen|geschichte|witz|lied|rede|e-mail)\b|"
     r"spiega\w*|descriv\w*|scriv\w*|riassum\w*|confront\w*|perché\b|come (?:funziona|si fa|posso)|"
     r"escrev\w*|resum\w*|traduz\w*|por que\b|como (?:funciona|fazer|posso|se faz)\b|"
     r"объясни|опиши|напиши|переведи|сравни|почему|перечисли|расскажи|составь|исправь|придумай|как (?:работает|"
     r"сделать|приготовить)|"
     r"解释|解釋|描述|写|寫|说明|說明|説明|翻译|翻譯|翻訳|总结|總結|概括|比较|比較|对比|列出|列举|介绍|介紹|分析|讨论|改写|润色|修改|纠正|更正|重构|"
-    r"设计|创作|编写|推荐|谈谈|讲述|讲一|生成|起草|把.{1,80}(?:翻译|改写|改成|转换)|将.{1,80}(?:翻译|改写|改成|转换)|用.{1,12}(?:解释|写|描述|翻译)|"
+    r"设计|创作|编写|推荐|谈谈|讲述|讲一|生成|起草|把.{1,80}(?:翻译|改写|改成|转换)|将.{1,80}(?:翻译|改写|改成|转换)|用.{1,12}(?:解释|写|描述|翻译|总结|概括|说明|介绍)|"
     r"为什么|為什麼|为何|如何|怎么(?:样|做|才|办|写|用|会)?(?!算)|怎样|なぜ|どうやって"
 )
 _LONG = re.compile(rf"^{_POLITE}(?:(?:{_VERBS})(?![a-z])|{_ASKED_PROSE}|{_NOUNS}|{_ELSEWHERE})")
@@ -305,6 +321,11 @@ _LONG_LATER = re.compile(
     r"\b(?:explain (?:why|how|in|your|the|what)|write (?:an?|the|me) (?!answer|number|final|expression|equation|"
     r"value|result|letter)|in your own words|step[- ]by[- ]step guide)\b|"
     r"(?:有什么|有何|有哪些|有什麼)(?:区别|區別|不同|优点|缺点|好处|优势)|的(?:区别|區別|不同)(?:是什么|在哪)|(?:食谱|菜谱|做法)|について説明|書いて|を?翻訳|要約"
+)
+
+
+_DISCUSS = re.compile(
+    r"[.?!]\s+(?:please\s+)?(?:discuss|explain|elaborate|justify|describe|illustrate)\b[^.?!]{0,40}[.!]?$"
 )
 
 
@@ -316,4 +337,6 @@ def wants_long(question: str) -> bool:
     if _LONG.match(low):
         return not (low.startswith(("list", "give")) and _is_arithmetic(low[:200]))
     asked = _asked(low)
+    if _DISCUSS.search(low) and not (_NUMBER.search(asked) or _BOOLEAN_START.match(asked)):
+        return True
     return bool(_LONG_LATER.search(low)) and not (_NUMBER.search(asked) or _BOOLEAN_START.match(asked))

@@ -59,8 +59,8 @@ def _server(options: Options) -> ServerOptions | None:
         raise UsageError("-m names a file, --endpoint a server", "give one of them; --served-model NAME chooses there")
     if model > endpoint:
         return None
-    named = options.sources.get("endpoint") != "RUN"  # by the user, and not by a run that may be somebody else's
-    server = ServerOptions(tuple(options.endpoint), options.served_model, options.stall_timeout, named)
+    trusted = endpoint > 0  # else only a stored run names it, which may be somebody else's
+    server = ServerOptions(tuple(options.endpoint), options.served_model, options.stall_timeout, trusted)
     require_client()
     return server
 

@@ -54,7 +54,7 @@ VOTES = ("majority", "length", "confidence")
 ANSWER_TYPES = ("auto", "number", "choice", "boolean", "math", "text", "long", "json", "regex:")
 
 # Where a value can be from; each goes before those on its left.
-SOURCES: Final = ("DEFAULT", "RUN", "FILE", "PROFILE", "ENVIRONMENT", "COMMANDLINE")
+SOURCES: Final = ("DEFAULT", "FILE", "PROFILE", "ENVIRONMENT", "COMMANDLINE")
 
 
 def once(panel: str | None, metavar: str | None, help: str, *names: str, **more: Any) -> Any:

@@ -112,19 +112,17 @@ def _model(options: Options, stored: StoredRun) -> dict[str, Any]:
 
 def _servers(options: Options, stored: StoredRun) -> dict[str, Any]:
     """A key goes only to servers that the user has named: in this call, the environment or the settings."""
-    from dynscale_cli.engine.server.endpoints import address, api_key
+    from dynscale_cli.engine.server.endpoints import address
 
     if options.typed("endpoint") or (options.endpoint and not stored.own):
         return {}
     urls = stored.request.model["path"].split(",")
     if {address(url) for url in urls} <= {address(url) for url in options.endpoint or ()}:
         return {}
-    flags = " ".join(f"--endpoint {url}" for url in urls)
     if not stored.own:
+        flags = " ".join(f"--endpoint {url}" for url in urls)
         raise _foreign(stored, f"its server {', '.join(urls)}", flags)
-    if api_key() and not options.quiet:
-        say(f"dynscale: the API key is not sent to {', '.join(urls)}, which the run names; {flags} sends it")
-    return {"endpoint": urls, "sources": {**options.sources, "endpoint": "RUN"}}
+    return {"endpoint": urls, "sources": {**options.sources, "endpoint": "DEFAULT"}}
 
 
 def _rpc(options: Options, stored: StoredRun, hosts: tuple[str, ...]) -> tuple[str, ...]:

@@ -190,7 +190,7 @@ class ChatClient:
         """Try until it is answered, cannot be, or nobody is left to try."""
         tries = 0
         while (endpoint := await self._free()) is not None:
-            reading = AnswerReader(chat, len(chat.ids), chat.max_tokens, self.inbox.put, self._loop.time)
+            reading = AnswerReader(chat, len(chat.ids), chat.max_tokens, self._heard, self._loop.time)
             fault = await self._try(endpoint, chat, reading)
             if fault is None:
                 self._endpoints.well(endpoint)
@@ -215,6 +215,13 @@ class ChatClient:
                 unreached = fault.status is None or self._endpoints.give_up(hash(chat.messages)) > 1
                 self.inbox.put(Dead(fault) if unreached else Over(chat, tuple(reading.reasons), reading.usage, fault))
                 return
+
+    def _heard(self, delta: Delta[ChatRequest]) -> None:
+        self.inbox.put(replace(delta, text=self.without_key(delta.text)))
+
+    def without_key(self, text: str) -> str:
+        """What a server said, without the key that it was sent: that is neither shown nor stored."""
+        return text.replace(self._key, "***") if self._key else text
 
     async def _free(self) -> Endpoint | None:
         """An endpoint that takes a request, as soon as there is one; None once all have refused."""

@@ -14,7 +14,7 @@ from dynscale_cli.errors import EngineError, UsageError
 from .client import ChatClient
 from .endpoints import Endpoint, Endpoints, ServerOptions, api_key
 from .engine import DEFAULT_WIDTH, ServerEngine
-from .faults import Fault
+from .faults import Fault, printable
 
 CONNECT = 10.0  # seconds to be let in, and to name the models
 CONTEXT = 8192  # tokens, where a server does not tell: most serve more, and one that serves less says so itself
@@ -38,7 +38,11 @@ def connect(
 ) -> Server:
     """Ask every endpoint for its models. Raises EngineError when none answers, UsageError when a name must be given."""
     endpoints = Endpoints([Endpoint(url) for url in options.endpoints])
-    client = ChatClient(options, endpoints, api_key() if options.trusted else "")
+    key = api_key()
+    if key and not options.trusted:
+        key = ""
+        notice(f"{', '.join(options.endpoints)} is named by the stored run alone, and gets no key; --endpoint sends it")
+    client = ChatClient(options, endpoints, key)
     try:
         listed = client.models(CONNECT)
         client.watch(_greet(endpoints, listed, options, notice))
@@ -113,7 +117,9 @@ def _only(names: list[str]) -> str:
 
 
 def _some(names: Collection[str]) -> str:
-    return ", ".join(sorted(names)[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return ", ".join(printable(name) for name in sorted(names)[:SHOWN]) + (
+        f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    )
 
 
 def _context(entry: Any) -> int:

@@ -27,7 +27,7 @@ class ServerOptions:
     endpoints: tuple[str, ...]
     served_model: str | None = None  # asked for where there is only one
     stall: float = DEFAULT_STALL  # seconds of silence before a stream is given up
-    trusted: bool = True  # the user has named them, and so the key may go there
+    trusted: bool = True  # named by the user, not by a stored run alone: the key may go there
 
     def __post_init__(self) -> None:
         urls = tuple(dict.fromkeys(address(text) for text in self.endpoints))

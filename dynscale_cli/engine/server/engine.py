@@ -36,6 +36,7 @@ from dynscale_cli.engine.thinking import server_fields
 from dynscale_cli.errors import EngineError
 
 from .client import Accepted, Alone, ChatClient, ChatRequest, Dead, News, Over, Said
+from .faults import printable
 from .request import PER_MESSAGE, RemoteRequest, TokenEstimator, shares, size
 from .stream import ABSURD, Delta, Usage
 
@@ -227,7 +228,7 @@ class ServerEngine:
         self._waiting = [(waiting, messages) for waiting, messages in self._waiting if waiting != id]
         if chat is None:
             return
-        remote.pay(remote.bound(None, dropped=True))
+        remote.pay(remote.bound(None, dropped=True, chunk=self._estimator.chunk))
         if not any(other.chat is chat for other in self._requests.values()):
             self._client.recall(chat)
 
@@ -305,6 +306,7 @@ class ServerEngine:
             if usage.generated > len(remotes) * chat.max_tokens:
                 self._say("the server generates more tokens than it was asked for: they are billed as counted")
             self._estimator.learn(chat.messages, usage.prompt, most)
+            self._estimator.learn_chunks(usage.generated, sum(remote.chunks for remote in remotes))
             return shares(usage, remotes)
         return [remote.bound(reasons[chat.ids.index(remote.request.id)] if reasons else None) for remote in remotes]
 
@@ -329,7 +331,9 @@ class ServerEngine:
             self._events.append(Failed(id, over.fault.message, remote.before, hopeless))
             return
         why: Reason = "stop" if reason == "stop" else "length"
-        self._events.append(Finished(id, why, remote.reply(), remote.before, remote.mean_logprob))
+        self._events.append(
+            Finished(id, why, self._client.without_key(remote.reply()), remote.before, remote.mean_logprob)
+        )
 
     def _speak(self, id: int, remote: RemoteRequest) -> None:
         if remote.pieces:
@@ -345,7 +349,8 @@ class ServerEngine:
 
 def _shown(model: str) -> str:
     """A served model's name for people: some servers call it by the path of its file."""
-    return PurePosixPath(model).stem if model.startswith("/") and model.endswith(".gguf") else model
+    name = PurePosixPath(model).stem if model.startswith("/") and model.endswith(".gguf") else model
+    return printable(name)
 
 
 def _tail(text: str, room: int) -> str:

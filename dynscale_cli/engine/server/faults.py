@@ -48,9 +48,14 @@ class Stalled(Exception):
     """Nothing came for too long."""
 
 
+def printable(text: str) -> str:
+    """Text of others as it may be shown: nothing in it moves a terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
 def redact(text: str, key: str) -> str:
-    """One line of `text`, without the key and not too long."""
-    text = " ".join(text.split())
+    """One line of `text`, without the key or what moves a terminal, and not too long."""
+    text = printable(" ".join(text.split()))
     if key:
         text = text.replace(key, "***")
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

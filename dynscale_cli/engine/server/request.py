@@ -10,6 +10,7 @@ the system prompts among them that some add by themselves.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ PER_REQUEST = 128  # tokens of template and built-in system prompt: gpt-oss puts
 PER_MESSAGE = 16  # role, separators, end of turn
 BYTES_PER_TOKEN = 3.0  # before anything is known: English has about 4, Chinese 2 to 3, digits 1 to 3
 FIRST_BYTES = 600  # weight of that guess
+UNNOTICED = 8  # tokens that a server generates before it notices that nobody listens any more
+ENDS = 4  # tokens of an answer that come in no chunk: the end of each of those that share a request
 REMEMBERED = 4096  # conversations whose length is known
 
 
@@ -98,15 +101,18 @@ class RemoteRequest:
         self.chat = None
         self.chunks = self.size = self.announced = 0
 
-    def bound(self, reason: str | None, dropped: bool = False) -> Tokens:
+    def bound(self, reason: str | None, dropped: bool = False, chunk: float | None = None) -> Tokens:
         """What the chat has cost at most, where the server does not say.
 
-        Every token is a byte at least, every chunk was a token at least. What was `dropped` unseen may have been
-        generated nevertheless.
+        Every token is a byte at least, every chunk was a token at least, and not more than `chunk` where the server
+        has counted before. What was `dropped` unseen may have been generated nevertheless: until the server has
+        noticed, or all of it where nothing is heard before the end.
         """
         if not (self.chunks or (dropped and self.accepted)):
             return Tokens()
         generated = max(self.chunks, min(self.limit, self.size))
+        if dropped and chunk is not None:
+            generated = max(self.chunks, min(self.limit, math.ceil(self.chunks * chunk) + UNNOTICED))
         if reason == "length" or (dropped and self.blind):
             generated = max(generated, self.limit)
         return Tokens(self.most if self.first else 0, generated, 0 if self.first else self.most)
@@ -151,6 +157,7 @@ class TokenEstimator:
     def __init__(self) -> None:
         self._hidden = 0  # tokens that the server adds beyond every allowance
         self._known: OrderedDict[tuple[Message, ...], int] = OrderedDict()
+        self._chunk: float | None = None
         self._bytes, self._tokens = float(FIRST_BYTES), FIRST_BYTES / BYTES_PER_TOKEN
 
     def most(self, messages: Sequence[Message]) -> int:
@@ -168,6 +175,16 @@ class TokenEstimator:
     def count(self, text: str) -> int:
         """Tokens of a text to expect."""
         return round(size(text) * self._tokens / self._bytes + 0.5)
+
+    @property
+    def chunk(self) -> float | None:
+        """Tokens of one chunk of a stream at most, as far as it was counted; None before that."""
+        return self._chunk
+
+    def learn_chunks(self, tokens: int, chunks: int) -> None:
+        """The server counted `tokens` that came in so many chunks; the last, which ends an answer, is seldom seen."""
+        if chunks > 0:
+            self._chunk = max(1.0, self._chunk or 0.0, (tokens - ENDS) / chunks)
 
     def learn(self, messages: tuple[Message, ...], tokens: int, most: int) -> None:
         """The server counted `tokens` for a prompt that was thought to have `most` at most."""
