@@ -38,10 +38,10 @@ ASKING: Final = 60  # seconds for how llama.cpp was built: the first load of a G
 SECONDS, LOADING = 4.0, 60.0  # of the speed check
 SLOW = 5.0  # tokens a second over all samples: an answer of some hundred tokens takes minutes
 CONNECTING = 3.0
-# What the kernel calls a feature of the CPU, and llama.cpp the code that uses it.
+# What the kernel calls a feature of the CPU, and llama.cpp the code that uses it. Not AMX: that code crashes.
 CPU: Final = {
     "avx": "AVX", "avx2": "AVX2", "fma": "FMA", "f16c": "F16C", "bmi2": "BMI2", "avx512f": "AVX512",
-    "avx512_vnni": "AVX512_VNNI", "avx_vnni": "AVX_VNNI", "amx_int8": "AMX_INT8",
+    "avx512_vnni": "AVX512_VNNI", "avx_vnni": "AVX_VNNI",
     "asimddp": "DOTPROD", "i8mm": "MATMUL_INT8", "sve": "SVE",
 }  # fmt: skip
 # Extra, the module that it brings, and what for.

@@ -132,8 +132,8 @@ class _Parser:
         """A factor without a sign of multiplication: 2x, 3(x+1), 2\\sqrt{3}; not 'x 2'."""
         if token in ("(", "{", "[") or token[:1].isalpha():
             return True
-        if token.isdigit() and self.tokens[self.at - 1] == "!":
-            return True  # 7!3!
+        if token.isdigit() and (self.tokens[self.at - 1] == "!" or self.peek(1) == "^"):
+            return True  # 7!3!, x 2^n
         return token[:1] == "\\" and len(token) > 1
 
     def _juxtaposed(self, value: Polynomial) -> Polynomial:
@@ -250,7 +250,11 @@ class _Parser:
         name = _NAMES.get(token) or _NAMES.get(lowered if lowered in ("inf", "infinity", "pi") else "")
         if name is not None:
             return poly.atom(name)
-        if len(token) > 2 or (lowered in _SHORT_WORDS and self.spaced) or self.peek()[:1].isdigit():
+        if (
+            len(token) > 2
+            or (lowered in _SHORT_WORDS and self.spaced)
+            or (self.peek()[:1].isdigit() and self.peek(1) != "^")
+        ):
             raise NotMath  # words, and names such as H2O
         value = poly.constant(1)
         for letter in token[:-1]:

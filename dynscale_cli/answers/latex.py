@@ -96,7 +96,7 @@ _SPACE = frozenset({r"\ ", "\\\n", r"\,", r"\;", r"\:", r"\quad", r"\qquad", r"\
 # Their braces hold words; the others' hold mathematics.
 _TEXTUAL = (r"\text", r"\textbf", r"\textit", r"\textrm", r"\texttt", r"\textsf", r"\mbox", r"\hbox", r"\emph")
 _STYLED = (r"\mathrm", r"\mathbf", r"\mathit", r"\mathsf", r"\mathcal", r"\operatorname", r"\boldsymbol", r"\bm")
-_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|\\,|\\!|\\;|\\ |~)(?=\d{3}(?!\d))|(?<=\d),\\!(?=\d{3}(?!\d))")
+_THOUSANDS = re.compile(r"(?:\{,\}|,?\\[,!; ]|~)(?=\d{3}(?!\d))")
 _DEGREES = re.compile(
     r"\s?\^\s?\{?\s?(?:\\circ|\\degree)\s?\}?"
     r"(?:\s*\\?[ ,]?(?:\\(?:text|mathrm)\s?\{)?\s?([CFK])\}?(?![a-zA-Z]))?"
@@ -104,12 +104,18 @@ _DEGREES = re.compile(
 _DEGREE_SIGN = re.compile(r"°\s?[CFK]?(?![a-zA-Z])")
 
 
+def _ungrouped(text: str) -> str:
+    r"""1\,000 as 1000. (A pattern that begins with what is rare is quick to find nothing.)"""
+    return _THOUSANDS.sub(lambda mark: "" if text[mark.start() - 1 : mark.start()].isdigit() else mark.group(), text)
+
+
 def tidy(text: str) -> str:
     r"""One spelling: \frac for its kin, no spacing, sizes or degrees, `\text{…}` for all words in formulas."""
     text = _DEGREE_SIGN.sub("", ascii_math(text))
     if "\\" not in text:
         return text.replace("$", "").replace("{,}", "")
-    text = _DEGREES.sub("", _THOUSANDS.sub("", text.replace(r"\$", "")))
+    text = _ungrouped(text.replace(r"\$", ""))
+    text = _DEGREES.sub("", text) if _has_degrees(text) else text
     return _COMMAND.sub(_respell, text).replace("$", "").replace(r"\text{}", "").replace("{}", "")
 
 
@@ -124,29 +130,39 @@ def _respell(command: re.Match[str]) -> str:
     return _RENAMED.get(name, name)
 
 
-_FRACTION = re.compile(
-    r"(?:(?P<whole>(?<!\w)\d+) {0,3})?\\frac {0,3}(?:\{ {0,3}(-?\d+) {0,3}\}|(\d)) {0,3}(?:\{ {0,3}(\d+) {0,3}\}|(\d))"
-)
+_FRACTION = re.compile(r"\\frac {0,3}(?:\{ {0,3}(-?\d+) {0,3}\}|(\d)) {0,3}(?:\{ {0,3}(\d+) {0,3}\}|(\d))")
 _TEXT_GROUP = re.compile(r"\\text\s*\{([^{}]*)\}")
 
 
-_INLINE = re.compile(r"(?<![\\$])\$(?![\s$])([^$\n]{1,300})(?<![\s\\])\$(?![\d$])")
+_INLINE = re.compile(r"\$(?![\s$])([^$\n]{1,300})(?<![\s\\])\$(?![\d$])")
 _SPACES = re.compile(r" {2,}")
 _WORDED_FRACTION = re.compile(r"\\frac\s?\{\s*([A-Za-z]+(?:\^\{?\d\}?)?)\s*\}\s?\{\s*([A-Za-z]+(?:\^\{?\d\}?)?)\s*\}")
 
 
+def _has_degrees(text: str) -> bool:
+    return "circ" in text or "degree" in text
+
+
 def prose(text: str) -> str:
     r"""Formulas spelt for a reader of numbers: \frac{3}{4} as 3/4, \text{ cm} as " cm"."""
-    text = _INLINE.sub(r"\1", text.replace("{,}", "")) if "$" in text else text.replace("{,}", "")
+    text = text.replace("{,}", "")
+    text = _INLINE.sub(_undelimited, text) if "$" in text else text
     if "\\" not in text:
         return ascii_math(text).replace(r"\sqrt ", "√").replace("*", "×") if not text.isascii() else text
-    dollars = text.replace(r"\$", "\x00").replace("$", "").replace("\x00", "$")
-    degrees = _DEGREES.sub(lambda found: f"°{found[1] or ''}", _THOUSANDS.sub("", dollars))
-    spelt = _COMMAND.sub(_respell, degrees).replace("~", " ")
+    text = _ungrouped(text.replace(r"\$", "\x00").replace("$", "").replace("\x00", "$"))
+    text = _DEGREES.sub(lambda found: f"°{found[1] or ''}", text) if _has_degrees(text) else text
+    spelt = _COMMAND.sub(_respell, text).replace("~", " ")
     spelt = _WORDED_FRACTION.sub(r" \1/\2", _TEXT_GROUP.sub(r" \1", spelt).replace("/ ", "/"))
     return _SPACES.sub(" ", _FRACTION.sub(_spell_fraction, spelt))
 
 
+def _undelimited(formula: re.Match[str]) -> str:
+    before = formula.string[formula.start() - 1 : formula.start()]
+    return formula.group() if before in ("\\", "$") and before else formula[1]
+
+
 def _spell_fraction(match: re.Match[str]) -> str:
-    whole, num, num1, den, den1 = match.groups()
-    return f"{whole + ' ' if whole else ''}{num or num1}/{den or den1}"
+    """3/4, apart from the whole number before it."""
+    num, num1, den, den1 = match.groups()
+    whole = match.string[match.start() - 1 : match.start()].isdigit()
+    return f"{' ' if whole else ''}{num or num1}/{den or den1}"

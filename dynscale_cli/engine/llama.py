@@ -41,6 +41,7 @@ from .token_sampler import TokenSampler
 # Prompt tokens a step: what takes the time of a few decode steps. On a CPU chunks of 32 to 512 prefill at one rate.
 CPU_CHUNK, GPU_CHUNK = 64, 512
 SAMPLING_THREADS = 8
+MOST_TOKENS = 1 << 31  # of all sequences together
 BPE = 2  # llama.cpp's number for vocabularies whose texts are split by regular expressions
 # Characters of a text that is split at once: std::regex recurses once or more for each character of what matches, and
 # a run of some ten thousand without a break overflows the stack.
@@ -358,6 +359,8 @@ class LlamaBackend:
 
     def _too_large(self, width: int, context: int) -> str:
         """Why a KV cache cannot be had, as far as that is known beforehand; empty where it may be tried."""
+        if width * context > MOST_TOKENS:
+            return "llama.cpp counts no further"
         swa = self.lib.llama_model_n_swa(self.model.handle) > 0  # then the bytes may be far too high
         free = None if self.model.offloads or (swa and width == 1) else available()
         needed = width * context * self.model.token_bytes

@@ -1,0 +1,160 @@
+"""Compare ways to spend tokens on one chat server: a loop of eight samples, its_hub's self-consistency, dynscale.
+
+    pip install its-hub openai
+    llama-server -m model.gguf -np 16 -c 32768 --port 8080 &
+    python compare_server.py --endpoint http://127.0.0.1:8080/v1
+
+All of them ask the same sums with the same temperature and the same limit. A way's tokens are those that the server
+counts in its answers: prompts that were not cached, and what was generated. dynscale is run twice, with a budget of
+three fifths of what the loop has cost, and with all of it. Prints a table, and in the last line JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from its_hub import AbstractLanguageModel, AdaptiveSelfConsistency, SelfConsistency
+from openai import AsyncOpenAI
+
+SAMPLES = 8
+TOLD = "\nEnd with a line of this form:\nAnswer: NUMBER"
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way: how many of the questions it got right, for how many tokens, in how many seconds."""
+
+    way: str
+    right: int
+    tokens: int
+    seconds: float
+
+
+def sums(count: int, seed: int) -> list[Sum]:
+    rng = random.Random(seed)
+    pairs = [(rng.randint(11, 99), rng.randint(11, 99)) for _ in range(count)]
+    return [Sum(f"What is {a} + {b}?", str(a + b)) for a, b in pairs]
+
+
+def number(text: str) -> str | None:
+    """The number behind the last "Answer:", else the last one."""
+    found = re.findall(r"-?\d+", text.rpartition("Answer:")[2].replace(",", ""))
+    return found[0] if found and "Answer:" in text else found[-1] if found else None
+
+
+class Server(AbstractLanguageModel):  # type: ignore[misc]
+    """The chat server as its_hub wants it, with its tokens counted."""
+
+    def __init__(self, endpoint: str, model: str, max_tokens: int, temperature: float) -> None:
+        self.client = AsyncOpenAI(base_url=endpoint, api_key="none", timeout=3600)
+        self.model, self.max_tokens, self.temperature = model, max_tokens, temperature
+        self.tokens = 0
+        self._places = asyncio.Semaphore(16)
+
+    async def agenerate_single(self, messages: Any, stop: str | None = None, **_: Any) -> dict[str, str]:
+        turns = [{"role": m.role, "content": m.content} for m in messages]
+        async with self._places:
+            answer: Any = await self.client.chat.completions.create(
+                model=self.model,
+                messages=turns,  # type: ignore[arg-type]
+                max_tokens=self.max_tokens,
+                temperature=self.temperature,
+                stop=stop,
+            )
+        cached = getattr(answer.usage.prompt_tokens_details, "cached_tokens", None) or 0
+        self.tokens += answer.usage.prompt_tokens - cached + answer.usage.completion_tokens
+        return {"role": "assistant", "content": answer.choices[0].message.content or ""}
+
+    async def agenerate(self, messages: Any, stop: str | None = None, **_: Any) -> Any:
+        return await asyncio.gather(*(self.agenerate_single(one, stop) for one in messages))
+
+    async def loop(self, question: str) -> str | None:
+        """The plain way: eight samples at once, and the answer that most of them give."""
+        turn = argparse.Namespace(role="user", content=question + TOLD)
+        drawn = await self.agenerate([[turn]] * SAMPLES)
+        votes = Counter(answer for one in drawn if (answer := number(one["content"])) is not None)
+        return votes.most_common(1)[0][0] if votes else None
+
+    def hub(self, algorithm: Any) -> Callable[[str], Awaitable[str | None]]:
+        async def ask(question: str) -> str | None:
+            return number((await algorithm.ainfer(self, question + TOLD, SAMPLES))["content"])
+
+        return ask
+
+
+def project(text: str) -> str:
+    return number(text) or ""
+
+
+async def way(name: str, server: Server, ask: Callable[[str], Awaitable[str | None]], asked: list[Sum]) -> Row:
+    begun, server.tokens = time.monotonic(), 0
+    answers = await asyncio.gather(*(ask(one.question) for one in asked))
+    right = sum(answer == one.answer for answer, one in zip(answers, asked, strict=True))
+    return Row(name, right, server.tokens, round(time.monotonic() - begun, 1))
+
+
+def dynscale(asked: list[Sum], budget: int, options: argparse.Namespace) -> Row:
+    flags = ["--endpoint", options.endpoint, "--served-model", options.model, "--max-tokens", str(options.max_tokens)]
+    flags += ["--budget", str(budget), "--temp", str(options.temp), "--seed", str(options.seed)]
+    command = [sys.executable, "-m", "dynscale_cli", "ask", "-q", "--json", "--no-journal", *flags, "-f", "-"]
+    begun = time.monotonic()
+    text = "\n".join(one.question for one in asked)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    if len(results) != len(asked):
+        sys.exit(f"dynscale has answered {len(results)} of {len(asked)} questions:\n{done.stderr}")
+    right = sum(result["answer"] == one.answer for result, one in zip(results, asked, strict=True))
+    tokens = sum(result["tokens"]["prompt"] + result["tokens"]["generated"] for result in results)
+    return Row(f"dynscale --budget {budget}", right, tokens, round(time.monotonic() - begun, 1))
+
+
+async def compare(options: argparse.Namespace) -> list[Row]:
+    asked = sums(options.questions, options.seed)
+    server = Server(options.endpoint, options.model, options.max_tokens, options.temp)
+    if not options.model:
+        server.model = options.model = (await server.client.models.list()).data[0].id
+    rows = [await way(f"loop of {SAMPLES}", server, server.loop, asked)]
+    for name, kind in (("self-consistency", SelfConsistency), ("adaptive", AdaptiveSelfConsistency)):
+        algorithm = kind(consistency_space_projection_func=project)
+        rows.append(await way(f"its_hub {name}", server, server.hub(algorithm), asked))
+    await server.client.close()
+    rows.append(await asyncio.to_thread(dynscale, asked, round(0.6 * rows[0].tokens), options))
+    rows.append(await asyncio.to_thread(dynscale, asked, rows[0].tokens, options))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--endpoint", default="http://127.0.0.1:8080/v1", help="the server's address, with its /v1")
+    parser.add_argument("--model", default="", help="the served model's name; else the first that is listed")
+    parser.add_argument("--questions", type=int, default=32)
+    parser.add_argument("--max-tokens", type=int, default=64)
+    parser.add_argument("--temp", type=float, default=0.8)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    rows = asyncio.run(compare(options))
+    print(f"{'':28}{'right':>7}{'tokens':>9}{'seconds':>9}")
+    for row in rows:
+        print(f"{row.way:28}{row.right:>7}{row.tokens:>9,}{row.seconds:>9}")
+    print(json.dumps([asdict(row) for row in rows]))
+
+
+if __name__ == "__main__":
+    main()
