@@ -101,7 +101,7 @@ def spell(value: str, unit: Unit) -> str:
     return f"{value}{'' if symbol in ('%', '°') else ' '}{unit}"
 
 
-_WITH_UNIT = re.compile(r"(?P<sign>-?)[$€£₹]?(?P<value>\S+?)(?:[%°]| \S+)?")
+_WITH_UNIT = re.compile(r"(?P<sign>-?)[$€£₹]?(?P<value>\S+?)(?:[%°]| \S+|\\text\{ \S+\})?")
 
 
 def bare(key: str) -> str:
