@@ -44,8 +44,9 @@ MEASURED = 8  # how many of the longest questions are laid out to size the conte
 
 def answer(options: Options) -> int:
     """Run a session; the exit code. Raises DynscaleError."""
-    if options.file is not None and str(options.file) == STDIN:
-        options = replace(options, questions=[*(options.questions or ()), STDIN], file=None)
+    if STDIN in map(str, options.file or ()):
+        files = [path for path in options.file or () if str(path) != STDIN]
+        options = replace(options, questions=[*(options.questions or ()), STDIN], file=files or None)
     if options.seed == ANY_SEED:
         options = replace(options, seed=random.SystemRandom().randrange(2**31))
         _notice(options)(f"seed {options.seed}")
@@ -61,7 +62,9 @@ def answer(options: Options) -> int:
         kept = wishes(options.journal)
         keeper = Keeper(kept, _notice(options), quiet=options.quiet, flags=_named_again(options))
         if kept.journal:
-            keeper.begin(questions, settings, engine.info, model.identity(), model.options, options.file)
+            keeper.begin(
+                questions, settings, engine.info, model.identity(), model.options, next(iter(options.file or ()), None)
+            )
         notice_unread(options, _notice(options))
         return _run(options, questions, settings, engine, keeper, interrupts)
 
