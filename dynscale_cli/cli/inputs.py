@@ -40,9 +40,16 @@ def read_inputs(options: Options, notice: Callable[[str], None]) -> Inputs:
     silent = options.quiet or typing or stdin is None
     with waiting(None if silent else sys.stderr, "waiting for standard input; Ctrl-C gives up"):
         context = "\n\n".join(read_text(path, stdin) for path in options.context or ())
-        return Inputs(
-            read(options.questions or (), options.file, stdin, whole=options.whole, limit=options.limit), context
+        questions = read(
+            options.questions or (),
+            options.file,
+            stdin,
+            whole=options.whole,
+            limit=options.limit,
+            template=options.template,
+            tell=notice,
         )
+        return Inputs(questions, context)
 
 
 def check_inputs(options: Options) -> None:
