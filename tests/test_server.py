@@ -309,6 +309,13 @@ def test_pulls_of_one_question_share_a_request_and_pay_for_the_prompt_once():
     assert outcome.tokens.reused == 3 * outcome.tokens.prompt
 
 
+def test_where_the_server_has_a_prompt_in_its_cache_samples_do_not_wait_for_each_other():
+    outcome, [server] = ask(honest(cached=10), max_samples=8, policy="uniform", budget=20000, exhaust=True)
+    assert len(outcome.samples) == 8
+    assert server.bodies[0]["n"] > 1
+    assert all("n" not in body for body in server.bodies[1:])
+
+
 def only_one(talk: Talk) -> None:
     talk.body.pop("n", None)
     talk.honest(ANSWER)

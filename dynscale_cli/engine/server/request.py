@@ -160,6 +160,10 @@ class TokenEstimator:
         self._chunk: float | None = None
         self._bytes, self._tokens = float(FIRST_BYTES), FIRST_BYTES / BYTES_PER_TOKEN
 
+    def knows(self, messages: tuple[Message, ...]) -> bool:
+        """Whether the server has counted, and so seen, this very conversation."""
+        return messages in self._known
+
     def most(self, messages: Sequence[Message]) -> int:
         """Prompt tokens at most; exactly, once the very same conversation was counted."""
         known = self._known.get(tuple(messages))
