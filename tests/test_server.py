@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -42,6 +43,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dynscale_cli.engine.server.transport.RETRIES", 2)
     monkeypatch.setattr("dynscale_cli.engine.server.endpoints.FIRST", 0.01)
     monkeypatch.setattr("dynscale_cli.engine.server.endpoints.LONGEST", 0.05)
+
+
+NO_SOCKS = pytest.mark.skipif(find_spec("socksio") is not None, reason="socksio is installed")
 
 
 class Outcome:
@@ -802,6 +806,7 @@ def test_a_proxy_that_fails_is_named_without_its_password(monkeypatch):
     [
         ("http_proxy", "foo://x:y:z", "http_proxy cannot be used"),
         ("all_proxy", "socks9://127.0.0.1:9", "all_proxy cannot be used"),
+        pytest.param("ALL_PROXY", "socks5://127.0.0.1:9", "ALL_PROXY names a SOCKS proxy", marks=NO_SOCKS),
         ("SSL_CERT_FILE", "/nowhere.pem", "SSL_CERT_FILE=/nowhere.pem: No such file"),
     ],
 )
@@ -810,6 +815,14 @@ def test_what_the_environment_says_wrongly_of_connections_is_a_usage_error(monke
     with pytest.raises(UsageError) as caught:
         connect(ServerOptions(("http://127.0.0.1:9",)))
     assert words in caught.value.message
+
+
+def test_a_proxy_that_is_of_no_use_does_not_matter_where_none_is_to_be_used(monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks9://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    outcome, _ = ask(honest(), width=1)
+    assert outcome.results[0].answer == "42"
 
 
 def test_https_where_http_is_spoken_is_said():
