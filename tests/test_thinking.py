@@ -65,7 +65,7 @@ BLOCKS = (
 )
 TYPED = (
     "{% for m in messages %}{{ m.role | capitalize }}: {% for part in m.content %}{% if part.type == 'text' %}"
-    "{{ part.text }}{% endif %}{% endfor %}\n{% endfor %}Assistant:"
+    "{{ part.text }}{% endif %}{% endfor %}{{ '\n' }}{% endfor %}Assistant:"
 )
 TOOLS = "{% for t in tools %}{{ t }}{% endfor %}" + PLAIN
 STEPS = "Say [BEGIN FINAL RESPONSE]." + HEAD + "{{ m.content }}" + TAIL + "Here are my reasoning steps:\n{% endif %}"
@@ -98,8 +98,9 @@ def test_what_stands_around_a_thought_is_learned_from_the_template(source: str, 
     assert form.thinks
     assert form.closing == closing
     assert form.opening.endswith(opening)
-    assert form.split(f"{form.opening}It is 8.{form.closing}It is 7.") == ("It is 8.", "It is 7.", True)
-    assert form.split(f"{form.opening}It is 8. No") == ("It is 8. No", "", False)
+    parts = form.split(f"{form.opening}It is 8.{form.closing}It is 7.")
+    assert (parts.thought.strip(), parts.said.strip(), parts.closed) == ("It is 8.", "It is 7.", True)
+    assert form.split(f"{form.opening}It is 8. No")[1:] == ("", False)
 
 
 @pytest.mark.parametrize("source", [PLAIN, TYPED, TOOLS])
