@@ -171,7 +171,10 @@ def decode(told: Mapping[str, Any]) -> int:
         )
     while engine.plan_step():
         engine.step()
-    return backend.info.width
+    width = backend.info.width
+    engine.close()
+    model.close()
+    return width
 
 
 def fingerprint(parts: Sequence[Path], options: LoadOptions, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
