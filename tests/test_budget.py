@@ -49,7 +49,9 @@ def one_run(number: int):
         exhaust=rng.random() < 0.2,
         max_samples=rng.choice([None, None, 3]),
         seed=number,
+        time_limit=rng.choice([None] * 5 + [20.0, 200.0]),
     )
+    ticks = iter(range(1 << 30))
     stop_after = rng.choice([None] * 9 + [rng.randint(1, 40)])
     steps = iter(range(1 << 30))
     run = Run(
@@ -57,7 +59,7 @@ def one_run(number: int):
         engine,
         settings,
         interrupted=lambda: stop_after is not None and next(steps) >= stop_after,
-        clock=lambda: 0.0,
+        clock=lambda: float(next(ticks)),
     )
     events, raised = [], None
     try:
@@ -70,6 +72,7 @@ def one_run(number: int):
 
 @pytest.mark.parametrize("block", range(20))
 def test_a_budget_is_never_exceeded_and_every_question_is_reported(block):
+    """Whatever is stopped on the way: samples that do not fit, what settled questions have in flight, all of it."""
     for number in range(block * 50, block * 50 + 50):
         questions, settings, engine, run, events, raised = one_run(number)
         backend = engine._backend
@@ -91,3 +94,7 @@ def test_a_budget_is_never_exceeded_and_every_question_is_reported(block):
 def test_the_same_seed_gives_the_same_run():
     for number in range(0, 200, 7):
         assert one_run(number)[4] == one_run(number)[4], number
+
+
+def test_the_random_runs_have_stops_in_them():
+    assert sum(one_run(number)[3].state.stopped for number in range(50)) > 5

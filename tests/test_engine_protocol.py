@@ -23,6 +23,20 @@ BUDGET = 20_000
 SECONDS = 60
 
 
+# llama-cpp-python has no option for it, and AMX, which crashes on some machines, is an extra buffer type.
+SERVER = """
+import runpy
+import llama_cpp
+defaults = llama_cpp.llama_model_default_params
+def without_extra_buffers():
+    params = defaults()
+    params.use_extra_bufts = False
+    return params
+llama_cpp.llama_model_default_params = llama_cpp.llama_cpp.llama_model_default_params = without_extra_buffers
+runpy.run_module("llama_cpp.server", run_name="__main__", alter_sys=True)
+"""
+
+
 @pytest.fixture(scope="session")
 def loopback(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The bundled model behind llama-cpp-python's own server: its address."""
@@ -30,7 +44,7 @@ def loopback(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = {"model": str(bundled_model), "n_ctx": 1024, "n_threads": 1, "n_threads_batch": 1, "port": port}
-    command = [sys.executable, "-m", "llama_cpp.server", "--host", "127.0.0.1", "--interrupt_requests", "false"]
+    command = [sys.executable, "-c", SERVER, "--host", "127.0.0.1", "--interrupt_requests", "false"]
     home = tmp_path_factory.mktemp("server")
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -69,8 +83,8 @@ def _scripted(request: pytest.FixtureRequest, folder: Path) -> Engine:
 
 
 def _llama(request: pytest.FixtureRequest, folder: Path) -> Engine:
+    from dynscale_cli.engine.batched import BatchedEngine
     from dynscale_cli.engine.llama import LlamaBackend, LlamaModel
-    from dynscale_cli.engine.loading import BatchedEngine
     from dynscale_cli.engine.options import LoadOptions
 
     model = LlamaModel(write_tiny_gguf(folder / "tiny.gguf"), LoadOptions(threads=1))

@@ -7,15 +7,15 @@ import pytest
 
 from dynscale_cli.engine.batched import BatchedEngine
 from dynscale_cli.engine.llama import LlamaBackend, LlamaModel
-from dynscale_cli.engine.options import LoadOptions
+from dynscale_cli.engine.options import Buffers, LoadOptions
 from dynscale_cli.engine.protocol import Finished, Message, Piece, Prompt, Request, Sampling
 
 GREEDY = Sampling(temperature=0)
 
 
 @pytest.fixture(scope="module")
-def model(bundled_model: Path) -> Iterator[LlamaModel]:
-    model = LlamaModel(bundled_model, LoadOptions())
+def model(bundled_model: Path, buffers: Buffers) -> Iterator[LlamaModel]:
+    model = LlamaModel(bundled_model, LoadOptions(), buffers=buffers)
     yield model
     model.close()
 

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from dynscale_cli.run.events import Answered, Notice, RunFinished, SampleFinishe
 from dynscale_cli.run.run import Run
 from dynscale_cli.run.settings import Settings
 from dynscale_cli.run.state import CUT_WEIGHT
+from dynscale_cli.sampling.prompts import Prompts
 from tests.scripted import scripted_engine
 
 
@@ -212,3 +214,55 @@ def test_a_time_limit_asks_what_is_in_flight_for_its_answer():
     assert (result.answer, result.stopped) == ("42", "time")
     assert "raise --time-limit" in result.note
     assert engine.free_slots == 4
+
+
+def responses(prompt, seed):
+    if "attempts" in prompt:
+        return " Deep and blue, and full of fish."
+    return f" The sea is deep, as number {seed % 1000} has it.\nIt is blue, too."
+
+
+def explain(**options):
+    asked = [Question(0, "0", "Explain the sea in a few words.")]
+    engine = scripted_engine(responses, width=8)
+    engine._backend.info = replace(engine.info, parameters=options.pop("parameters", None))
+    settings = Settings(**{"budget": 20_000, "answer_type": "auto", **options})
+    events = list(Run(asked, engine, settings, clock=lambda: 0.0).events())
+    return results(events)[0], [event.sample for event in events if isinstance(event, SampleFinished)]
+
+
+def test_an_open_question_gets_three_samples_and_the_response_that_stands_in_their_middle():
+    result, samples = explain(parameters=135_000_000)
+    assert [sample.kind for sample in samples] == ["parallel"] * 3
+    assert result.answer in [sample.text.strip() for sample in samples]
+    assert result.stopped == "limit"
+
+
+def test_a_capable_model_reads_its_responses_and_writes_the_answer():
+    result, samples = explain(parameters=8_000_000_000)
+    assert [sample.kind for sample in samples] == ["parallel"] * 3 + ["chain"]
+    assert set(samples[-1].seen) == {0, 1, 2}
+    assert result.answer == "Deep and blue, and full of fish."
+
+
+@pytest.mark.parametrize("options", [{"max_samples": 6}, {"exhaust": True, "budget": 800}])
+def test_an_open_question_gets_more_samples_where_they_are_asked_for(options):
+    _, samples = explain(parameters=135_000_000, **options)
+    assert len(samples) > 4
+
+
+def test_a_chain_of_an_open_question_is_not_told_to_end_on_an_answer():
+    for layout in ("turns", "quoted"):
+        asked = Question(0, "0", "Explain the sea.")
+        text = "\n".join(m.content for m in Prompts().chain(asked, ["It is deep."], layout, compared=False))
+        assert "Answer:" not in text
+        assert "Explain the sea." in text
+
+
+def test_explain_tells_where_the_share_of_chains_began():
+    finished = next(
+        event
+        for event in ask(lambda prompt, seed: " so\nAnswer: 42", mode="hybrid", chain_share=0.3)
+        if isinstance(event, RunFinished)
+    )
+    assert (finished.chain_share_prior, finished.chain_share) == (0.3, pytest.approx(0.3))

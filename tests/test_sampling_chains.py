@@ -5,7 +5,8 @@ import random
 import pytest
 
 from dynscale_cli.engine.protocol import Tokens
-from dynscale_cli.sampling.chains import DOUBT, ChainShare, attempts, cut, pick
+from dynscale_cli.sampling import chains
+from dynscale_cli.sampling.chains import DOUBT, ChainShare, attempts, cut, pick, prior_share
 from dynscale_cli.sampling.samples import Sample, keep
 
 
@@ -135,3 +136,43 @@ def test_chains_that_help_get_most_of_the_tokens(price):
     runs = [spent_on_chains(0.25, price, seed) for seed in range(40)]
     assert sum(spent for spent, _ in runs) / len(runs) > 0.5
     assert sum(share > 0.95 for _, share in runs) >= 36
+
+
+@pytest.mark.parametrize(
+    ("parameters", "served", "share"),
+    [
+        (135_000_000, False, DOUBT),
+        (1_700_000_000, False, DOUBT),
+        (None, False, DOUBT),
+        (3_090_000_000, False, 0.5),
+        (8_000_000_000, False, 0.5),
+        (None, True, 0.5),
+    ],
+)
+def test_chains_begin_small_where_models_are_small_or_unknown(parameters, served, share):
+    assert prior_share(parameters, served=served) == share
+    assert ChainShare(share).share == pytest.approx(share)
+
+
+@pytest.mark.parametrize("prior", [0.0, 1.0])
+def test_a_share_of_none_or_all_is_moved_by_no_evidence(prior):
+    share = ChainShare(prior)
+    for value in [1.0, -1.0, -1.0, -1.0] * 20:
+        share.bought.add(value)
+    assert share.share == prior
+    assert share.choose(random.Random(1)) == bool(prior)
+
+
+def test_the_thousandth_sample_is_compared_with_no_more_than_the_hundredth(monkeypatch):
+    """What a question of many samples costs must not grow with their square."""
+    counted = []
+    agrees = chains._agrees
+    monkeypatch.setattr(chains, "_agrees", lambda key, votes: counted.append(len(votes)) or agrees(key, votes))
+    share, samples, at = ChainShare(), [], {}
+    for n in range(600):
+        kind = "chain" if n > 4 and n % 2 else "parallel"
+        samples.append(sample(n, "AB"[n % 3 == 0], kind, seen=(0, 1, 2) if kind == "chain" else ()))
+        share.observe(0, samples)
+        at[n] = sum(counted)
+    assert at[599] - at[499] <= 1.1 * (at[199] - at[99])
+    assert share.agreement["chain"].count > 250

@@ -9,8 +9,9 @@ import pytest
 
 from dynscale_cli.engine import binding, trial
 from dynscale_cli.engine.options import LoadOptions
-from dynscale_cli.engine.trial import Verdict, Verdicts, fingerprint, known, tried
+from dynscale_cli.engine.trial import Verdict, Verdicts, fingerprint, standing, tried
 from dynscale_cli.errors import DynscaleError, ModelError, UsageError
+from dynscale_cli.models.gguf import read_header
 from tests.tiny_gguf import ARCHITECTURES, write_tiny_gguf
 
 OPTIONS = LoadOptions(threads=1)
@@ -216,9 +217,10 @@ def test_tiny_models_of_every_kind_pass(tmp_path, home, architecture):
 
 def test_a_model_without_a_beginning_of_sequence_token_passes(tmp_path, home):
     path = write_tiny_gguf(tmp_path / "a.gguf", add_bos=False, tokenizer__ggml__bos_token_id=None)
-    assert known([path], OPTIONS) is None
+    header = read_header(path)
+    assert standing(header, OPTIONS).startswith("not tried yet")
     tried([path], OPTIONS, 2)
-    assert known([path], OPTIONS) is not None
+    assert standing(header, OPTIONS) == "works here"
 
 
 def test_an_encoder_is_refused_in_words(tmp_path, home):

@@ -42,9 +42,9 @@ def closing_lines(listing: Listing) -> list[str]:
     return lines
 
 
-def show_lines(name: str, header: GGUFHeader, needs: Fit) -> list[str]:
+def show_lines(name: str, header: GGUFHeader, needs: Fit, here: str) -> list[str]:
     """What a model is and what a run of it takes."""
-    shown = show(header, needs)
+    shown = show(header, needs, here)
     experts = f", {header.experts_used} of {header.experts} experts at a time" if header.experts else ""
     window = f", {header.sliding_window:,} of them in layers with a sliding window" if header.sliding_window else ""
     facts = [
@@ -64,6 +64,7 @@ def show_lines(name: str, header: GGUFHeader, needs: Fit) -> list[str]:
         ("settings", settings(shown.recommended)),
         ("KV cache", _cache(header, needs)),
         ("memory", _memory(needs)),
+        ("llama.cpp", here),
     ]
     return columns([(f"{label}:", plain(value)) for label, value in facts])
 

@@ -10,10 +10,12 @@ import contextlib
 import re
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dynscale_cli.errors import DynscaleError
-from dynscale_cli.run.events import Result
+
+if TYPE_CHECKING:
+    from dynscale_cli.run.events import Result
 
 # Whole sequences first, so that their parameters vanish with them: operating system commands and other strings up to
 # their terminator, then control sequences, then any other escape. What is cut short loses its ESC below.

@@ -131,7 +131,7 @@ def _columns(longest_id: str, width: int) -> list[Column]:
         Column("tokens", 9, True),
         Column("answer", max(8, min(24, width // 5)) + 2),
         Column("votes", 10, True),
-        Column("outcome", METER + 7),
+        Column("outcome", METER + 8),
     ]
     for dispensable in ("tokens", "votes", "samples", "outcome"):
         if MARK + sum(column.cells for column in columns) > width:

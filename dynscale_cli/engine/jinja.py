@@ -7,6 +7,7 @@ nothing of what a conversation is; the far side (`answer`) runs in the child and
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -16,7 +17,8 @@ from dynscale_cli.errors import ModelError
 
 from .protocol import Aborted
 
-SECONDS = 10.0  # for a rendering, which takes milliseconds where it comes to an end at all
+SECONDS = 2.0  # of computing for a rendering, which takes milliseconds where it comes to an end at all
+PATIENCE = 120.0  # seconds to wait for it, however busy the machine is
 MEMORY = 1 << 29  # bytes
 COMPUTING = 600  # seconds of processor time over the child's life, some hundred thousand renderings
 CHANCES = 3  # times that it may fall before it is not started again
@@ -24,6 +26,7 @@ JINJA = ("jinja2.ext", "jinja2.meta", "jinja2.sandbox")
 LARGEST = 1 << 20  # elements of a product
 LONGEST = 200  # characters of a template's own words
 TEXT = 1 << 26  # characters of a prompt
+ENDLESS = "does not come to an end"
 HINT = "try another build of the model, or --chat-template FILE"
 
 
@@ -45,7 +48,7 @@ class Isolated:
     """A template in a process of its own. Raises ModelError when it does not compile, Aborted once it was stopped."""
 
     def __init__(self, source: str, bos: str, eos: str, now: datetime) -> None:
-        self._told = {"source": source, "bos": bos, "eos": eos, "now": now.isoformat()}
+        self._told = {"source": source, "bos": bos, "eos": eos, "now": now.isoformat(), "seconds": SECONDS}
         self._child: Child | None = None
         self._chances = CHANCES
         self._stopped = False
@@ -77,20 +80,23 @@ class Isolated:
         if self._stopped:
             raise Aborted
         if not self._chances:
-            raise ModelError("the model's chat template does not come to an end", HINT)
+            raise ModelError(f"the model's chat template {ENDLESS}", HINT)
         try:
             if self._child is None:
                 self._child = _waiting.pop() if _waiting else _start()
                 if request is not self._told:
-                    self._child.ask(self._told, SECONDS)
-            told: dict[str, Any] = self._child.ask(request, SECONDS)
+                    self._child.ask(self._told, PATIENCE)
+            told: dict[str, Any] = self._child.ask(request, PATIENCE)
         except ChildError as error:
             self.close()
             if self._stopped:
                 raise Aborted from None
             self._chances -= 1
-            how = "does not come to an end" if error.fate == "slow" else str(error)
+            how = ENDLESS if error.fate == "slow" else str(error)
             raise ModelError(f"the model's chat template {how}", HINT) from error
+        if told.get("error") == ENDLESS:
+            self._chances -= 1
+            raise ModelError(f"the model's chat template {ENDLESS}", HINT)
         return told
 
 
@@ -126,6 +132,8 @@ class Program:
         try:
             self.names = frozenset(meta.find_undeclared_variables(environment.parse(source)))
             self._template = environment.from_string(source)
+        except TimeoutError:
+            raise
         except Exception as error:  # a program from elsewhere: it fails in whichever way
             raise ModelError(f"the model's chat template does not compile: {_words(error)}", HINT) from error
 
@@ -134,6 +142,8 @@ class Program:
             text: str = self._template.render(
                 messages=list(turns), add_generation_prompt=generation, **self._special, **variables
             )
+        except TimeoutError:
+            raise
         except Exception as error:
             raise Refused(_words(error)) from error
         if len(text) > TEXT:
@@ -147,12 +157,15 @@ class Program:
 
 
 _program: Program | None = None
+_seconds = SECONDS
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """The child's side: the first request brings the template, each further one has it rendered."""
-    global _program
+    global _program, _seconds
+    _seconds = request.get("seconds", _seconds)
     try:
+        _limit(_seconds)
         if "source" in request:
             now = datetime.fromisoformat(request["now"])
             _program = Program(request["source"], request["bos"], request["eos"], now)
@@ -163,6 +176,21 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"error": error.message.partition("compile: ")[2]}
     except Refused as error:
         return {"error": str(error)}
+    except TimeoutError:
+        return {"error": ENDLESS}
+    finally:
+        _limit(0)
+
+
+def _limit(seconds: float) -> None:
+    """Have what follows raise TimeoutError after so many seconds of computing; 0: no more."""
+    if hasattr(signal, "setitimer"):  # where it is not, `PATIENCE` has to do
+        signal.signal(signal.SIGVTALRM, _give_up)
+        signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+
+
+def _give_up(number: int, frame: object) -> None:
+    raise TimeoutError
 
 
 def _words(error: Exception) -> str:

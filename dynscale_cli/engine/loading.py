@@ -103,11 +103,3 @@ def prefix_bytes(free: int | None, offloads: bool = False) -> int:
     """Memory for kept prefixes, given the bytes that are free: larger models, as GPUs run them, have larger states."""
     most = GPU_PREFIX_BYTES if offloads else PREFIX_BYTES
     return PREFIX_BYTES if free is None else min(most, free // 10)
-
-
-def standing(header: GGUFHeader, options: LoadOptions) -> str:
-    """What is known of a model with this build of llama.cpp, in words; nothing is tried."""
-    found = trial.known(header.parts, options)
-    if found is None:
-        return "not tried yet"
-    return found.problem or found.remark or "works"

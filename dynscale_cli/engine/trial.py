@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dynscale_cli import child
 from dynscale_cli.child import ChildError
@@ -28,6 +28,9 @@ from dynscale_cli.errors import ModelError
 from dynscale_cli.paths import config_dir
 
 from .options import CPU_WIDTH, MEMORY_SHARE, Buffers, LoadOptions, available
+
+if TYPE_CHECKING:
+    from dynscale_cli.models.gguf import GGUFHeader
 
 FILE = "trials.json"
 # Of LoadOptions, those that change what llama.cpp computes with.
@@ -92,9 +95,12 @@ def tried(
     return verdict
 
 
-def known(parts: Sequence[Path], options: LoadOptions) -> Verdict | None:
-    """The verdict on a model, if there is one."""
-    return Verdicts().find(fingerprint(parts, options))
+def standing(header: GGUFHeader, options: LoadOptions) -> str:
+    """What is known of a model with this build of llama.cpp, in words; nothing is tried."""
+    found = Verdicts().find(fingerprint(header.parts, options))
+    if found is None:
+        return "not tried yet: ask does, and dynscale doctor"
+    return found.problem or found.remark or "works here"
 
 
 def _try(parts: Sequence[Path], options: LoadOptions, width: int) -> Verdict:
@@ -165,7 +171,10 @@ def decode(told: Mapping[str, Any]) -> int:
         )
     while engine.plan_step():
         engine.step()
-    return backend.info.width
+    width = backend.info.width
+    engine.close()
+    model.close()
+    return width
 
 
 def fingerprint(parts: Sequence[Path], options: LoadOptions, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

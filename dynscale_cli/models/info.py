@@ -213,9 +213,10 @@ class Shown:
     free: int | None
     fits: bool | None
     widest: int | None
+    here: str  # what is known of it with this build of llama.cpp on this machine
 
 
-def show(header: GGUFHeader, needs: Fit) -> Shown:
+def show(header: GGUFHeader, needs: Fit, here: str) -> Shown:
     thinking = thinks(header.chat_template)
     return Shown(
         path=str(header.path),
@@ -242,4 +243,5 @@ def show(header: GGUFHeader, needs: Fit) -> Shown:
         free=needs.free,
         fits=needs.fits,
         widest=needs.widest,
+        here=here,
     )
