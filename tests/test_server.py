@@ -149,7 +149,7 @@ class Meter:
 @pytest.mark.parametrize("seed", range(8))
 def test_the_server_is_never_asked_for_more_than_the_budget_or_than_the_journal_has_announced(seed, tmp_path):
     """Whatever the lengths and the faults: at every moment all that is asked for fits into what is left."""
-    store = Store(tmp_path)
+    store = Store(tmp_path / "runs.db")
     rng, meter = random.Random(seed), Meter(seed, store)
     budget = rng.choice([400, 900, 2500])
     outcome, _ = ask(
@@ -171,7 +171,7 @@ def test_the_server_is_never_asked_for_more_than_the_budget_or_than_the_journal_
 
 def test_a_kill_costs_no_more_than_the_requests_that_are_under_way(tmp_path):
     """What others had been given, and did not take, is no longer announced when they are back."""
-    store, rest, announced = Store(tmp_path), threading.Barrier(3), []
+    store, rest, announced = Store(tmp_path / "runs.db"), threading.Barrier(3), []
     limit, around = 1000, 1000  # of the one that is on its way, and of its prompt and all that is back, at most
 
     def script(talk: Talk) -> None:
