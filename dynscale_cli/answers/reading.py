@@ -114,7 +114,7 @@ def read_number(content: str) -> Reading | None:
     if _IRRATIONAL.search(content):
         sentence = first_sentence(content)
         ends = [0, *(behind.end() for behind in _BEHIND_VERB.finditer(sentence))]
-        constant = next((found for end in ends if (found := _computed(sentence[end:], _CONSTANT)) is not None), None)
+        constant = next((said for end in ends if (said := _computed(sentence[end:], _CONSTANT)) is not None), None)
         if constant is not None:
             return constant
     start = _ASIDE.match(spelt)

@@ -63,6 +63,7 @@ _BUILDER = re.compile(r"[a-zA-Z](?:\s*\\in\s*\\mathbb\s?\{R\})?\s*[|:](?P<condit
 _ELLIPSIS = "..."
 _BASED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[bB][01]+|[oO][0-7]+)")
 _LONGEST_QUANTITY = 120
+_CONSTANT = re.compile(r"(?:[-+*/(){}^\d.]|\\pi|\\sqrt)+")
 _YEAR = re.compile(r"\d{4}.*[^\W\d_]|[^\W\d_].*\d{4}")
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -80,6 +81,9 @@ def math_key(text: str) -> str | None:
         if key is not None:
             return key
         spelt = _as_spelt(formula)
+        measured = _quantity(spelt)
+        if measured is not None:
+            return measured
         # Without its markup it may read exactly, or as other words; then that is its one key.
         again = _formula(spelt)
         if again == formula or not again:
@@ -278,7 +282,9 @@ def _value(text: str) -> str:
     if _PLUS_MINUS.search(bare):
         return _set([_value(_PLUS_MINUS.sub(sign, bare).replace(r"\mp", other)) for sign, other in ("+-", "-+")])
     key = poly.spell(normal_form(bare))
-    return key if unit is None else spell(key, unit)
+    if unit is None:
+        return key
+    return spell(key, unit) if _CONSTANT.fullmatch(key) else rf"{key}\text{{ {unit}}}"
 
 
 def _listed(parts: list[str], text: str, depth: int) -> str:

@@ -16,6 +16,7 @@ from dynscale_cli.answers.normalize import sign_of, strip_markup, word_set, word
 Reading = tuple[str, str]  # (key, text as shown)
 
 _LONGEST_KEY = 160
+_LONGEST_SENTENCE = 4000  # characters within which the first one ends
 SENTENCE_END = re.compile(
     r"(?<!\b[A-Z])(?<!\bMr)(?<!\bDr)(?<!\bMs)(?<!\bSt)(?<!\bMt)(?<!\bNo)(?<!\bvs)(?<!\bMrs)(?<!\bRev)(?<!\bi\.e)"
     r"(?<!\be\.g)[.!?。](?=\s+[A-Z\u0400-\u04ff]|\s*$|。)|。"
@@ -43,7 +44,7 @@ def states_none(content: str) -> bool:
 
 
 def first_sentence(content: str) -> str:
-    end = SENTENCE_END.search(content)
+    end = SENTENCE_END.search(content, 0, _LONGEST_SENTENCE)
     return content if end is None else content[: end.start()]
 
 

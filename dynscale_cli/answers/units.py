@@ -182,10 +182,12 @@ class Unit:
     factors: tuple[tuple[str, int], ...]
 
     def __str__(self) -> str:
-        """`km`, `m/s^2`, `kg*m/s`, `1/s`."""
+        """`km`, `m/s^2`, `kg*m/s`, `s^-1`."""
         above = [_spelt(symbol, exponent) for symbol, exponent in self.factors if exponent > 0]
+        if not above:
+            return "*".join(_spelt(symbol, exponent) for symbol, exponent in self.factors)
         below = [_spelt(symbol, -exponent) for symbol, exponent in self.factors if exponent < 0]
-        return "/".join(["*".join(above) or "1", *below])
+        return "/".join(["*".join(above), *below])
 
     @property
     def symbol(self) -> str:
@@ -312,7 +314,10 @@ def unit_at(text: str, start: int) -> tuple[Unit, int] | None:
             break
         if per is not None and per.group().strip() in ("a", "an") and more[0].readings()[0][0] != (("time", 1),):
             break
-        unit, end = times(unit, more[0], -1 if per is not None else 1), more[1]
+        product = times(unit, more[0], -1 if per is not None else 1)
+        if not product.factors:
+            break
+        unit, end = product, more[1]
     return unit, end
 
 
