@@ -60,7 +60,7 @@ def answer(options: Options) -> int:
         )
         engine = _engine(options, model, questions, settings, interrupts)
         kept = wishes(options.journal)
-        keeper = Keeper(kept, _notice(options), quiet=options.quiet)
+        keeper = Keeper(kept, _notice(options), quiet=options.quiet, flags=_named_again(options))
         if kept.journal:
             keeper.begin(
                 questions, settings, engine.info, model.identity(), model.options, next(iter(options.file or ()), None)
@@ -75,6 +75,15 @@ def _budget(options: Options, asked: Inputs) -> int:
     return budget if options.nearness("budget") else budget + len(asked.context.encode()) // 3
 
 
+def _named_again(options: Options) -> str:
+    """Flags without which a run that is gone on with would not send the key to its servers."""
+    from dynscale_cli.engine.server.endpoints import api_key
+
+    if not (options.endpoint and options.typed("endpoint") and api_key()):
+        return ""
+    return "".join(f" --endpoint {url}" for url in options.endpoint)
+
+
 def go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) -> int:
     """Go on with a run where it stopped, up to `budget` tokens over all its parts; the exit code.
 
@@ -87,7 +96,7 @@ def go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) -
         _same_model(stored, model.identity())
         settings = replace(stored.settings, budget=budget, stream=options.show)
         engine = _engine(options, model, stored.questions, settings, interrupts)
-        keeper = Keeper(wishes(options.journal), _notice(options), quiet=options.quiet)
+        keeper = Keeper(wishes(options.journal), _notice(options), quiet=options.quiet, flags=_named_again(options))
         keeper.take(journal)
         try:
             journal.resume(settings.budget)
