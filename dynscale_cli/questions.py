@@ -121,7 +121,9 @@ def read(
 
 def read_text(path: Path, stdin: BinaryIO | None = None) -> str:
     """All of a file, or of `stdin` for -, as one text. Raises UsageError for what cannot be read, and for no text."""
-    records = _stream(stdin, True) if str(path) == STDIN else _opened(path, True)
+    name = STDIN_NAME if str(path) == STDIN else str(path)
+    source = _Source(name, "", True, Fields(name))
+    records = _stream(stdin, source) if str(path) == STDIN else _opened(path, source)
     return next(iter(records)).text
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
 from tests.chat_server import ChatServer, Talk
 from tests.cli_process import MINUTES, ask, dynscale, lines, start
+from tests.tiny_gguf import write_tiny_gguf
 
 KEY = "sk-very-secret-42"
 # A key and a self-signed certificate for 127.0.0.1, valid for a hundred years; of no use for anything else.
@@ -184,6 +187,45 @@ def test_an_interrupted_run_goes_on_and_its_journal_holds_no_key(tmp_path):
     assert any(b"small" in text for text in written)
     assert not any(KEY.encode() in text for text in written)
     assert (elsewhere.returncode, b"was made with a server" in elsewhere.stderr) == (2, True)
+
+
+def test_a_key_goes_only_to_servers_that_the_user_has_named(tmp_path):
+    key = {"DYNSCALE_API_KEY": KEY}
+    with ChatServer(answers) as server, ChatServer(answers) as other:
+
+        def resumed(*flags, **more):
+            server.keys.clear()
+            done = dynscale("runs", "resume", "--budget", "+500", *flags, cwd=tmp_path, env={**key, **more})
+            return done, f"Bearer {KEY}" in server.keys
+
+        unsure = ("--budget", "700", "--confidence", "1")
+        begun = ask("--endpoint", server.url, *unsure, "a?", "bb?", cwd=tmp_path, env=key)
+        assert f" --endpoint {server.url}" in lines(begun.stderr)[-1]
+        done, sent = resumed()
+        assert (done.returncode, sent) == (0, False), done.stderr
+        assert b"gets no key" in done.stderr
+        assert resumed("--endpoint", server.url)[1]
+        assert resumed(DYNSCALE_ENDPOINT=server.url)[1]
+
+        with closing(sqlite3.connect(tmp_path / "dynscale" / "runs.db")) as connection, connection:
+            statement = "update runs set request = replace(request, ?, ?)"
+            connection.execute(statement, (server.url.split("//")[1], other.url.split("//")[1]))
+        refused, _ = resumed()
+        assert (refused.returncode, refused.stdout, other.keys) == (2, b"", set())
+        assert [b"was not begun here" in line for line in refused.stderr.splitlines()] == [True, False]
+        assert resumed("--endpoint", other.url)[0].returncode == 0
+        assert f"Bearer {KEY}" in other.keys
+
+
+def test_the_model_and_the_rpc_servers_of_somebody_elses_run_are_not_used(tmp_path):
+    model = write_tiny_gguf(tmp_path / "tiny.gguf")
+    ask("-m", str(model), "--max-samples", "1", "a?", cwd=tmp_path)
+    with closing(sqlite3.connect(tmp_path / "dynscale" / "runs.db")) as connection, connection:
+        connection.execute('update runs set request = replace(request, \'"rpc": []\', \'"rpc": ["10.0.0.1:50052"]\')')
+    for flags, what in (((), "its RPC servers"), (("--rpc", "127.0.0.1:1"), "its model")):
+        refused = dynscale("runs", "resume", *flags, cwd=tmp_path)
+        assert (refused.returncode, what in lines(refused.stderr)[0]) == (2, True), refused.stderr
+        assert lines(refused.stderr)[1].startswith("  try: if you trust it: dynscale runs resume ")
 
 
 def test_a_model_file_that_is_named_nearer_to_the_command_line_goes_before_a_server(tmp_path):

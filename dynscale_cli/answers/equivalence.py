@@ -38,7 +38,7 @@ _VALUE = re.compile(r"(?:[-+*/(){}^\d.]|\\pi|\\sqrt)+")
 _FORMULA = re.compile(r"[\\^*/+=()]|\d")
 _LONG_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}|[^\x00-\x7f]")
 # What a prover takes for something else: digits without their base, a time as a quotient, a date as a difference.
-_MISREAD = re.compile(r"\d_|\d:\d|\d-\d")
+_MISREAD = re.compile(r"\b0[xob]|\d_|\d:\d|\d-\d")
 _NAME = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
 _CONSTANT_OF_INTEGRATION = re.compile(r"(?:(?<=\+)|^)[cC](?=\+|$)")
 _LONGEST = 240

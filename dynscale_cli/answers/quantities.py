@@ -396,9 +396,9 @@ def spelt_out(text: str) -> str | None:
 
 def _counted(words: list[str]) -> tuple[Fraction | None, int]:
     """(value, words used): a number, "a" or "an" before a unit, or a part of it ("half an", "a quarter of an")."""
-    for part, value in _LESS_THAN_ONE.items():
+    for part, less in _LESS_THAN_ONE.items():
         if tuple(words[: len(part)]) == part and words[len(part) : len(part) + 1] != ["past"]:
-            return value, len(part) + _articles(words[len(part) :])
+            return less, len(part) + _articles(words[len(part) :])
     value, used = amount(words)
     if value is None and words[:1] in (["a"], ["an"]) and _unit_in(words[1:])[0] is not None:
         return Fraction(1), 1

@@ -117,7 +117,7 @@ def read_number(content: str) -> Reading | None:
     if _IRRATIONAL.search(content):
         sentence = first_sentence(content)
         ends = [0, *(behind.end() for behind in _BEHIND_VERB.finditer(sentence))]
-        constant = next(filter(None, (_computed(sentence[end:], _CONSTANT) for end in ends)), None)
+        constant = next((said for end in ends if (said := _computed(sentence[end:], _CONSTANT)) is not None), None)
         if constant is not None:
             return constant
     start = _ASIDE.match(spelt)

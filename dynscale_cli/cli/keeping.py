@@ -38,11 +38,14 @@ def wishes(journal: bool = True) -> Wishes:
 
 
 class Keeper:
-    """The journal of one session, if it has one, and what went wrong with it. Tells the user through `notice`."""
+    """The journal of one session, if it has one, and what went wrong with it. Tells the user through `notice`.
 
-    def __init__(self, wishes: Wishes, notice: Callable[[str], None], *, quiet: bool) -> None:
+    `flags`: what `runs resume` is to be told when it goes on with this run.
+    """
+
+    def __init__(self, wishes: Wishes, notice: Callable[[str], None], *, quiet: bool, flags: str = "") -> None:
         self.journal: Recorder | None = None
-        self._wishes, self._notice, self._quiet = wishes, notice, quiet
+        self._wishes, self._notice, self._quiet, self._flags = wishes, notice, quiet, flags
         self._refused = False
 
     def begin(
@@ -81,7 +84,9 @@ class Keeper:
             never_begun = True
             raise
         except DynscaleError:
-            self._tell_how_to_go_on()
+            never_begun = self.journal is not None and not self.journal.drawn
+            if not never_begun:
+                self._tell_how_to_go_on()
             raise
         finally:
             self._close(discard_empty=never_begun)
@@ -95,13 +100,13 @@ class Keeper:
         elif interrupted:
             self._tell_how_to_go_on()
         elif self.journal is not None and self.journal.cut_short:
-            more = f"dynscale runs resume {self.journal.id} --budget +{self.journal.budget}"
+            more = f"dynscale runs resume {self.journal.id}{self._flags} --budget +{self.journal.budget}"
             self._notice(f"the budget is spent; to buy more: {more}")
         return 1 if self._refused and not interrupted else code
 
     def _tell_how_to_go_on(self) -> None:
         if self.journal is not None and self.journal.failure is None:
-            self._notice(f"to go on with this run: dynscale runs resume {self.journal.id}")
+            self._notice(f"to go on with this run: dynscale runs resume {self.journal.id}{self._flags}")
 
     def _complain(self, message: str, hint: str) -> None:
         self._refused = True

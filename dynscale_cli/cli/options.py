@@ -145,7 +145,12 @@ class Options:
         list[str] | None, typer.Argument(metavar="QUESTION", help="Questions; - reads standard input.")
     ] = None
     file: Annotated[
-        Path | None, once(None, "FILE", "Questions: text (one a line), .jsonl or .csv.", "--file", "-f")
+        list[Path] | None,
+        once(None, "FILE", "Questions: text (one a line), .jsonl, .csv or .parquet; repeatable.", "--file", "-f"),
+    ] = None
+    template: Annotated[
+        str | None,
+        once(None, "TEXT", 'Each question from a record\'s fields: "Is {name} in {country}?"', "--template"),
     ] = None
     context: Annotated[
         list[Path] | None,

@@ -5,7 +5,7 @@ Owns what may have changed meanwhile and what may not. The going on is `session`
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +41,10 @@ def resume(options: Options, run: str | None, budget: str | None, *, stored_ques
 
 def _as_before(options: Options, stored: StoredRun) -> Options:
     """The model put on the machine as before, wherever it is now; all else as it is told now."""
-    was = stored.request
+    was, known = stored.request, {each.name for each in fields(LoadOptions)}
     told: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in was.options.items()}
-    loaded = LoadOptions(**told)
+    loaded = LoadOptions(**{name: value for name, value in told.items() if name in known})
+    loaded = replace(loaded, rpc=_rpc(options, stored, loaded.rpc))
     if options.typed("threads"):
         loaded = replace(loaded, threads=options.threads)
     thinking = stored.settings.max_thinking
@@ -91,15 +92,52 @@ def _same_questions(stored: StoredRun) -> None:
 
 
 def _model(options: Options, stored: StoredRun) -> dict[str, Any]:
-    """The file or the servers to go on with: those that had the model, or wherever it is now."""
-    was = stored.request.model
-    if was["kind"] == "server" and options.model is None:
-        endpoint = options.endpoint or was["path"].split(",")
-        return {"model": None, "endpoint": endpoint, "served_model": was["served"]}
-    if was["kind"] == "server" or options.endpoint:
-        kind = "a server" if was["kind"] == "server" else "a model file"
-        raise UsageError(f"run {stored.id} was made with {kind}: {was['path']}", f"dynscale runs resume {stored.id}")
-    return {"model": options.model or _still_there(stored), "endpoint": None}
+    """The file or the servers to go on with: those that had the model, or wherever it is said to be now.
+
+    What a run from somewhere else names is not touched unless the user has named it, too.
+    """
+    was, id = stored.request.model, stored.id
+    server = was["kind"] == "server"
+    if options.typed("model" if server else "endpoint"):
+        kind = "a server" if server else "a model file"
+        raise UsageError(f"run {id} was made with {kind}: {was['path']}", f"dynscale runs resume {id}")
+    if server:
+        return {"model": None, "served_model": was["served"], **_servers(options, stored)}
+    if options.typed("model") or (options.model and not stored.own):
+        return {"endpoint": None}
+    if not stored.own:
+        raise _foreign(stored, f"its model {was['path']}", f"-m {was['path']}")
+    return {"model": _still_there(stored), "endpoint": None}
+
+
+def _servers(options: Options, stored: StoredRun) -> dict[str, Any]:
+    """A key goes only to servers that the user has named: in this call, the environment or the settings."""
+    from dynscale_cli.engine.server.endpoints import address
+
+    if options.typed("endpoint") or (options.endpoint and not stored.own):
+        return {}
+    urls = stored.request.model["path"].split(",")
+    if {address(url) for url in urls} <= {address(url) for url in options.endpoint or ()}:
+        return {}
+    if not stored.own:
+        flags = " ".join(f"--endpoint {url}" for url in urls)
+        raise _foreign(stored, f"its server {', '.join(urls)}", flags)
+    return {"endpoint": urls, "sources": {**options.sources, "endpoint": "DEFAULT"}}
+
+
+def _rpc(options: Options, stored: StoredRun, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    if options.rpc and (options.typed("rpc") or not stored.own):
+        return options.loading().rpc
+    if hosts and not stored.own:
+        raise _foreign(stored, f"its RPC servers {','.join(hosts)}", f"--rpc {','.join(hosts)}")
+    return hosts
+
+
+def _foreign(stored: StoredRun, what: str, flag: str) -> UsageError:
+    return UsageError(
+        f"run {stored.id} was not begun here, and {what} is not used unless you name it",
+        f"if you trust it: dynscale runs resume {stored.id} {flag}",
+    )
 
 
 def _still_there(stored: StoredRun) -> str:

@@ -67,6 +67,7 @@ def show(
 @takes(
     "model",
     "threads",
+    "rpc",
     "endpoint",
     "stall_timeout",
     "json",

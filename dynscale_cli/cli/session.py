@@ -44,8 +44,9 @@ MEASURED = 8  # how many of the longest questions are laid out to size the conte
 
 def answer(options: Options) -> int:
     """Run a session; the exit code. Raises DynscaleError."""
-    if options.file is not None and str(options.file) == STDIN:
-        options = replace(options, questions=[*(options.questions or ()), STDIN], file=None)
+    if STDIN in map(str, options.file or ()):
+        files = [path for path in options.file or () if str(path) != STDIN]
+        options = replace(options, questions=[*(options.questions or ()), STDIN], file=files or None)
     if options.seed == ANY_SEED:
         options = replace(options, seed=random.SystemRandom().randrange(2**31))
         _notice(options)(f"seed {options.seed}")
@@ -59,9 +60,11 @@ def answer(options: Options) -> int:
         )
         engine = _engine(options, model, questions, settings, interrupts)
         kept = wishes(options.journal)
-        keeper = Keeper(kept, _notice(options), quiet=options.quiet)
+        keeper = Keeper(kept, _notice(options), quiet=options.quiet, flags=_named_again(options))
         if kept.journal:
-            keeper.begin(questions, settings, engine.info, model.identity(), model.options, options.file)
+            keeper.begin(
+                questions, settings, engine.info, model.identity(), model.options, next(iter(options.file or ()), None)
+            )
         notice_unread(options, _notice(options))
         return _run(options, questions, settings, engine, keeper, interrupts)
 
@@ -70,6 +73,15 @@ def _budget(options: Options, asked: Inputs) -> int:
     """In tokens. A context comes on top of the budget that nobody chose; a token is taken for three of its bytes."""
     budget = options.cap().total(len(asked.questions))
     return budget if options.nearness("budget") else budget + len(asked.context.encode()) // 3
+
+
+def _named_again(options: Options) -> str:
+    """Flags without which a run that is gone on with would not send the key to its servers."""
+    from dynscale_cli.engine.server.endpoints import api_key
+
+    if not (options.endpoint and options.typed("endpoint") and api_key()):
+        return ""
+    return "".join(f" --endpoint {url}" for url in options.endpoint)
 
 
 def go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) -> int:
@@ -84,7 +96,7 @@ def go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) -
         _same_model(stored, model.identity())
         settings = replace(stored.settings, budget=budget, stream=options.show)
         engine = _engine(options, model, stored.questions, settings, interrupts)
-        keeper = Keeper(wishes(options.journal), _notice(options), quiet=options.quiet)
+        keeper = Keeper(wishes(options.journal), _notice(options), quiet=options.quiet, flags=_named_again(options))
         keeper.take(journal)
         try:
             journal.resume(settings.budget)

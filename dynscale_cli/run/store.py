@@ -222,7 +222,7 @@ class Recorder:
 
     What a step brought is written in one transaction: before the next step, and before an answer is told. `spent`: the
     bound that was announced last. `failure` tells what could not be kept, if anything; `cut_short`: whether a question
-    would have got more samples for a larger `budget`.
+    would have got more samples for a larger `budget`; `drawn`: whether this part has drawn any.
     """
 
     def __init__(
@@ -242,7 +242,7 @@ class Recorder:
         self.cut_short = False
         self._connection, self._lock = connection, lock
         self.budget, self._announced, self._came = budget, spent, came
-        self._new, self._told, self._closed, self._samples = begun_here, False, False, False
+        self._new, self._told, self._closed, self.drawn = begun_here, False, False, False
         self._waiting: list[tuple[str, tuple[Any, ...]]] = []  # statements of this step, and what they take
         self._bytes = 0
         self._inode = self.path.stat().st_ino
@@ -275,7 +275,7 @@ class Recorder:
 
     def sampled(self, sampled: Sampled, time: float) -> None:
         sample = sampled.sample
-        self._samples = True
+        self.drawn = True
         self._came += 1
         self._bytes += ROW_BYTES + len(sample.text)
         tokens = sample.tokens
@@ -341,7 +341,7 @@ class Recorder:
         self._closed = True
         self._write()
         self._checkpoints.close()
-        if self._new and not self._samples and (discard_empty or self.failure is not None):
+        if self._new and not self.drawn and (discard_empty or self.failure is not None):
             with contextlib.suppress(sqlite3.Error):
                 _delete(self._connection, self.id)
         with contextlib.suppress(sqlite3.Error):

@@ -118,12 +118,13 @@ class RemoteRequest:
         return Tokens(self.most if self.first else 0, generated, 0 if self.first else self.most)
 
     def reply(self) -> str:
-        """The whole completion; of a reply to a request for an answer, one line without what it repeats."""
+        """The whole completion; of a reply to a request for an answer, the line behind the label that it repeats."""
         if self.reply_from < 0:
             return self.text
         head, said = self.text[: self.reply_from], ReasoningFormat().split(self.text[self.reply_from :]).said.strip()
-        if self.label and said.lower().startswith(self.label.lower()):
-            said = said[len(self.label) :].strip()
+        if self.label:
+            at = said.lower().rfind(self.label.lower())
+            said = said[at + len(self.label) :].strip() if at >= 0 else said
         for stop in self.stop:
             said = said.partition(stop)[0]
         return f"{head} {said}"
