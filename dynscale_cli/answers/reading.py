@@ -346,6 +346,9 @@ def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | Non
     sequence = read_sequence(content) if "\\" not in content else None
     if sequence is not None:
         return sequence
+    code = content.strip(" \t\n`*'\".")
+    if _COLOUR.fullmatch(code):
+        return code.lower(), code
     compound = read_compound(bare)
     if compound is not None:
         return compound
@@ -365,6 +368,10 @@ def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | Non
     return _value_or_words(strip_markup(without_subject(bare, topic)), topic)
 
 
+_MATHEMATICAL = re.compile(r"[\d\\=+*/^<>|√π∞∅±∪∩∈°$]|(?<!\w)-|\b(?:infinity|pi)\b")
+_COLOUR = re.compile(r"#[0-9a-fA-F]{3}(?:[0-9a-fA-F]{1,5})?")
+
+
 def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     when = moment(bare)
     if when is not None:
@@ -374,8 +381,8 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
         return counted, bare
     stated = strip_markup(_without_reason(first_sentence(bare)))
     key = exact_math_key(_RANGE_WORD.sub("-", stated))
-    is_value = not _is_one_word(stated) or (key or "").startswith("\\")
-    if key is not None and is_value and not (_is_several_things(key, stated) or _names_something(stated)):
+    mathematical = key is not None and _MATHEMATICAL.search(stated) is not None
+    if key is not None and mathematical and not (_is_several_things(key, stated) or _names_something(stated)):
         return key, _without_dollars(stated)
     if _begins_with_its_number(stated) and not _names_something(stated):
         return read_number(stated)
