@@ -380,7 +380,7 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     if counted is not None:
         return counted, bare
     stated = strip_markup(_without_reason(first_sentence(bare)))
-    key = exact_math_key(_RANGE_WORD.sub("-", stated))
+    key = exact_math_key(_RANGE_WORD.sub("-" if _RATIOS.isdisjoint(topic) else ":", stated))
     mathematical = key is not None and _MATHEMATICAL.search(stated) is not None
     if key is not None and mathematical and not (_is_several_things(key, stated) or _names_something(stated)):
         return key, _without_dollars(stated)
@@ -396,6 +396,7 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
 
 _ASIDES = re.compile(r"\([^()]*\)")
 _THING = re.compile(r"\d[^\W\d_]{0,2}\s(?!and\b|und\b)[^\W\d_]{3,}")
+_RATIOS = frozenset({"ratio", "odds", "proportion", "scale"})
 _RANGE_WORD = re.compile(r"(?<=\d) (?:to|through|until) (?=\d)")
 
 
