@@ -142,3 +142,16 @@ def test_the_text_shown_is_what_was_said() -> None:
         answer = extract(completion, AnswerType.parse(kind))
         assert answer is not None
         assert answer.text == text
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        ("3 + 4 = 7, which is the answer you asked for.", "7"),
+        ("It is 12.\n\nAnswer: 12\n\nAll in all, the answer is the", "12"),
+        ("Adding gives 9. The answer is a", None),
+    ],
+)
+def test_a_sentence_that_only_points_elsewhere_states_no_answer(completion: str, answer: str | None) -> None:
+    found = extract(completion, AnswerType.parse("auto").for_question("What is 3 + 4?", ()))
+    assert (found.key if found and found.committed else None) == answer
