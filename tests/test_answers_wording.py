@@ -1,4 +1,4 @@
-"""What a question offers is an answer, and a guessed kind gives way: from a question and its completions to the vote."""
+"""What a question offers is an answer, and a guessed kind gives way: from questions and completions to votes."""
 
 from __future__ import annotations
 
