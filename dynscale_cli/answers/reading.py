@@ -14,7 +14,7 @@ from dynscale_cli.answers.dates import holds_date, moment
 from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.normalize import sign_of, strip_markup
 from dynscale_cli.answers.numbers import rational_key, read_words
-from dynscale_cli.answers.quantities import Quantity, bare, numbers, spelt_out
+from dynscale_cli.answers.quantities import Quantity, as_quantity, bare, numbers, spelt_out
 from dynscale_cli.answers.structures import exact_math_key, math_key
 from dynscale_cli.answers.text import (
     FILLER,
@@ -380,6 +380,9 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     if counted is not None:
         return counted, bare
     stated = strip_markup(_without_reason(first_sentence(bare)))
+    measured = as_quantity(stated) if "\\" not in stated else None
+    if measured is not None and measured.parts:
+        return measured.key, stated
     key = exact_math_key(_RANGE_WORD.sub("-" if _RATIOS.isdisjoint(topic) else ":", stated))
     mathematical = key is not None and _MATHEMATICAL.search(stated) is not None
     if key is not None and mathematical and not (_is_several_things(key, stated) or _names_something(stated)):
