@@ -380,9 +380,9 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     if counted is not None:
         return counted, bare
     stated = strip_markup(_without_reason(first_sentence(bare)))
-    measured = as_quantity(stated) if "\\" not in stated else None
-    if measured is not None and measured.parts:
-        return measured.key, stated
+    measured = _measured(stated) if "\\" not in stated else None
+    if measured is not None:
+        return measured, stated
     key = exact_math_key(_RANGE_WORD.sub("-" if _RATIOS.isdisjoint(topic) else ":", stated))
     mathematical = key is not None and _MATHEMATICAL.search(stated) is not None
     if key is not None and mathematical and not (_is_several_things(key, stated) or _names_something(stated)):
@@ -395,6 +395,18 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     if "\\" in stated or "=" in stated:
         return read_math(stated)
     return read_text(bare, topic)
+
+
+_BETWEEN = re.compile(r"\s*[,;]\s+(?:and\s+)?|\s+and\s+")
+
+
+def _measured(stated: str) -> str | None:
+    """The key of a quantity with its unit, or of a list of such, where nothing else is said."""
+    for members in ([stated], _BETWEEN.split(stated)):
+        quantities = [as_quantity(member) for member in members[:40]]
+        if all(found is not None and found.parts for found in quantities):
+            return ", ".join(found.key for found in quantities if found is not None)
+    return None
 
 
 _ASIDES = re.compile(r"\([^()]*\)")
