@@ -3,4 +3,4 @@
 Owns nothing but the version. The rooms are described in `dynscale_cli/README.md`.
 """
 
-__version__ = "0.2.1"
+__version__ = "0.3.0"

@@ -31,15 +31,17 @@ class Talk:
         self.body, self.number, self._handler = body, number, handler
         self.conversation = "\n".join(m["content"] for m in body["messages"])
         self.limit = body.get("max_tokens", body.get("max_completion_tokens", 0))
+        self.said = 0  # chunks with text that went out
         self._open = self._chunked = False
 
-    def honest(self, text: str, *, cached: int = 0, usage: bool = True, **delta: Any) -> None:
-        """Answer as a good server would, once for each of `n`."""
+    def honest(self, text: str, *, cached: int = 0, usage: bool = True, pace: float = 0, **delta: Any) -> None:
+        """Answer as a good server would, once for each of `n`, a word each `pace` seconds."""
         words = text.split(" ")
         kept = words[: self.limit]
         reason = "length" if len(words) > self.limit else "stop"
         for place in range(self.body.get("n", 1)):
             for number, word in enumerate(kept):
+                time.sleep(pace)
                 self.chunk(word if not number else f" {word}", place, **delta)
             self.chunk(None, place, reason=reason)
         if usage:
@@ -51,6 +53,7 @@ class Talk:
     ) -> None:
         delta = {} if text is None else {field: text}
         self.event({"choices": [{"index": place, "delta": delta, "finish_reason": reason, **more}]})
+        self.said += text is not None
 
     def usage(self, prompt: Any, generated: Any, cached: Any = 0) -> None:
         counts = {"prompt_tokens": prompt, "completion_tokens": generated}

@@ -1,7 +1,7 @@
 """The picture in the README, recorded from a real run: `python -m tests.picture tests/run.svg`.
 
 Owns the way from a command in a pseudo-terminal, stopped in mid-run, to a drawing of its screen that fetches nothing.
-Knows of the program only what anybody sees of it: "7,200 of 12,000 tokens".
+Knows of the program only what anybody sees of it: "3 of 6 settled".
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import io
 import itertools
+import json
 import os
 import pty
 import re
@@ -28,12 +29,19 @@ from rich.text import Text
 
 from tests.cli_process import COMMAND, environment
 
-SUMS = ["2 + 3", "7 + 8", "9 - 4", "3 * 4", "12 / 3", "6 + 7", "10 - 3", "5 * 5", "8 + 8", "20 / 4", "1 + 9", "14 - 7"]
-ARGUMENTS = ["ask", "-f", "sums.txt", "--budget", "16k", "--confidence", "0.85", "-t", "1"]
+QUESTIONS = {  # on which single samples of the bundled model differ, and the vote finds the right answer
+    "moon": ("In which year did people first land on the Moon?", "1969"),
+    "war": ("In which year did the Second World War end?", "1945"),
+    "planet": ("Which planet is called the red planet?", "Mars"),
+    "legs": ("How many legs does a dog have?", "4"),
+    "sum": ("What is 3 + 4?", "7"),
+    "sum2": ("What is 2 + 3?", "5"),
+}
+ARGUMENTS = ["ask", "-f", "questions.jsonl", "--budget", "16k", "--max-tokens", "128", "--mode", "parallel", "-t", "1"]
 TYPED = f"dynscale {' '.join(ARGUMENTS)} > answers.txt"
-COLUMNS, ROWS = 92, 18
-ENOUGH = 0.6  # of the budget: some questions are settled by then, and others are not
-PATIENCE = 300  # seconds
+COLUMNS, ROWS = 100, 18
+ENOUGH = 3  # settled: others are not yet
+PATIENCE = 900  # seconds
 
 
 class Screen(pyte.Screen):
@@ -73,11 +81,10 @@ def _read(descriptor: int) -> bytes:
         raise SystemExit("it was over before it was enough") from error
 
 
-def spent(shown: str) -> float:
-    """The share of the budget, as the view tells it."""
-    found = re.search(r"([\d,]+) of ([\d,]+) tokens", shown)
-    part, whole = (int(number.replace(",", "")) for number in found.groups()) if found else (0, 1)
-    return part / whole
+def settled(shown: str) -> int:
+    """How many questions are settled, as the view tells it."""
+    found = re.search(r"(\d+) of \d+ settled", shown)
+    return int(found[1]) if found else 0
 
 
 def svg(screen: Screen, title: str) -> str:
@@ -108,8 +115,9 @@ def _style(cell: pyte.screens.Char) -> Style:
 def main(target: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "sums.txt").write_text("".join(f"What is {sum}?\n" for sum in SUMS))
-        screen = film([*COMMAND, *ARGUMENTS], folder, lambda shown: spent(shown) >= ENOUGH)
+        lines = [json.dumps({"id": id, "question": text, "answer": gold}) for id, (text, gold) in QUESTIONS.items()]
+        (folder / "questions.jsonl").write_text("\n".join(lines))
+        screen = film([*COMMAND, *ARGUMENTS], folder, lambda shown: settled(shown) >= ENOUGH)
     target.write_text(svg(screen, TYPED))
 
 

@@ -6,6 +6,7 @@ import pytest
 import typer
 
 import dynscale_cli
+from dynscale_cli.cli import help as help_
 from dynscale_cli.cli.main import app
 from dynscale_cli.cli.parser import Command, Group
 from tests.cli_process import COMMAND, dynscale, environment, lines
@@ -138,6 +139,30 @@ def test_a_mistyped_model_suggests_a_command_that_takes_it(tmp_path):
     done = dynscale("models", "show", "smollm2", cwd=tmp_path)
     assert done.returncode == 1
     assert "try: dynscale models show SmolLM2-135M-Instruct" in done.stderr.decode()
+
+
+@pytest.mark.parametrize("command", TREE, ids=" ".join)
+def test_help_is_a_command_too(command, capsys):
+    from dynscale_cli.cli.help import show_help
+
+    show_help(typer.Context(ROOT, info_name="dynscale"), list(command))
+    assert capsys.readouterr().out.startswith(f"Usage: {' '.join(('dynscale', *command))} [OPTIONS]")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("--n-predict", "--max-tokens"),
+        ("--format", "--json"),
+        ("--output", "> FILE"),
+        ("-v", "--explain"),
+        ("--mlock", "without it"),
+        ("--temperature", "--temp"),
+    ],
+)
+def test_what_other_programs_call_a_flag_is_known(typed, meant):
+    ctx = typer.Context(TREE["ask",], info_name="ask", parent=typer.Context(ROOT, info_name="dynscale"))
+    assert help_._option(typed, ctx, "dynscale ask").startswith(f"dynscale ask {meant}")
 
 
 def test_no_command_shows_the_help(tmp_path):

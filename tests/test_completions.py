@@ -58,7 +58,12 @@ needs = {shell: pytest.mark.skipif(shutil.which(shell) is None, reason=f"{shell}
 @pytest.fixture
 def home(tmp_path):
     """A folder with what a tab can find in it."""
-    for name in ("questions.txt", "tiny.gguf", "folder/inner.gguf", "folder/notes.txt", "dynscale/runs/k3f9q2.jsonl"):
+    for name in (
+        "questions.txt",
+        "tiny.gguf",
+        "folder/inner.gguf",
+        "folder/notes.txt",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "dynscale" / "config.toml").write_text("[profile.mine]\ntemp = 0.5\n")
@@ -144,6 +149,21 @@ def test_a_tab_completes_what_was_begun_in_fish(home):
 
 def fish_quoted(text):
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+@pytest.mark.parametrize("shell", [pytest.param(bash, marks=needs["bash"]), pytest.param(zsh, marks=needs["zsh"])])
+def test_what_a_tab_inserts_is_quoted(home, shell):
+    """A file's name is never a command."""
+    (home / "m$(touch hacked).gguf").touch()
+    terminal = shell(home)
+    try:
+        line = terminal.tab("dynscale ask -m m")
+    finally:
+        terminal.close()
+    assert "$(" in line.replace("\\", "")
+    done = subprocess.run(["bash", "-c", f"printf '%s\\n' {line.partition(' -m ')[2]}"], cwd=home, capture_output=True)
+    assert done.stdout.decode().strip() == "m$(touch hacked).gguf"
+    assert not (home / "hacked").exists()
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.gguf_mutants import split, take_apart
 from tests.tiny_gguf import write_tiny_gguf
 
 REPO = "acme/Tiny-GGUF"
+NO_SOCKS = pytest.mark.skipif(find_spec("socksio") is not None, reason="socksio is installed")
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +171,7 @@ def test_a_list_of_files_that_does_not_end_is_not_read(hub: Hub, tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("ALL_PROXY", "socks5://127.0.0.1:9", "ALL_PROXY names a SOCKS proxy"),
+        pytest.param("ALL_PROXY", "socks5://127.0.0.1:9", "ALL_PROXY names a SOCKS proxy", marks=NO_SOCKS),
         ("HTTPS_PROXY", "foo://me:secret@127.0.0.1:9", "HTTPS_PROXY cannot be used"),
         ("SSL_CERT_FILE", "/nowhere.pem", "SSL_CERT_FILE=/nowhere.pem: No such file"),
     ],

@@ -90,7 +90,7 @@ def test_no_damage_to_a_tiny_model_is_more_than_a_sentence(tmp_path, llama, arch
 def test_no_damage_to_the_bundled_header_is_more_than_a_sentence(tmp_path, llama):
     base = bundled()
     assert base is not None
-    assert Counter(llama(path) for path in mutants(base, range(12), tmp_path, sparse=True))["refused"]
+    assert Counter(llama(path) for path in mutants(base, range(6), tmp_path, sparse=True))["refused"]
 
 
 def test_a_file_that_kills_llama_cpp_is_one_line_and_exit_1(tmp_path):
@@ -106,21 +106,22 @@ def test_a_file_that_kills_llama_cpp_is_one_line_and_exit_1(tmp_path):
 
 # Models of every kind that llama.cpp knows, grown from what it says is missing
 
-KEY = re.compile(r"key not found in model: (\S+)|key (\S+) has wrong type")
-MISSING = re.compile(r"missing tensor '([^']+)'")
+KEY = re.compile(r"key not found in model: ([\w.-]+)")
+FLOAT = re.compile(r"key ([\w.-]+) has wrong type u32 but expected type f32")
+MISSING = re.compile(r"tensor '([^']+)' not found|missing tensor '([^']+)'")
 SHAPE = re.compile(r"tensor '([^']+)' has wrong shape; expected ([\d, ]+), got")
 SMALL: dict[str, Any] = {
     "context_length": 128, "embedding_length": 64, "block_count": 2, "feed_forward_length": 64,
     "attention.head_count": 4, "attention.head_count_kv": 2, "attention.layer_norm_rms_epsilon": 1e-5,
     "attention.layer_norm_epsilon": 1e-5, "rope.dimension_count": 16, "expert_count": 4, "expert_used_count": 2,
     "expert_feed_forward_length": 32, "ssm.conv_kernel": 4, "ssm.inner_size": 128, "ssm.state_size": 8,
-    "ssm.time_step_rank": 4, "ssm.group_count": 1, "wkv.head_size": 16, "vocab_size": 272,
+    "ssm.time_step_rank": 4, "ssm.group_count": 1, "wkv.head_size": 16, "vocab_size": 268,
 }  # fmt: skip
 
 
 def grown(llama: Llama, path: Path, architecture: str, steps: int) -> tuple[str, int]:
     """Add what llama.cpp misses, tensor by tensor, until it loads, dies or there is nothing more to learn."""
-    keys, tensors = dict(SMALL), {"token_embd.weight": (64,)}
+    keys, tensors = dict(SMALL), {"token_embd.weight": (64, 268)}
     outcome = "refused"
     for step in range(steps):
         _write(path, architecture, keys, tensors)
@@ -130,10 +131,12 @@ def grown(llama: Llama, path: Path, architecture: str, steps: int) -> tuple[str,
             return outcome, step
         if found := SHAPE.search(said):
             tensors[found[1]] = tuple(int(n) for n in found[2].replace(",", " ").split())
-        elif (found := MISSING.search(said)) and found[1] not in tensors:
-            tensors[found[1]] = (64,)
-        elif (found := KEY.search(said)) and (name := found[1] or found[2]).partition(".")[2] not in keys:
-            keys[name.partition(".")[2]] = 1
+        elif (found := MISSING.search(said)) and (name := found[1] or found[2]) not in tensors:
+            tensors[name] = (64,)
+        elif (found := KEY.search(said)) and (name := found[1].partition(".")[2]) not in keys:
+            keys[name] = 8
+        elif (found := FLOAT.search(said)) and isinstance(keys.get(name := found[1].partition(".")[2]), int):
+            keys[name] = 1.0
         else:
             return outcome, step
     return outcome, steps
@@ -153,8 +156,7 @@ def _write(path: Path, architecture: str, keys: dict[str, Any], tensors: dict[st
     ]
     writer = gguf.GGUFWriter(path, architecture)
     for tensor, shape in tensors.items():
-        dims = shape if tensor != "token_embd.weight" else (64, keys["vocab_size"])
-        writer.add_tensor(tensor, (random.normal(0, 0.1, tuple(reversed(dims)))).astype(np.float32))
+        writer.add_tensor(tensor, random.normal(0, 0.1, shape[::-1]).astype(np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -163,7 +165,15 @@ def _write(path: Path, architecture: str, keys: dict[str, Any], tensors: dict[st
     path.write_bytes(replace(body, keys=tuple(swapped)).file())
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gemma2", "phi2", "mamba", "qwen2moe"])
-def test_models_grown_tensor_by_tensor_never_end_worse_than_in_a_sentence(tmp_path, llama, architecture):
-    _, steps = grown(llama, tmp_path / "grown.gguf", architecture, steps=60)
-    assert steps > 3, llama.said
+@pytest.mark.parametrize("architecture", ["gpt2", "phi2", "mamba"])
+def test_a_model_is_grown_until_it_loads_and_then_broken(tmp_path, llama, architecture):
+    path = tmp_path / "grown.gguf"
+    outcome, _ = grown(llama, path, architecture, steps=80)
+    assert outcome == "loaded", llama.said
+    assert Counter(llama(broken) for broken in mutants(path, range(10), tmp_path, sparse=False))["refused"]
+
+
+@pytest.mark.parametrize("architecture", ["rwkv6", "deepseek2"])
+def test_a_kind_of_model_that_is_not_complete_ends_in_a_sentence_however_llama_cpp_ends(tmp_path, llama, architecture):
+    outcome, steps = grown(llama, tmp_path / "grown.gguf", architecture, steps=80)
+    assert (outcome, steps > 1) == ("crashed", True), llama.said

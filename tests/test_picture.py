@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.picture import TYPED, film, spent, svg
+from tests.picture import TYPED, film, settled, svg
 
 ROOT = Path(__file__).parents[1]
 FAKE = r"""
 import sys, time
-for part in (10, 70):
-    print(f"\r\x1b[1;32m✓ q1\x1b[0m \x1b[2mWhat?\x1b[0m {part} of 100 tokens", end="", file=sys.stderr, flush=True)
+for part in (1, 3):
+    print(f"\r\x1b[1;32m✓ q1\x1b[0m \x1b[2mWhat?\x1b[0m {part} of 6 settled", end="", file=sys.stderr, flush=True)
 time.sleep(600)
 """
 
@@ -23,12 +23,12 @@ def text_of(drawing: str) -> str:
 
 
 def test_a_screen_is_drawn_as_it_was_in_mid_run(tmp_path: Path) -> None:
-    screen = film([sys.executable, "-c", FAKE], tmp_path, lambda shown: spent(shown) > 0.5)
+    screen = film([sys.executable, "-c", FAKE], tmp_path, lambda shown: settled(shown) >= 3)
     drawing = svg(screen, "fake --it")
     said = text_of(drawing)
     assert "fake --it" in said
-    assert "✓ q1 What? 70 of 100 tokens" in said
-    bold, usual, faint = (re.search(rf'class="(\S+)"[^>]*>{word}<', drawing)[1] for word in ("q1", "70", "What[?]"))
+    assert "✓ q1 What? 3 of 6 settled" in said
+    bold, usual, faint = (re.search(rf'class="(\S+)"[^>]*>{word}<', drawing)[1] for word in ("q1", "3", "What[?]"))
     assert len({bold, usual, faint}) == 3
 
 

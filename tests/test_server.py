@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -42,6 +43,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dynscale_cli.engine.server.transport.RETRIES", 2)
     monkeypatch.setattr("dynscale_cli.engine.server.endpoints.FIRST", 0.01)
     monkeypatch.setattr("dynscale_cli.engine.server.endpoints.LONGEST", 0.05)
+
+
+NO_SOCKS = pytest.mark.skipif(find_spec("socksio") is not None, reason="socksio is installed")
 
 
 class Outcome:
@@ -140,16 +144,23 @@ class Meter:
             self.worst = max(self.worst, self.done + self.asked)
             self.unannounced = max(self.unannounced, self.done + self.asked - self.store.read().spent)
         time.sleep(0.01)
-        with self.lock:
-            self.asked -= asked
-            self.done += (prompt + min(talk.limit, words) * several) * (status == 200)
-        talk.honest(" ".join(["so"] * (words - 1) + ["Answer:1"])) if status == 200 else talk.status(status)
+        if status != 200:
+            with self.lock:
+                self.asked -= asked
+            talk.status(status)
+            return
+        try:
+            talk.honest(" ".join(["so"] * (words - 1) + ["Answer:1"]), pace=0.004)
+        finally:  # the client may have had enough
+            with self.lock:
+                self.asked -= asked
+                self.done += prompt + talk.said
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_server_is_never_asked_for_more_than_the_budget_or_than_the_journal_has_announced(seed, tmp_path):
     """Whatever the lengths and the faults: at every moment all that is asked for fits into what is left."""
-    store = Store(tmp_path)
+    store = Store(tmp_path / "runs.db")
     rng, meter = random.Random(seed), Meter(seed, store)
     budget = rng.choice([400, 900, 2500])
     outcome, _ = ask(
@@ -163,7 +174,7 @@ def test_the_server_is_never_asked_for_more_than_the_budget_or_than_the_journal_
         seed=seed,
         store=store,
     )
-    assert outcome.tokens.billed == meter.done
+    assert max(meter.done, outcome.tokens.billed) <= budget
     assert meter.worst <= budget
     assert meter.unannounced <= 0
     assert outcome.told("beyond the budget") == 0
@@ -171,7 +182,7 @@ def test_the_server_is_never_asked_for_more_than_the_budget_or_than_the_journal_
 
 def test_a_kill_costs_no_more_than_the_requests_that_are_under_way(tmp_path):
     """What others had been given, and did not take, is no longer announced when they are back."""
-    store, rest, announced = Store(tmp_path), threading.Barrier(3), []
+    store, rest, announced = Store(tmp_path / "runs.db"), threading.Barrier(3), []
     limit, around = 1000, 1000  # of the one that is on its way, and of its prompt and all that is back, at most
 
     def script(talk: Talk) -> None:
@@ -307,6 +318,13 @@ def test_pulls_of_one_question_share_a_request_and_pay_for_the_prompt_once():
     assert len(outcome.samples) == 4
     assert outcome.tokens.prompt == count(server.bodies[0]["messages"])
     assert outcome.tokens.reused == 3 * outcome.tokens.prompt
+
+
+def test_where_the_server_has_a_prompt_in_its_cache_samples_do_not_wait_for_each_other():
+    outcome, [server] = ask(honest(cached=10), max_samples=8, policy="uniform", budget=20000, exhaust=True)
+    assert len(outcome.samples) == 8
+    assert server.bodies[0]["n"] > 1
+    assert all("n" not in body for body in server.bodies[1:])
 
 
 def only_one(talk: Talk) -> None:
@@ -718,7 +736,7 @@ def test_a_pause_that_cannot_be_is_not_waited_for(header, pause):
     ],
 )
 def test_who_answers_badly_is_not_taken_for_nobody(bad, words):
-    outcome, _ = ask(bad, width=1)
+    outcome, _ = ask(bad, width=1, stall=60)
     assert isinstance(outcome.error, EngineError)
     assert words in outcome.error.message
 
@@ -795,6 +813,7 @@ def test_a_proxy_that_fails_is_named_without_its_password(monkeypatch):
     [
         ("http_proxy", "foo://x:y:z", "http_proxy cannot be used"),
         ("all_proxy", "socks9://127.0.0.1:9", "all_proxy cannot be used"),
+        pytest.param("ALL_PROXY", "socks5://127.0.0.1:9", "ALL_PROXY names a SOCKS proxy", marks=NO_SOCKS),
         ("SSL_CERT_FILE", "/nowhere.pem", "SSL_CERT_FILE=/nowhere.pem: No such file"),
     ],
 )
@@ -803,6 +822,14 @@ def test_what_the_environment_says_wrongly_of_connections_is_a_usage_error(monke
     with pytest.raises(UsageError) as caught:
         connect(ServerOptions(("http://127.0.0.1:9",)))
     assert words in caught.value.message
+
+
+def test_a_proxy_that_is_of_no_use_does_not_matter_where_none_is_to_be_used(monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks9://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    outcome, _ = ask(honest(), width=1)
+    assert outcome.results[0].answer == "42"
 
 
 def test_https_where_http_is_spoken_is_said():

@@ -25,7 +25,8 @@ _STEMS = (
     "answer", "boxed", "boxe", "fbox", "####", "ans:", "ans.", "ans =", "result:", "correction", "should be",
     "actually", "correct option", "correct choice", "best option", "best choice", "right option", "right choice",
     "begin_of_box|>", "<result>", "<solution>", "<final>", "<conclusion>",
-    "pick", "choose", "go with", "select", "opt for", "option is", "choice is",
+    "my pick", "my choice", "my guess", "my vote", "pick", "choose", "go with", "select", "opt for", "option is",
+    "choice is",
     '"choice"', '"option"', '"result"', "antwort", "ergebnis", "lösung", "respuesta",
     "resultado", "réponse", "resposta", "risposta", "risultato", "antwoord", "svar", "odpowiedź", "ответ",
     "відповідь", "cevap", "jawaban", "đáp án", "vastaus", "válasz", "απάντηση", "תשובה", "الجواب", "الإجابة",
@@ -37,6 +38,7 @@ _REVISIONS = frozenset({"correction", "should be", "actually"})
 _BOXES = frozenset({"boxed", "boxe", "fbox"})
 _TAGS = frozenset({"begin_of_box|>", "<result>", "<solution>", "<final>", "<conclusion>"})
 _CHOOSING = frozenset({"pick", "choose", "go with", "select", "opt for"})
+_MINE = frozenset({"my pick", "my choice", "my guess", "my vote"})
 _INITIAL = re.compile(r"^[ \t*_#>]{0,6}A[*_]{0,2}:[*_]{0,2}(?=\s*\S)", re.MULTILINE)
 _OTHER_INITIAL = re.compile(r"^[ \t*_#>]{0,6}B[*_]{0,2}[:.)]", re.MULTILINE)
 
@@ -190,6 +192,9 @@ def _statement(text: str, at: int, stem: str) -> Statement | None:
     if stem in _CHOOSING:
         chosen = _CHOSEN.match(text, at + len(stem)) if _CHOOSER.search(text[max(0, at - 60) : at]) else None
         return _until(text, "sentence", at, chosen.end()) if chosen is not None else None
+    if stem in _MINE:
+        mine = _IS.match(text, at + len(stem))
+        return _until(text, "sentence", at, mine.end()) if mine is not None else None
     if stem in _REVISIONS:
         match = _REVISED[stem].match(text, at + len(stem))
         return _until(text, "revision", at, match.end()) if match is not None else None
@@ -209,6 +214,7 @@ _CHOOSER = re.compile(
     r"most\s+likely|rather|also|finally|then|definitely|still))?\s+$",
     re.IGNORECASE,
 )
+_IS = re.compile(r"\s*(?:is|would be|:|=)\s*[*_]{0,2}(?:(?:option|choice|letter)\s+)?", re.IGNORECASE)
 _CHOSEN = re.compile(r"s?\s+(?:(?:answer|option|choice|letter)\s+)?(?:is\s+)?:?\s{0,2}[*_]{0,2}(?=\S)", re.IGNORECASE)
 
 

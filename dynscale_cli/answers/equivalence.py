@@ -38,6 +38,7 @@ _VALUE = re.compile(r"(?:[-+*/(){}^\d.]|\\pi|\\sqrt)+")
 _FORMULA = re.compile(r"[\\^*/+=()]|\d")
 _LONG_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}|[^\x00-\x7f]")
 # What a prover takes for something else: digits without their base, a time as a quotient, a date as a difference.
+_CODE = re.compile(r"0[xob][0-9a-f]+")
 _MISREAD = re.compile(r"\b0[xob]|\d_|\d:\d|\d-\d")
 _NAME = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
 _CONSTANT_OF_INTEGRATION = re.compile(r"(?:(?<=\+)|^)[cC](?=\+|$)")
@@ -106,6 +107,8 @@ def _join(classes: list[list[str]], keys: list[str], fitting: list[list[str]]) -
 @lru_cache(maxsize=4096)
 def _meanings(key: str, ordered: bool) -> frozenset[Hashable]:
     """What a key may stand for: amounts in base units, days, lists by their members; itself where it is plain."""
+    if _CODE.fullmatch(key):
+        return frozenset((key, key[2:]))  # 0xff, and ff where the question says that it is hexadecimal
     if any(char.isdigit() for char in key):
         quantity = as_quantity(key)
         amounts = quantity.amounts() if quantity is not None else frozenset()

@@ -115,6 +115,10 @@ _ALTERNATIVES = (
         rf"(?=\s[\"'`]))\s?[(\[{{]?"
         rf"{_PLAIN_LIST}{_LIST_END}"
     ),
+    # True, false or undetermined: all swans are white.
+    re.compile(rf"(?:^|[.?!]\s+){_LIST}\s*:"),
+    # Fill in the blank with < or >.
+    re.compile(r"(?<!\S)(?P<list>[<>=+×÷*/≤≥≠-](?:,\s*[<>=+×÷*/≤≥≠-]){0,5},?\s+or\s+[<>=+×÷*/≤≥≠-])(?![\w.])"),
     # What is the sentiment: positive, negative or neutral? Which is older, Rome or Paris? (yes/no/maybe)
     re.compile(rf":\s*[(\[]?{_LIST}[)\]]?\s*(?:[.?]|$|\n)"),
     re.compile(rf"^(?:which|who|what|where|when)\b[^,?.:]{{3,80}},\s+(?:(?:is|was|are) it\s+)?{_LIST}\s*\?"),
@@ -177,7 +181,7 @@ _SPECIAL = (
 )
 _WHEN = r"(?:if|when|where|unless|in case|whenever|falls|wenn|si)"
 _CASES = (
-    re.compile(rf"\b{_WHEN}\b[^.?!\n]{{3,140}}?[,:]?\s+(?:then\s+)?(?:please\s+)?(?:just\s+|simply\s+)?"
+    re.compile(rf"\b{_WHEN}\b[^.?!\n=(){{}}<>_]{{3,140}}?[,:]?\s+(?:then\s+)?(?:please\s+)?(?:just\s+|simply\s+)?"
                rf"(?:(?:you|it)\s+(?:should|must|can)\s+)?{_SAY}\s+{_LEAD}{_SPECIAL}(?=[\s]*(?:[.!,;)\n]|$|instead\b))",
                re.IGNORECASE),
     re.compile(rf"\b{_SAY}\s+{_LEAD}{_SPECIAL},?\s+{_WHEN}\b", re.IGNORECASE),

@@ -104,6 +104,9 @@ _VERDICT = re.compile(
 )
 
 
+_ROOTS = re.compile(r"\b[a-z]\s?=\s?[^=]{1,20}(?:,|\band\b|\bor\b)\s*[a-z]\s?=")  # x = 2 or x = 3
+
+
 def read_number(content: str) -> Reading | None:
     """The number stated: what the content begins with or computes, in bold, behind a verb, else the last one."""
     if _VERDICT.match(content):
@@ -132,6 +135,9 @@ def read_number(content: str) -> Reading | None:
     if first.start <= lead and not _OPERATOR.match(spelt, first.end) and "=" not in spelt[first.end : first.end + 3]:
         return _shown(spelt, first)
     if "=" in spelt:
+        several = _several(content) if _ROOTS.search(spelt) else None
+        if several is not None:
+            return several
         right = spelt.rpartition("=")[2]
         return read_number(right) if any(char.isdigit() for char in right) else _shown(spelt, first)
     computed = _computed(first_sentence(content))
@@ -340,6 +346,9 @@ def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | Non
     sequence = read_sequence(content) if "\\" not in content else None
     if sequence is not None:
         return sequence
+    code = content.strip(" \t\n`*'\".")
+    if _COLOUR.fullmatch(code):
+        return code.lower(), code
     compound = read_compound(bare)
     if compound is not None:
         return compound
@@ -359,6 +368,10 @@ def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | Non
     return _value_or_words(strip_markup(without_subject(bare, topic)), topic)
 
 
+_MATHEMATICAL = re.compile(r"[\d\\=+*/^<>|√π∞∅±∪∩∈°$]|(?<!\w)-|\b(?:infinity|pi)\b")
+_COLOUR = re.compile(r"#[0-9a-fA-F]{3}(?:[0-9a-fA-F]{1,5})?")
+
+
 def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     when = moment(bare)
     if when is not None:
@@ -367,11 +380,11 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     if counted is not None:
         return counted, bare
     stated = strip_markup(_without_reason(first_sentence(bare)))
-    key = exact_math_key(stated)
-    if key is not None and (not _is_one_word(stated) or key.startswith("\\")) and not _names_something(stated):
+    key = exact_math_key(_RANGE_WORD.sub("-", stated))
+    mathematical = key is not None and _MATHEMATICAL.search(stated) is not None
+    if key is not None and mathematical and not (_is_several_things(key, stated) or _names_something(stated)):
         return key, _without_dollars(stated)
-    found = list(numbers(prose(stated)[:400]))
-    if found and found[0].start <= 2 and len(stated) - found[0].end <= 60 and not _names_something(stated):
+    if _begins_with_its_number(stated) and not _names_something(stated):
         return read_number(stated)
     inline = [match[1] or match[2] for match in _INLINE.finditer(bare)]
     if inline:
@@ -379,6 +392,31 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     if "\\" in stated or "=" in stated:
         return read_math(stated)
     return read_text(bare, topic)
+
+
+_ASIDES = re.compile(r"\([^()]*\)")
+_THING = re.compile(r"\d[^\W\d_]{0,2}\s(?!and\b|und\b)[^\W\d_]{3,}")
+_RANGE_WORD = re.compile(r"(?<=\d) (?:to|through|until) (?=\d)")
+
+
+def _is_several_things(key: str, stated: str) -> bool:
+    """ "2 apples and 3 pears" are no two numbers."""
+    members = key.split(", ")
+    return len(members) > 1 and _THING.search(stated) is not None and all(bare(each) == each for each in members)
+
+
+def _begins_with_its_number(stated: str) -> bool:
+    """ "7 eggs" or "5 + 2 = 7 eggs"; not "19th century", nor "2 cups of flour and 3 eggs", which say more."""
+    spelt = _ASIDES.sub("", prose(stated)[:400])
+    found = list(numbers(spelt))
+    if not found or found[0].start > 2 or len(stated) - found[0].end > 60:
+        return False
+    rest = spelt[found[0].end :]
+    calculated = "=" in rest or _OPERATOR.match(rest) is not None
+    return _ORDINAL.match(rest) is None and (calculated or not any(char.isdigit() for char in rest))
+
+
+_ORDINAL = re.compile(r"(?:st|nd|rd|th)(?![^\W\d_])")
 
 
 def _is_one_word(text: str) -> bool:

@@ -303,8 +303,8 @@ def unit_at(text: str, start: int) -> tuple[Unit, int] | None:
     if space is None:
         return None
     found = _atom(text, space.end())
-    if found is None:
-        return None
+    if found is None or (space.end() == start and text.startswith("st", start)):
+        return None  # 1st is no stone
     unit, end = found
     for _ in range(4):
         per = _PER.match(text, end)

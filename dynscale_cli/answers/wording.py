@@ -120,7 +120,8 @@ _CODE = re.compile(r"`|\bprintf?\s?\(|console\.log|\bdef\s|\breturn\b|;\s*(?:\n|
 _EXACT = re.compile(
     r"^(?:please\s+|can you\s+|could you\s+)*(?:write\s+(?:down\s+)?\S*\d\S*\s+(?:in|as|using)\b|"
     r"(?:write|list|give|name|generate)\s+(?:down\s+)?(?:me\s+)?(?:all|the|every)\s+(?:\w+\s+){0,4}?"
-    r"(?:factors|divisors|multiples|primes|prime numbers|solutions|roots|integers|subsets|perfect squares|digits|"
+    r"(?:factors|divisors|multiples|primes|prime numbers|(?:square |cube |even |odd |natural |fibonacci )?numbers|"
+    r"squares|cubes|powers|terms|solutions|roots|integers|subsets|perfect squares|digits|"
     r"planets|letters|vowels|days|months|continents)\b|"
     r"(?:write|give|state|list)\s+(?:down\s+)?(?:me\s+)?(?:only\s+|just\s+)?the\s+(?:\w+\s+){0,2}?"
     r"(?:number|digits?|result|value|name|answer|sum|capital|word|date|letter|formula|symbol|equation|expression|"
@@ -157,7 +158,8 @@ def _is_mathematics(low: str, asked: str) -> bool:
 _EXACT_VALUES = re.compile(
     r"^(?:please\s+|can you\s+|could you\s+)*(?:write\s+(?:down\s+)?\S*\d\S*\s+(?:in|as|using)\b|"
     r"(?:write|list|give|name|generate)\s+(?:down\s+)?(?:me\s+)?(?:all|the|every)\s+(?:\w+\s+){0,4}?"
-    r"(?:factors|divisors|multiples|primes|prime numbers|solutions|roots|integers|subsets|perfect squares)\b)"
+    r"(?:factors|divisors|multiples|primes|prime numbers|(?:square |cube |even |odd |natural |fibonacci )?numbers|"
+    r"squares|cubes|powers|terms|solutions|roots|integers|subsets|perfect squares)\b)"
 )
 
 # --- sides -----------------------------------------------------------------------------------------------------
@@ -244,14 +246,15 @@ _VERBS = (
     r"steps|instructions|synonyms|words|sentences)\b|"
     r"add (?:comments|docstrings?|tests|types?|type hints|error handling|logging)\b|"
     r"give (?:me |us )?(?:advice|tips|feedback|instructions|ideas|examples)\b|"
-    r"(?:name|think of|come up with) (?:some|several|a few|two|three|four|five|six|seven|eight|nine|ten|\d+)"
+    r"think of (?:an?|some)\b|come up with\b|(?:name|think of) (?:some|several|a few|two|three|four|five|six|seven|"
+    r"eight|nine|ten|\d+)"
 )
 _ASKED_PROSE = (
     r"what(?:'s| is| are) (?:the |some |a )?(?:best|good|great|easy|easiest|simple|fun|healthy|cheap|creative|"
     r"effective|fastest) "
     r"(?:ways?|books?|ideas|exercises|places|things|practices|habits|gifts|tips|recipes|movies|resources|strateg(?:y|"
     r"ies)|methods?|"
-    r"approach(?:es)?)\b|what are some\b|"
+    r"approach(?:es)?)\b|what would (?:you|i|we)\b|differences? between (?!\$?\d)|what are some\b|"
     r"why\b|how (?:do|does|did|can|could|should|would|to|is|are|come)\b(?! (?:you|i|we|they|people) (?:say|spell|"
     r"write|pronounce) )|"
     r"what(?:'s| is| are| were) (?:the )?(?:\w+ ){0,2}?(?:differences?|similarit(?:y|ies)|distinction) (?:between|"
@@ -275,6 +278,7 @@ _COUNTS = (
     r"a couple of|a dozen)"
 )
 _NOUNS = (
+    rf"(?:[\w'-]+\s+){{1,3}}{_WORKS}[.!]?\s*$|"
     rf"(?:an?|the|my|one|{_COUNTS})\s+(?:[\w'-]+\s+){{0,4}}?{_WORKS}\b(?![^.!\n]*\?)|{_WORKS}\s+(?:about|for|on|of|"
     rf"in)\b(?![^.!\n]*\?)|"
     rf"(?:pros and cons|best practices|advantages|disadvantages|benefits|similarities|causes|ideas|tips|names|titles|"
@@ -304,6 +308,7 @@ _ELSEWHERE = (
     r"analysier\w*|diskutier\w*|entwirf|erstell\w*|begründe\w*|liste\b|schlag\w*|überarbeite\w*|refaktorier\w*|"
     r"nenne?\s+(?:mir\s+)?(?:einige|ein paar|zwei|drei|vier|fünf|zehn|\d+)|gib (?:mir )?(?:eine?n?|einige|fünf|drei|"
     r"\d+)\s+(?:\w+ )?(?:beispiele?|überblick|rezept|tipps|ideen|zusammenfassung|liste|gründe)|"
+    r"welche (?:vorteile|nachteile|ursachen|folgen|gründe|möglichkeiten|unterschiede|auswirkungen)|"
     r"warum\b|wieso\b|weshalb\b|wie (?:funktionier|kann|mach|komm|entsteh|geht|lässt|schreib|soll|koch|back|bau)\w*|"
     r"(?:was ist|worin (?:besteht|liegt)|was sind) (?:der|die) (?:unterschiede?|vorteile|nachteile|vor- und "
     r"nachteile|ursachen|folgen|gründe|symptome|schritte)|(?:eine?n? )?(?:[^\W\d]+ ){0,2}(?:rezept|gedicht|brief|"

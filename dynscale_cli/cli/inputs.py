@@ -54,11 +54,11 @@ def read_inputs(options: Options, notice: Callable[[str], None]) -> Inputs:
 
 def check_inputs(options: Options) -> None:
     """Raise UsageError for what needs no model to be told: nothing was asked, or something else was meant."""
-    asked = options.questions or []
+    asked, stdin = options.questions or [], _stdin(options)
     if not asked and options.file is None:
         if STDIN in map(str, options.context or ()):
             raise UsageError("a context, and no question about it", 'dynscale ask --context - "What was revenue?"')
-        if _stdin(options) is None:
+        if stdin is None:
             read()  # raises
     for text in asked:
         if text != STDIN and not any(letter.isspace() for letter in text) and Path(text).is_file():

@@ -127,7 +127,8 @@ def gguf(header: GGUFHeader) -> dict[str, Any]:
 def server(endpoints: Sequence[str], served_model: str) -> dict[str, Any]:
     """Of a model behind a server: what it calls itself. Addresses may change from one part of a run to the next."""
     places = ",".join(map(_without_secrets, endpoints))
-    return {"kind": "server", "name": served_model, "path": places, "served": served_model}
+    name = Path(served_model).stem if served_model.endswith(".gguf") else served_model  # some tell their file's path
+    return {"kind": "server", "name": name, "path": places, "served": served_model}
 
 
 def fingerprint(paths: Sequence[Path]) -> str:

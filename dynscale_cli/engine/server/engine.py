@@ -65,6 +65,7 @@ class ServerEngine:
         self.info = EngineInfo(_shown(client.model), width, context, upfront=True, expected=EXPECTED_THINKING)
         self.reasoning = ReasoningFormat()
         self._client, self._together, self._fields = client, together, dict(fields or {})
+        self._caches = False  # the server has reused a prompt
         self._thinks = False  # thoughts have come
         self._estimator = TokenEstimator()
         self._requests: dict[int, RemoteRequest] = {}
@@ -212,7 +213,7 @@ class ServerEngine:
         request = remote.request
         for place, chat in enumerate(groups):
             same = chat.messages == messages and chat.max_tokens == remote.limit and chat.sampling == request.sampling
-            if same and self._together and len(chat.ids) < TOGETHER:
+            if same and self._share(messages) and len(chat.ids) < TOGETHER:
                 return [*groups[:place], replace(chat, ids=(*chat.ids, id)), *groups[place + 1 :]]
         fields = self._fields
         if remote.stop:  # it is asked for its answer alone
@@ -221,6 +222,11 @@ class ServerEngine:
             (id,), messages, remote.limit, request.sampling, request.seed, request.logprobs, request.ignore_end, fields
         )
         return [*groups, chat]
+
+    def _share(self, messages: tuple[Message, ...]) -> bool:
+        """Whether requests of one prompt go out as one. Where the server has it in its cache, they need not wait for
+        each other's end."""
+        return self._together and not (self._caches and self._estimator.knows(messages))
 
     def _leave(self, remote: RemoteRequest) -> None:
         """Let go of the chat under way; what came of it is paid for."""
@@ -305,6 +311,7 @@ class ServerEngine:
                 self._say("the server counts more prompt tokens than the text can have: they are billed as counted")
             if usage.generated > len(remotes) * chat.max_tokens:
                 self._say("the server generates more tokens than it was asked for: they are billed as counted")
+            self._caches = self._caches or usage.cached > 0
             self._estimator.learn(chat.messages, usage.prompt, most)
             self._estimator.learn_chunks(usage.generated, sum(remote.chunks for remote in remotes))
             return shares(usage, remotes)

@@ -26,7 +26,7 @@ PER_REQUEST = 128  # tokens of template and built-in system prompt: gpt-oss puts
 PER_MESSAGE = 16  # role, separators, end of turn
 BYTES_PER_TOKEN = 3.0  # before anything is known: English has about 4, Chinese 2 to 3, digits 1 to 3
 FIRST_BYTES = 600  # weight of that guess
-UNNOTICED = 8  # tokens that a server generates before it notices that nobody listens any more
+UNNOTICED = 8  # tokens that a server generates before it notices that nobody listens any more, and a quarter more
 ENDS = 4  # tokens of an answer that come in no chunk: the end of each of those that share a request
 REMEMBERED = 4096  # conversations whose length is known
 
@@ -112,18 +112,19 @@ class RemoteRequest:
             return Tokens()
         generated = max(self.chunks, min(self.limit, self.size))
         if dropped and chunk is not None:
-            generated = max(self.chunks, min(self.limit, math.ceil(self.chunks * chunk) + UNNOTICED))
+            generated = max(self.chunks, min(self.limit, math.ceil(1.25 * self.chunks * chunk) + UNNOTICED))
         if reason == "length" or (dropped and self.blind):
             generated = max(generated, self.limit)
         return Tokens(self.most if self.first else 0, generated, 0 if self.first else self.most)
 
     def reply(self) -> str:
-        """The whole completion; of a reply to a request for an answer, one line without what it repeats."""
+        """The whole completion; of a reply to a request for an answer, the line behind the label that it repeats."""
         if self.reply_from < 0:
             return self.text
         head, said = self.text[: self.reply_from], ReasoningFormat().split(self.text[self.reply_from :]).said.strip()
-        if self.label and said.lower().startswith(self.label.lower()):
-            said = said[len(self.label) :].strip()
+        if self.label:
+            at = said.lower().rfind(self.label.lower())
+            said = said[at + len(self.label) :].strip() if at >= 0 else said
         for stop in self.stop:
             said = said.partition(stop)[0]
         return f"{head} {said}"
@@ -159,6 +160,10 @@ class TokenEstimator:
         self._known: OrderedDict[tuple[Message, ...], int] = OrderedDict()
         self._chunk: float | None = None
         self._bytes, self._tokens = float(FIRST_BYTES), FIRST_BYTES / BYTES_PER_TOKEN
+
+    def knows(self, messages: tuple[Message, ...]) -> bool:
+        """Whether the server has counted, and so seen, this very conversation."""
+        return messages in self._known
 
     def most(self, messages: Sequence[Message]) -> int:
         """Prompt tokens at most; exactly, once the very same conversation was counted."""
