@@ -139,7 +139,8 @@ def test_a_pool_of_processes_imports_nothing_from_the_folder_that_one_stands_in(
         "import sys; sys.path.remove(''); from concurrent.futures import ProcessPoolExecutor\n"
         "from multiprocessing import get_context\n"
         "from dynscale_cli.child import isolated_pool\n"
-        "with isolated_pool(), ProcessPoolExecutor(1, get_context('spawn')) as pool: print(pool.submit(abs, -3).result())"
+        "with isolated_pool(), ProcessPoolExecutor(1, get_context('spawn')) as pool:\n"
+        "    print(pool.submit(abs, -3).result())"
     )
     environ = {**os.environ, "PYTHONPATH": str(child.PACKAGES)}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True)
