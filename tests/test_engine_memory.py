@@ -68,6 +68,21 @@ def test_a_cache_beyond_the_free_memory_is_not_even_tried(tiny, monkeypatch):
         open_engine(model, [], 1, context=256, width=16)
 
 
+def test_a_context_that_nobody_chose_is_halved_until_memory_holds_one_and_that_is_said_once(tiny, monkeypatch):
+    model, _ = tiny(context_length=4096)
+    told: list[str] = []
+    monkeypatch.setattr(loading, "LEAST_CONTEXT", 256)
+    monkeypatch.setattr(llama, "available", lambda: 1200 * model.token_bytes)
+    engine = open_engine(model, [[Message("user", "Why?")]], 3900, notice=told.append)
+    assert engine.info.context == 1024
+    assert [line for line in told if "4,096" in line] == [
+        "not enough memory for samples of 4,096 tokens: they get 1,024"
+    ]
+    engine.close()
+    with pytest.raises(EngineError, match="context of 4096 tokens"):
+        open_engine(model, [], 64, context=4096)
+
+
 def test_a_really_huge_context_is_refused_at_once(tiny):
     model, _ = tiny(context_length=1 << 30)
     with pytest.raises(EngineError, match=r"a context of .* cannot be had: it takes"):

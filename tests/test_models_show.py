@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dynscale_cli.models.gguf import read_header
-from dynscale_cli.models.info import fit, thinks
+from dynscale_cli.models.info import fit, recommended, thinks
 from dynscale_cli.models.stores import bundled
 from tests.cli_process import dynscale
 from tests.tiny_gguf import CHATML, write_tiny_gguf
@@ -40,14 +40,29 @@ def test_what_does_not_fit_says_what_does(tmp_path: Path) -> None:
     [
         (None, "no"),
         (CHATML, "no"),
-        (CHATML + "{{ '<think>\n' }}", "yes"),
-        (CHATML + "{% if enable_thinking %}{% endif %}", "yes (enable_thinking in its template)"),
-        (CHATML + "{{ reasoning_effort }}", "yes (reasoning_effort in its template)"),
-        (CHATML + "{{ message.reasoning_content }}", "yes"),
+        (CHATML + "{{ '<think>\n' }}", "yes, always"),
+        (CHATML + "{% if enable_thinking %}<think>{% endif %}", "yes (--think sets enable_thinking in its template)"),
+        ("{% for m in messages %}", "unknown: its chat template cannot be read"),
     ],
 )
-def test_whether_it_thinks_is_read_off_the_template(template: str | None, answer: str) -> None:
+def test_whether_it_thinks_is_learned_from_the_template(template: str | None, answer: str) -> None:
     assert thinks(template) == answer
+
+
+def test_what_suits_a_model_is_what_its_file_recommends_and_room_to_think(tmp_path: Path) -> None:
+    path = write_tiny_gguf(
+        tmp_path / "thinker.gguf",
+        chat_template=CHATML + "{{ '<think>\n' }}",
+        general__sampling__temp=0.6,
+        general__sampling__top_k=20,
+        general__sampling__top_p=7.0,  # makes no sense
+    )
+    header = read_header(path)
+    assert header.sampling == {"temp": 0.6, "top_k": 20}
+    assert recommended(header.sampling, thinking=True) == {
+        "temp": 0.6, "top_k": 20, "max_tokens": "8192", "budget": "32768/q"
+    }  # fmt: skip
+    assert recommended({}, thinking=False) == {}
 
 
 def test_show_of_the_default_model(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ _LONGEST_QUANTITY = 120
 
 _PER = re.compile(r"\s?/\s?|\s(?:per|an?)\s")
 _ERA_BEFORE = re.compile(r"(?<![A-Za-z])(A\.?D\.?|B\.?C\.?(?:E\.?)?|C\.?E\.?)\s?\Z")
+_AND_A_PART = re.compile(r"\sand\sa\s(half|quarter)(?![a-z])")
 _DECADE = re.compile(r"'?s(?![^\W\d_])")
 _BASED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[bB][01]+|[oO][0-7]+)(?!\w)")
 _FEET = re.compile(r"(\d{1,2})'\s?(\d{1,2}(?:\.\d+)?)(?:\s?(?:\"|'')|\s?in\b|(?![\d'.,]))|(\d{1,3})'(?![\w'])")
@@ -221,6 +222,9 @@ def _found_at(text: str, match: re.Match[str], comma_decimal: bool, joined: bool
     if _DECADE.match(text, end) and match["body"].isdigit() and match["body"][-1] == "0":
         return Quantity(f"{match['body']}s", start, _DECADE.match(text, end).end())  # type: ignore[union-attr]
     value, end = _scaled(value, text, end, bool(before["currency"]))
+    part = _AND_A_PART.match(text, end)
+    if part is not None and not isinstance(value, Huge):
+        value, end = value + _AND_PART[part[1]], part.end()
     if sign.strip() not in ("", "+") or before["inner"]:
         value = -value
     unit, end = _unit_of(text, start, end, (before["currency"] or "").strip())
@@ -373,9 +377,10 @@ def spelt_out(text: str) -> str | None:
     at = 0
     while at < len(words):
         at += bool(parts) and words[at] == "and"
-        value, used = _counted(words[at:])
-        if value is None:
+        counted, used = _counted(words[at:])
+        if counted is None:
             return None
+        value = counted
         at += used
         if at == len(words) and not parts:
             return rational_key(-value if negative else value)

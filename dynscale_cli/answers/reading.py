@@ -14,7 +14,7 @@ from dynscale_cli.answers.dates import holds_date, moment
 from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.normalize import sign_of, strip_markup
 from dynscale_cli.answers.numbers import rational_key, read_words
-from dynscale_cli.answers.quantities import Quantity, bare, numbers, spelt_out
+from dynscale_cli.answers.quantities import Quantity, as_quantity, bare, numbers, spelt_out
 from dynscale_cli.answers.structures import exact_math_key, math_key
 from dynscale_cli.answers.text import (
     FILLER,
@@ -104,6 +104,9 @@ _VERDICT = re.compile(
 )
 
 
+_ROOTS = re.compile(r"\b[a-z]\s?=\s?[^=]{1,20}(?:,|\band\b|\bor\b)\s*[a-z]\s?=")  # x = 2 or x = 3
+
+
 def read_number(content: str) -> Reading | None:
     """The number stated: what the content begins with or computes, in bold, behind a verb, else the last one."""
     if _VERDICT.match(content):
@@ -132,6 +135,9 @@ def read_number(content: str) -> Reading | None:
     if first.start <= lead and not _OPERATOR.match(spelt, first.end) and "=" not in spelt[first.end : first.end + 3]:
         return _shown(spelt, first)
     if "=" in spelt:
+        several = _several(content) if _ROOTS.search(spelt) else None
+        if several is not None:
+            return several
         right = spelt.rpartition("=")[2]
         return read_number(right) if any(char.isdigit() for char in right) else _shown(spelt, first)
     computed = _computed(first_sentence(content))
@@ -374,12 +380,14 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     if counted is not None:
         return counted, bare
     stated = strip_markup(_without_reason(first_sentence(bare)))
-    key = exact_math_key(stated)
+    measured = _measured(stated) if "\\" not in stated else None
+    if measured is not None:
+        return measured, stated
+    key = exact_math_key(_RANGE_WORD.sub("-" if _RATIOS.isdisjoint(topic) else ":", stated))
     mathematical = key is not None and _MATHEMATICAL.search(stated) is not None
-    if key is not None and mathematical and not _names_something(stated):
+    if key is not None and mathematical and not (_is_several_things(key, stated) or _names_something(stated)):
         return key, _without_dollars(stated)
-    found = list(numbers(prose(stated)[:400]))
-    if found and found[0].start <= 2 and len(stated) - found[0].end <= 60 and not _names_something(stated):
+    if _begins_with_its_number(stated) and not _names_something(stated):
         return read_number(stated)
     inline = [match[1] or match[2] for match in _INLINE.finditer(bare)]
     if inline:
@@ -387,6 +395,44 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     if "\\" in stated or "=" in stated:
         return read_math(stated)
     return read_text(bare, topic)
+
+
+_BETWEEN = re.compile(r"\s*[,;]\s+(?:and\s+)?|\s+and\s+")
+
+
+def _measured(stated: str) -> str | None:
+    """The key of a quantity with its unit, or of a list of such, where nothing else is said."""
+    for members in ([stated], _BETWEEN.split(stated)):
+        quantities = [as_quantity(member) for member in members[:40]]
+        if all(found is not None and found.parts for found in quantities):
+            return ", ".join(found.key for found in quantities if found is not None)
+    return None
+
+
+_ASIDES = re.compile(r"\([^()]*\)")
+_THING = re.compile(r"\d[^\W\d_]{0,2}\s(?!and\b|und\b)[^\W\d_]{3,}")
+_RATIOS = frozenset({"ratio", "odds", "proportion", "scale"})
+_RANGE_WORD = re.compile(r"(?<=\d) (?:to|through|until) (?=\d)")
+
+
+def _is_several_things(key: str, stated: str) -> bool:
+    """ "2 apples and 3 pears" are no two numbers."""
+    members = key.split(", ")
+    return len(members) > 1 and _THING.search(stated) is not None and all(bare(each) == each for each in members)
+
+
+def _begins_with_its_number(stated: str) -> bool:
+    """ "7 eggs" or "5 + 2 = 7 eggs"; not "19th century", nor "2 cups of flour and 3 eggs", which say more."""
+    spelt = _ASIDES.sub("", prose(stated)[:400])
+    found = list(numbers(spelt))
+    if not found or found[0].start > 2 or len(stated) - found[0].end > 60:
+        return False
+    rest = spelt[found[0].end :]
+    calculated = "=" in rest or _OPERATOR.match(rest) is not None
+    return _ORDINAL.match(rest) is None and (calculated or not any(char.isdigit() for char in rest))
+
+
+_ORDINAL = re.compile(r"(?:st|nd|rd|th)(?![^\W\d_])")
 
 
 def _is_one_word(text: str) -> bool:

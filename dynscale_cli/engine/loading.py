@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from dynscale_cli.errors import EngineError
+
 from . import jinja, trial
 from .options import CACHE_BYTES, CPU_WIDTH, GPU_WIDTH, LoadOptions
 from .protocol import Message
@@ -17,10 +19,11 @@ if TYPE_CHECKING:
     from dynscale_cli.models.gguf import GGUFHeader
 
     from .batched import BatchedEngine
-    from .llama import LlamaModel
+    from .llama import LlamaBackend, LlamaModel
 
 ROUND = 256  # llama.cpp rounds a stream's capacity up to this many tokens
 SLACK = 96  # for asking a sample for its answer
+LEAST_CONTEXT = 2048  # tokens that a sample gets at least where memory is short
 # Memory for kept prefixes, where a tenth of what is free is not less. An 8B model's take 131 kB a token.
 PREFIX_BYTES, GPU_PREFIX_BYTES = 1 << 30, 16 << 30
 
@@ -62,18 +65,38 @@ def open_engine(
     share of the cache takes time. `notice` is told where the engine is smaller than asked for.
     """
     from .batched import BatchedEngine
-    from .llama import LlamaBackend
     from .options import available
 
-    context = context or context_for(model, longest, max_tokens, least)
+    chosen, context = context, context or context_for(model, longest, max_tokens, least)
     if 0 < model.n_ctx_train < context:
         notice(f"{model.name} was trained with {model.n_ctx_train} tokens of context: using these, not {context}")
         context = model.n_ctx_train
     wanted = width or default_width(model, samples)
-    backend = LlamaBackend(model, width=wanted, context=context)
+    backend = _fitting(model, wanted, context, LEAST_CONTEXT if chosen is None else context, notice)
     if backend.info.width < wanted:
         notice(f"not enough memory for {wanted} samples side by side: running {backend.info.width}")
     return BatchedEngine(backend, chunk=backend.chunk, cache_bytes=prefix_bytes(available(), model.offloads))
+
+
+def _fitting(model: LlamaModel, width: int, context: int, least: int, notice: Callable[[str], None]) -> LlamaBackend:
+    """A context of `width` sequences; where memory holds not even one of them, of half as many tokens, and so on.
+
+    Never below `least` tokens: raises EngineError then.
+    """
+    from .llama import LlamaBackend
+
+    tokens = context
+    while True:
+        try:
+            backend = LlamaBackend(model, width=width, context=tokens)
+        except EngineError:
+            if tokens // 2 < least:
+                raise
+            tokens //= 2
+        else:
+            if tokens < context:
+                notice(f"not enough memory for samples of {context:,} tokens: they get {tokens:,}")
+            return backend
 
 
 def context_for(model: LlamaModel, longest: Sequence[Sequence[Message]], max_tokens: int, least: int = 0) -> int:
