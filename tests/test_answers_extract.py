@@ -28,7 +28,7 @@ ROWS = [
 ]
 
 
-STATED = re.compile(r"answer|boxed|####|Answer|respuesta|答案|ответ", re.IGNORECASE)
+STATED = re.compile(r"(?<!\w)answer[*_]{0,3}:|\\boxed\{|#### |the answer is (?!not)", re.IGNORECASE)
 
 
 @pytest.mark.parametrize(("completion", "kind", "choices", "expected"), ROWS)
@@ -121,7 +121,10 @@ def test_a_pattern_takes_the_group_of_its_last_match() -> None:
 
 def test_what_ends_the_text_without_a_statement_is_not_committed() -> None:
     number = AnswerType("number")
-    stated, guessed = extract("The answer is 42.", number), extract("That leaves 42 of them.", number)
+    stated, guessed = (
+        extract("The answer is 42.", number),
+        extract("She had 50 and lost 8. That leaves 42 of them.", number),
+    )
     assert stated is not None
     assert stated.committed
     assert guessed is not None
@@ -139,3 +142,16 @@ def test_the_text_shown_is_what_was_said() -> None:
         answer = extract(completion, AnswerType.parse(kind))
         assert answer is not None
         assert answer.text == text
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        ("3 + 4 = 7, which is the answer you asked for.", "7"),
+        ("It is 12.\n\nAnswer: 12\n\nAll in all, the answer is the", "12"),
+        ("Adding gives 9. The answer is a", None),
+    ],
+)
+def test_a_sentence_that_only_points_elsewhere_states_no_answer(completion: str, answer: str | None) -> None:
+    found = extract(completion, AnswerType.parse("auto").for_question("What is 3 + 4?", ()))
+    assert (found.key if found and found.committed else None) == answer

@@ -13,6 +13,7 @@ from functools import lru_cache
 from dynscale_cli.answers.booleans import read_boolean
 from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.normalize import plain, sign_of, words
+from dynscale_cli.answers.quantities import bare
 from dynscale_cli.answers.structures import exact_math_key
 from dynscale_cli.answers.text import Reading
 
@@ -137,6 +138,8 @@ def match_text(content: str, choices: Sequence[str]) -> str | None:
     if len(content) <= 120:
         value = exact_math_key(content)
         same = [index for index, (_, key) in enumerate(spelt) if key is not None and key == value]
+        if not same and value is not None:  # 50, for the choice of 50 km/h
+            same = [index for index, (_, key) in enumerate(spelt) if key is not None and bare(key) == value]
         if same:
             return LETTERS[same[0]] if len(same) == 1 else None
     texts = [text for text, _ in spelt]

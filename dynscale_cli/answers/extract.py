@@ -88,7 +88,7 @@ def _committed(text: str, lowered: str, kind: AnswerType, choices: Sequence[str]
         if not strip_markup(statement.content) and not is_told(statement.content, kind.wording.topic):
             dangling = dangling or not text[statement.end :].strip(" *_#\n\t:`$")
             continue
-        if statement.form == "sentence" and FILLER.fullmatch(strip_markup(statement.content)):
+        if statement.form in ("sentence", "reverse") and _says_nothing(strip_markup(statement.content), kind):
             continue
         said = _calmly(statement)
         reading = _boxes(text, statement, kind) or read(said, kind, choices)
@@ -102,6 +102,17 @@ def _committed(text: str, lowered: str, kind: AnswerType, choices: Sequence[str]
             if other is not None and statement.form != "sentence":
                 break
     return (Answer(*other) if other is not None else None), dangling
+
+
+# A sentence that breaks off or refers back: "The answer is the", "3 + 4 = 7, which is the answer".
+_POINTERS = frozenset(("which", "that", "this", "these", "those", "it", "the", "an", "as", "of", "in", "to", "so"))
+
+
+def _says_nothing(content: str, kind: AnswerType) -> bool:
+    """Whether what a sentence states is only its beginning, or what stands elsewhere."""
+    words = content.casefold().strip(" .,:;").split()
+    cut_short = kind.guessed and kind.name == "number" and words == ["a"]
+    return cut_short or (bool(words) and _POINTERS.issuperset(words)) or FILLER.fullmatch(content) is not None
 
 
 def _calmly(statement: Statement) -> str:

@@ -29,6 +29,11 @@ _FIRST = re.compile(
 )
 _OPTION_FIRST = re.compile(r"[\s*_#>\"'`(\[]*(?:option\s+|choice\s+)?[A-J1-9][)\].:*_]", re.IGNORECASE)
 _OPTION_LINE = re.compile(r"^[ \t*_#>(\[-]*(?:(?:option|choice)\s+)?([A-J1-9])[)\].:*_]", re.IGNORECASE | re.MULTILINE)
+_MARKS = re.compile(r"\b([A-J])[).:](?=\s|$)")
+_CHECK = re.compile(
+    r"[\s*_#(]*(?:to\s+)?(?:double[- ]?)?(?:check|verify|verification|verifying|checking)\b", re.IGNORECASE
+)
+_SO = re.compile(r"\s*(?:so|thus|therefore|hence|then)\b", re.IGNORECASE)
 _YES = re.compile(r"\b(?:yes|true|correct|right)\b", re.IGNORECASE)
 _NO = re.compile(r"\b(?:no|false|incorrect|wrong|not)\b(?! wait)", re.IGNORECASE)
 _DENIED = re.compile(r"\b(?:not|incorrect|wrong|isn't|cannot)\b|[❌✗✘]", re.IGNORECASE)
@@ -59,6 +64,8 @@ def ending(text: str, original: str, kind: AnswerType, choices: Sequence[str] = 
 def _stated(text: str, kind: AnswerType, choices: Sequence[str]) -> Reading | None:
     """What counts as said: bold words or a result at the end, a first or last line, all of a short completion."""
     last = _last_line(text)
+    if _CHECK.match(last):
+        return None
     closing = _closing(text, last, kind, choices)
     if closing is not None:
         return closing
@@ -81,7 +88,7 @@ def _names_one(line: str, text: str, kind: AnswerType) -> bool:
     """Whether a line begins with a side or an option, and the completion names no other."""
     if kind.name == "boolean":
         return _FIRST.match(line) is not None and not (_YES.search(text) and _NO.search(text))
-    if kind.name == "choice" and _OPTION_FIRST.match(line):
+    if kind.name == "choice" and _OPTION_FIRST.match(line) and len(set(_MARKS.findall(line))) < 2:
         return len(set(_OPTION_LINE.findall(text))) == 1 and not _DENIED.search(line)
     return False
 
@@ -96,7 +103,7 @@ def _whole(text: str, kind: AnswerType, choices: Sequence[str]) -> Reading | Non
         return reading
     if kind.name == "choice" and len(set(_OPTION_LINE.findall(text.replace(" ", "\n")))) > 1:
         return None
-    return reading if len(reading[1].split()) <= _FEW_WORDS else None
+    return reading if len(reading[1].split()) <= _FEW_WORDS and not _SO.match(short) else None
 
 
 def _read(said: str, kind: AnswerType, choices: Sequence[str]) -> Reading | None:

@@ -8,7 +8,6 @@ keeps it before it counts. Yields typed events; prints nothing and reads no cloc
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from dynscale_cli.answers.extract import Answer, extract
@@ -47,6 +46,8 @@ class Run:
     `journal` is told everything before it counts; `past` is what an earlier part of the same run has told it: the run
     goes on from there, and draws again what was in flight. Raises EngineError after the last event when the engine
     failed: everything answered until then has been reported. Call `leave()` when the events are not taken to their end.
+
+    `first_id`: of its requests, where other runs have had the same engine.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Run:
         past: Past | None = None,
         interrupted: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
+        first_id: int = 0,
     ) -> None:
         self.questions, self.engine, self.settings = questions, engine, settings
         self._forcing = Forcing(engine, settings.prompts)
@@ -80,12 +82,11 @@ class Run:
         self._clock, self._interrupted = clock, interrupted
         self._begun = self._part_begun = clock()
         self._in_flight: dict[int, InFlight] = {}
-        self._next_id = 0
+        self._next_id = first_id
         self._cheapest: int | None = None  # what one sample would cost, of those refused
         self._refused = 0  # questions that were laid out and are too dear for what is left of the budget
         self._failure: DynscaleError | None = None
         self._stopped = self._over = self._time_is_up = self._told_overdrawn = False
-        self._notes: list[str] = []  # what would help, of questions whose samples were cut off
 
     def events(self) -> Iterator[Event]:
         info = self.engine.info
@@ -422,21 +423,10 @@ class Run:
             rest = "error" if self._failure else "interrupted"
         for q, stopped in self.state.left(rest):
             yield from self._finish(q, stopped, final=False)
-        yield from self._say_what_was_cut()
+        for note in self.state.cut_notes():
+            yield Notice(note)
         self._close("failed" if self._failure else "interrupted" if self._stopped else "finished")
         yield from self._complain()
-
-    def _say_what_was_cut(self) -> Iterator[Event]:
-        """Once for the run, however many questions it concerns."""
-        if self._notes and len(self.questions) == 1:
-            yield Notice(self._notes[0])
-        elif self._notes:
-            remedy = Counter(note.rpartition(": ")[2] for note in self._notes).most_common(1)[0][0]
-            many = f"{len(self._notes):,} of {len(self.questions):,} questions"
-            yield Notice(f"most samples of {many} were cut off: {remedy}")
-        if self.state.stopped:
-            samples = "1 sample was" if self.state.stopped == 1 else f"{self.state.stopped:,} samples were"
-            yield Notice(f"{samples} stopped so that older ones could finish within the budget")
 
     def _close(self, how: How) -> None:
         state, ledger = self.state, self.state.ledger
@@ -446,8 +436,6 @@ class Run:
 
     def _finish(self, q: int, stopped: Stopped, *, final: bool = True) -> Iterator[Event]:
         outcome = self.state.finish(q, stopped)
-        if outcome.note is not None:
-            self._notes.append(outcome.note)
         self._journal.answered(outcome, final=final)
         yield Answered(outcome)
 

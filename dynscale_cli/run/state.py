@@ -7,6 +7,7 @@ resumed, and both by the same calls. Knows nothing of engines or files, and is t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -208,6 +209,8 @@ class RunState:
         self.answered = bytearray(len(questions))
         self.settled = self.unanswered = 0
         self.stopped = 0  # samples that were stopped so that older ones could end
+        self._remedies: Counter[str] = Counter()  # what would help questions whose samples were cut off
+        self._note = ""  # the newest in full
         self.combines = settings.mode == "hybrid" and share.prior >= CAPABLE_SHARE  # attempts at an open question
         self._few_of_long_ones = settings.max_samples is None and not settings.exhaust
         self._kind = AnswerType.parse(settings.answer_type)
@@ -326,6 +329,9 @@ class RunState:
             total = self._kinds.get(kind, KindReport())
             self._kinds[kind] = KindReport(total.samples + report.samples, total.tokens + report.tokens)
         outcome = known or self._result(q, state, stopped)
+        if outcome.note is not None:
+            self._remedies[outcome.note.rpartition(": ")[2]] += 1
+            self._note = outcome.note
         self.allocator.forget(q)
         self.settled += outcome.stopped == "settled"
         self.unanswered += outcome.answer is None
@@ -336,6 +342,18 @@ class RunState:
         for q in range(len(self.questions)):
             if not self.answered[q]:
                 yield q, self._ending(q, rest) if rest in ("budget", "time") else rest
+
+    def cut_notes(self) -> Iterator[str]:
+        """What is to be said of samples that were cut off or stopped: once for the run, however many they are."""
+        many = sum(self._remedies.values())
+        if many and len(self.questions) == 1:
+            yield self._note
+        elif many:
+            remedy = self._remedies.most_common(1)[0][0]
+            yield f"most samples of {many:,} of {len(self.questions):,} questions were cut off: {remedy}"
+        if self.stopped:
+            samples = "1 sample was" if self.stopped == 1 else f"{self.stopped:,} samples were"
+            yield f"{samples} stopped so that older ones could finish within the budget"
 
     def account(self, *, interrupted: bool) -> RunFinished:
         """What the run has come to, once every question is reported."""

@@ -1,0 +1,94 @@
+"""What a question offers is an answer, and a guessed kind gives way: from questions and completions to votes."""
+
+from __future__ import annotations
+
+import pytest
+
+from dynscale_cli.answers import AnswerType, Ballot, Tally, extract, same_as_gold, tally
+
+
+def vote(question: str, *said: str, stated: str = "auto") -> Tally:
+    kind = AnswerType.parse(stated).for_question(question)
+    answers = [extract(text, kind) for text in said]
+    return tally([Ballot(number, answer, 9) for number, answer in enumerate(answers)], kind)
+
+
+def shown(question: str, *said: str, stated: str = "auto") -> str | None:
+    leader = vote(question, *said, stated=stated).leader
+    return None if leader is None else leader.text
+
+
+@pytest.mark.parametrize(
+    ("question", "said", "printed"),
+    [
+        ("Which club won the cup in 2003-04?", "Answer: Redbridge Rovers", "Redbridge Rovers"),
+        ("What is the total cost of ownership about?", "Answer: planning", "planning"),
+        ("How much does she like it?", "Answer: a lot", "a lot"),
+        ("Is the door open?", "Answer: It depends on the day", "It depends on the day"),
+        ("How many oars? Say 'not stated' if nobody tells.", "Answer: not stated", "not stated"),
+        ("Is it late? Answer yes, no or perhaps.", "Answer: Perhaps.", "perhaps"),
+        ("Rate it (bad/fair/good): soup", "Answer: Fair", "fair"),
+        ("Which sign fits, < or >: 2 _ 1", "Answer: 2 > 1", ">"),
+        ("Which is red?\n1) grass\n2) blood\n3) snow", "Answer: blood", "2"),
+        ("Which is red? (a) grass (b) blood", "Answer: blood", "B"),
+        ("What is the capital of Oz?", "Answer: The capital of Oz is Emerald City.", "Emerald City"),
+        ("What colour is coal in code?", "Answer: #0A0A0A", "#0A0A0A"),
+        ("Which operator adds?", "Answer: `+`", "+"),
+        ('Who came? End with "Guest: " and the name.', "It was late.\nGuest: Ann", "Ann"),
+        ("Who came?", "I would pick Ann", "Ann"),
+        ("Did she come?", "So the answer (yes or no) is: Yes", "yes"),
+        ("What does the lamp mean?", "Answer: Not Ready", "Not Ready"),
+        ("Return JSON with the key a.", 'Here:\n```json\n{"a": 1}\n```', '{"a": 1}'),
+    ],
+)
+def test_what_is_printed_is_what_the_samples_say(question: str, said: str, printed: str) -> None:
+    assert shown(question, said) == printed
+
+
+@pytest.mark.parametrize(
+    ("question", "said", "keys"),
+    [
+        ("Who are the twins?", ("Answer: Bo and Al", "Answer: Al, Bo"), 1),
+        ("Sort: pear, fig", ("Answer: fig, pear", "Answer: pear, fig"), 2),
+        ("Who wrote it?", ("Answer: Austen", "Answer: Jane Austen"), 1),
+        ("Where is it?", ("Answer: Guinea", "Answer: New Guinea"), 2),
+        ("Who wrote it?", ("Answer: Bell", "Answer: Ann Bell", "Answer: Bo Bell"), 3),
+        ("Give JSON.", ('{"a": 1, "b": 2}', '{"b": 2.0, "a": 1}', '{"a": 2, "b": 1}'), 2),
+        ("Which way from A to C?", ("Answer: A -> B -> C", "Answer: A → B → C", "Answer: A -> C"), 2),
+    ],
+)
+def test_answers_that_mean_the_same_are_one_vote(question: str, said: tuple[str, ...], keys: int) -> None:
+    assert len(vote(question, *said).votes) == keys
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Explain tides.", "What's the difference between a frog and a toad?", "Six names for a boat", "Fix this: he go",
+        "Soup recipe", "Schreib mir einen Brief", "Décris un chat", "Escribe una carta", "写一首诗", "Tips for sailing",
+    ],
+)  # fmt: skip
+def test_open_questions_keep_their_lines(question: str) -> None:
+    response = "One.\n\n- two\n- three"
+    assert shown(question, response) == response
+
+
+def test_a_stated_kind_stays() -> None:
+    assert shown("Who came?", "Answer: Ann", stated="number") is None
+
+
+def test_a_pattern_that_tries_for_ever_is_given_up() -> None:
+    assert extract("a" * 5000 + "!", AnswerType.parse("regex:(a+)+$")) is None
+
+
+def test_a_pattern_that_ignores_case_folds_it() -> None:
+    first, second = (extract(text, AnswerType.parse(r"regex:(?i)code: (\w+)")) for text in ("Code: AB", "code: ab"))
+    assert first is not None
+    assert second is not None
+    assert first.key == second.key
+
+
+def test_a_list_of_right_answers_accepts_each() -> None:
+    kind = AnswerType().for_question("Who wrote it?")
+    assert same_as_gold("Clemens", '["Mark Twain", "Samuel Clemens"]', kind)
+    assert not same_as_gold("Poe", '["Mark Twain", "Samuel Clemens"]', kind)
