@@ -189,6 +189,26 @@ def test_an_interrupted_run_goes_on_and_its_journal_holds_no_key(tmp_path):
     assert (elsewhere.returncode, b"was made with a server" in elsewhere.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("named", ["flag", "variable"])
+def test_bench_compares_methods_on_a_server(tmp_path, named):
+    rows = [{"question": f"{'a' * n}?", "answer": str(n)} for n in range(1, 5)]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with ChatServer(answers) as server:
+        flags, env = (["--endpoint", server.url], {}) if named == "flag" else ([], {"DYNSCALE_ENDPOINT": server.url})
+        command = ("bench", "q.jsonl", *flags, "--methods", "single,self-consistency,dynscale", "--samples", "1,3")
+        done = dynscale(*command, "--json", cwd=tmp_path, env=env)
+        assert done.returncode == 0, done.stderr
+        report, asked = json.loads(done.stdout), len(server.bodies)
+        again = json.loads(dynscale(*command, "--json", cwd=tmp_path, env=env).stdout)
+        speed = dynscale("bench", "--speed", *flags, cwd=tmp_path, env=env)
+    assert {score["method"]: score["points"][-1]["accuracy"]["mean"] for score in report["scores"]} == {
+        "single": 100.0, "self-consistency": 100.0, "dynscale": 100.0,
+    }  # fmt: skip
+    assert report["model"] == "small"
+    assert (again["decoded"], len(server.bodies)) == (0, asked)  # all of it is stored
+    assert (speed.returncode, b"not a server" in speed.stderr) == (2, True)
+
+
 def test_a_key_goes_only_to_servers_that_the_user_has_named(tmp_path):
     key = {"DYNSCALE_API_KEY": KEY}
     with ChatServer(answers) as server, ChatServer(answers) as other:

@@ -18,7 +18,7 @@ from dynscale_cli.answers import identities
 from dynscale_cli.answers.choices import LETTERS
 from dynscale_cli.answers.cluster import short_names
 from dynscale_cli.answers.dates import possible_days
-from dynscale_cli.answers.latex import box_at
+from dynscale_cli.answers.latex import box_at, prose
 from dynscale_cli.answers.normalize import plain
 from dynscale_cli.answers.quantities import Quantity, as_quantity, bare
 from dynscale_cli.answers.reading import read
@@ -110,7 +110,7 @@ def _meanings(key: str, ordered: bool) -> frozenset[Hashable]:
     if _CODE.fullmatch(key):
         return frozenset((key, key[2:]))  # 0xff, and ff where the question says that it is hexadecimal
     if any(char.isdigit() for char in key):
-        quantity = as_quantity(key)
+        quantity = as_quantity(prose(key) if r"\text" in key else key)
         amounts = quantity.amounts() if quantity is not None else frozenset()
         if amounts:
             return frozenset(amounts)

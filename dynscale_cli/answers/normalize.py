@@ -99,7 +99,7 @@ def lower(text: str) -> str:
 _MARKUP = " \t\r\n*`\"'~"
 _STOPS = ".,;:。"
 _HEADING = re.compile(r"#{1,6}(?=\s)|>(?=\s*[*_#])")
-_CLOSING_HASHES = re.compile(r"(?:^|(?<=[\s*_]))#+$")  # C# keeps its own
+_CLOSING_HASHES = re.compile(r"^#+$|(?<=[\s*_])#{2,}$")  # C# keeps its own
 _SIGN = re.compile(
     r"\s*(?:[*_]{2}|[*_](?=[^*_\s]))?(?:(?P<quote>[`'\"]{1,3})\s?(?P<quoted>[^\w\s`'\"]{1,3})\s?(?P=quote)|"
     r"\$?(?P<bare><=|>=|==|!=|<>|\+=|-=|->|=>|&&|\|\||//|\*\*(?=\s*$)|[-<>=+/%^&|~@×÷≤≥≠±√∈∪∩→←↔⇒∧∨¬])\$?)(?:[*_]{1,2})?"

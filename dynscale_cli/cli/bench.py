@@ -30,7 +30,7 @@ MOST = 10_000  # samples of a question, or seeds: nobody waits for more
 
 class Bench(Command):
     everyday = frozenset({
-        "--methods", "--samples", "--budgets", "--seeds", "--limit", "--model", "--threads",
+        "--methods", "--samples", "--budgets", "--seeds", "--limit", "--model", "--endpoint", "--threads",
         "--max-tokens", "--seed", "--json", "--plot", "--speed", "--help", "--help-all",
     })  # fmt: skip
 
@@ -43,6 +43,9 @@ class Bench(Command):
     "ctx_size",
     "threads",
     "parallel",
+    "endpoint",
+    "served_model",
+    "stall_timeout",
     "confidence",
     "max_tokens",
     "temp",

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynscale_cli.display.text import say
+from dynscale_cli.errors import UsageError
 from dynscale_cli.questions import STDIN, Question, read
 
 from .interrupts import Interrupts, watch
-from .opening import ModelFile
+from .opening import ModelFile, ModelServer, open_model
 from .options import Options
 
 if TYPE_CHECKING:
-    from dynscale_cli.engine.batched import BatchedEngine
+    from dynscale_cli.engine.protocol import Engine
     from dynscale_cli.evaluation.bench import Plan, Told
     from dynscale_cli.evaluation.runs import BenchRuns
     from dynscale_cli.evaluation.scores import BenchReport
@@ -50,9 +51,9 @@ class Benching:
 def compare(told: Benching) -> int:
     """Run a bench; the exit code. Raises DynscaleError."""
     plan = _plan(told)
-    settings = _settings(told, plan)
     with watch() as interrupts:
-        model = ModelFile(told.options, _notice(told))
+        model = open_model(told.options, _notice(told))
+        settings = _settings(told, plan, server=isinstance(model, ModelServer))
         _check_questions(plan, settings)
         longest = sorted(plan.questions, key=lambda q: len(q.text), reverse=True)[:8]
         prompts = [settings.prompts.parallel(question, compared=True) for question in longest]
@@ -86,7 +87,7 @@ def _questions(file: Path, limit: int | None) -> list[Question]:
     return read((), file, None, limit=limit)
 
 
-def _settings(told: Benching, plan: Plan) -> Settings:
+def _settings(told: Benching, plan: Plan, *, server: bool) -> Settings:
     """Of every run; its budget is each run's own. The built-in questions are small sums, with answers to match."""
     from dynscale_cli.evaluation.methods import MAX_TOKENS
 
@@ -95,7 +96,7 @@ def _settings(told: Benching, plan: Plan) -> Settings:
         options = replace(options, max_tokens=str(MAX_TOKENS))
     if own and options.answer_type == "auto":
         options = replace(options, answer_type="number")
-    return replace(options.settings(1), seed=0, max_samples=None if told.budgets else max(plan.samples))
+    return replace(options.settings(1, server=server), seed=0, max_samples=None if told.budgets else max(plan.samples))
 
 
 def _check_questions(plan: Plan, settings: Settings) -> None:
@@ -108,7 +109,12 @@ def _check_questions(plan: Plan, settings: Settings) -> None:
 
 @contextlib.contextmanager
 def _runs(
-    told: Benching, plan: Plan, settings: Settings, model: ModelFile, engine: BatchedEngine, interrupts: Interrupts
+    told: Benching,
+    plan: Plan,
+    settings: Settings,
+    model: ModelFile | ModelServer,
+    engine: Engine,
+    interrupts: Interrupts,
 ) -> Iterator[BenchRuns]:
     """Where runs are drawn and stored. Where nothing can be stored the bench runs all the same, and says so."""
     import tempfile
@@ -166,6 +172,9 @@ def _forecast(told: Benching, plan: Plan, runs: BenchRuns, judge: Judge) -> None
     tell(f"{compared}, seeds {', '.join(map(str, plan.seeds))}, with {runs.engine.info.model}")
     if is_stored(plan, runs):
         tell("all of it is stored already: nothing is decoded")
+        return
+    if runs.engine.info.upfront:
+        tell("each method draws its own samples from a server; Ctrl-C loses nothing")
         return
     pace = trial(runs, plan.seeds[0])
     if runs.interrupted():
@@ -255,7 +264,9 @@ def _measured_speed(options: Options, tokens: int, rounds: int) -> dict[str, Any
     from dynscale_cli.engine.protocol import Message
     from dynscale_cli.evaluation.speed import QUESTION, measure
 
-    model = ModelFile(options, say)
+    model = open_model(options, say)
+    if isinstance(model, ModelServer):
+        raise UsageError("--speed measures llama.cpp in this process, not a server", "name a model with -m")
     engine = model.engine(options, [[Message("user", QUESTION)]], Interrupts(), most=tokens)
     loaded = model.wait()
     say(f"{loaded.name}: {engine.info.width} samples of {tokens} tokens, {loaded.threads} threads")

@@ -29,6 +29,7 @@ from .sample_cache import ReplayedEngine, SampleCache, name_of
 from .trajectory import in_order
 
 COMMAND = "bench"
+REQUESTS = 1_000_000_000  # more than a run makes: no two of an engine have one id
 
 
 class BenchStopped(Exception):
@@ -93,7 +94,10 @@ class Watch:
 
 
 class BenchRuns:
-    """BenchRuns the runs of one bench with `engine`, or finds them. One sample cache for each seed."""
+    """Draws the runs of one bench with `engine`, or finds them. One sample cache for each seed.
+
+    A server's samples cannot be replayed token by token: there each method draws its own.
+    """
 
     def __init__(
         self,
@@ -109,6 +113,7 @@ class BenchRuns:
         self._stores = {True: pools, False: others}
         self.interrupted = interrupted
         self._caches: dict[int, SampleCache] = {}
+        self._drawn = 0  # runs
 
     def draw(
         self, method: Method, seed: int, limit: float | None, told: Callable[[float], None] = lambda share: None
@@ -121,7 +126,8 @@ class BenchRuns:
         stored = self._find(wanted)
         if stored is None or not _reaches(stored, limit):
             stored = wanted.store.read(self._run(wanted, stored, told))
-        self._learn(stored)
+        if not self.engine.info.upfront:
+            self._learn(stored)
         return stored
 
     def rehearse(self, seed: int) -> Iterator[Event]:
@@ -165,17 +171,20 @@ class BenchRuns:
         """Draw a run, or what is missing of it; its id."""
         settings = replace(wanted.settings, budget=self._budget(wanted, stored))
         journal, past = self._open(wanted, settings, stored)
-        engine = ReplayedEngine(self.engine, self._cache(settings.seed))
+        replayed = None if self.engine.info.upfront else ReplayedEngine(self.engine, self._cache(settings.seed))
         watch = Watch(wanted.limit, len(self.ask.questions) * (settings.max_samples or 0), _lost(stored))
         run = Run(
             self.ask.questions,
-            engine,
+            replayed or self.engine,
             settings,
             journal=journal,
             past=past,
             interrupted=lambda: self.interrupted() or watch.reached,
+            first_id=self._drawn * REQUESTS,
         )
-        self._remember(run, engine, stored)
+        self._drawn += 1
+        if replayed is not None:
+            self._remember(run, replayed, stored)
         try:
             for event in run.events():
                 watch.handle(event)
@@ -183,7 +192,8 @@ class BenchRuns:
         finally:
             run.leave()
             journal.close(discard_empty=stored is None)
-            self.decoded += engine.decoded
+            spent = run.state.ledger.spent - (stored.spent if stored else 0)
+            self.decoded += spent if replayed is None else replayed.decoded
         if journal.failure:
             raise DynscaleError(journal.failure, "make room, and run the bench again: it goes on where it stopped")
         if self.interrupted():

@@ -46,6 +46,8 @@ class Run:
     `journal` is told everything before it counts; `past` is what an earlier part of the same run has told it: the run
     goes on from there, and draws again what was in flight. Raises EngineError after the last event when the engine
     failed: everything answered until then has been reported. Call `leave()` when the events are not taken to their end.
+
+    `first_id`: of its requests, where other runs have had the same engine.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Run:
         past: Past | None = None,
         interrupted: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
+        first_id: int = 0,
     ) -> None:
         self.questions, self.engine, self.settings = questions, engine, settings
         self._forcing = Forcing(engine, settings.prompts)
@@ -79,7 +82,7 @@ class Run:
         self._clock, self._interrupted = clock, interrupted
         self._begun = self._part_begun = clock()
         self._in_flight: dict[int, InFlight] = {}
-        self._next_id = 0
+        self._next_id = first_id
         self._cheapest: int | None = None  # what one sample would cost, of those refused
         self._refused = 0  # questions that were laid out and are too dear for what is left of the budget
         self._failure: DynscaleError | None = None
