@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from dynscale_cli.nearest import choose
+from dynscale_cli.values import choose
 
 FILES: Final = ":files"  # the answer where a shell is to complete files by itself
 SHELLS: Final = ("bash", "zsh", "fish")
