@@ -39,7 +39,7 @@ _FORMULA = re.compile(r"[\\^*/+=()]|\d")
 _LONG_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}|[^\x00-\x7f]")
 # What a prover takes for something else: digits without their base, a time as a quotient, a date as a difference.
 _CODE = re.compile(r"0[xob][0-9a-f]+")
-_MISREAD = re.compile(r"\b0[xob]|\d_|\d:\d|\d-\d")
+_MISREAD = re.compile(r"\b0[xob]|\d\.\d+\.|\d_|\d:\d|\d-\d")
 _NAME = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
 _CONSTANT_OF_INTEGRATION = re.compile(r"(?:(?<=\+)|^)[cC](?=\+|$)")
 _LONGEST = 240
@@ -148,6 +148,8 @@ def may_be_equal(first: str, second: str) -> bool:
         return False
     if not all(_FORMULA.search(key) and not _LONG_WORD.search(key) for key in (first, second)):
         return False
+    if " " in first or " " in second:
+        return False  # lists go by their members and amounts by their units; a prover drops both
     if any(_MISREAD.search(key) for key in (first, second)) or _differ_in_case(first, second):
         return False
     return _brackets(first) == _brackets(second)

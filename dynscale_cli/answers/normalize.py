@@ -117,11 +117,16 @@ def sign_of(text: str) -> str | None:
     return (sign["quoted"] or sign["bare"]) if sign is not None else None
 
 
+_STYLED = re.compile(r"\s*<(?P<tag>b|i|u|strong|em|code|p|span)>(?P<inner>[^<>]+)</(?P=tag)>\s*\.?\s*", re.IGNORECASE)
+
+
 def strip_markup(text: str) -> str:
     """Without Markdown emphasis, quotes and closing punctuation at either end (a factorial keeps its mark)."""
     sign = sign_of(text)
     if sign is not None:
         return sign
+    styled = _STYLED.fullmatch(text)
+    text = styled["inner"] if styled is not None else text
     text = (
         _CLOSING_HASHES.sub("", text.rstrip(_MARKUP + _STOPS + "_"))
         .rstrip(_MARKUP + _STOPS + "_")
