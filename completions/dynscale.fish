@@ -8,7 +8,7 @@ function __dynscale_complete
         if test "$found" = ":files"
             __fish_complete_path (string replace --regex -- '^--[^=]*=' '' $word)
         else
-            echo $before$found
+            echo "$before$found"
         end
     end
 end

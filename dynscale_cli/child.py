@@ -19,8 +19,8 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -28,6 +28,7 @@ from typing import IO, Any, Literal
 from dynscale_cli.errors import DynscaleError, EngineError, ModelError, UsageError
 
 PACKAGES = Path(__file__).resolve().parents[1]
+SAFE_PATH = "PYTHONSAFEPATH"
 STARTING = 60.0  # seconds for Python to come up and import what is called
 POLL = 0.05  # seconds between two looks at the memory that a child holds
 LAST_WORDS = 8192  # bytes of what a child wrote to its standard error
@@ -177,6 +178,20 @@ def ask(target: str, request: Any, seconds: float, **limits: Any) -> Any:
 def stage(text: str) -> None:
     """Tell the parent how far the work has come: called in a child, without effect elsewhere."""
     _stage(text)
+
+
+@contextmanager
+def isolated_pool() -> Iterator[None]:
+    """Have a pool of Python processes that is started within import nothing from the working directory (3.11 on)."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
 
 
 def last_words(raw: bytes, lines: int = 3) -> str:

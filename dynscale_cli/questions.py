@@ -249,7 +249,8 @@ def _parsed(stream: BinaryIO, source: _Source) -> Iterator[Found]:
     if source.suffix in TEXT_SUFFIXES:
         return _texts(rest)
     if source.suffix in DELIMITERS:
-        return _rows(rest, source, _delimiter(first, source) or DELIMITERS[source.suffix])
+        likely = max((DELIMITERS[source.suffix], ",", ";", "\t"), key=first.count)
+        return _rows(rest, source, _delimiter(first, source) or likely)
     if source.suffix in JSON_SUFFIXES or _OPENS.match(first):
         return _objects(rest, source)
     delimiter = _delimiter(first, source)

@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 
-from dynscale_cli.cli.completion import SCRIPTS, SHELLS
+from dynscale_cli.cli.completion import SCRIPTS, SHELLS, answers
+from dynscale_cli.cli.main import app
 from tests.cli_process import SCRIPT, dynscale, environment, lines
 
 FOLDER = Path(__file__).parent.parent / "completions"
@@ -46,7 +48,6 @@ TYPED = [
     ("dynscale models sh", "dynscale models show "),
     ("dynscale models show Smol", "dynscale models show SmolLM2-135M-Instruct.Q4_1 "),
     ("dynscale ask -m Smol", "dynscale ask -m SmolLM2-135M-Instruct.Q4_1 "),
-    ("dynscale runs resume k3", "dynscale runs resume k3f9q2 "),
     ("dynscale ask Wh", "dynscale ask Wh"),
     ("dynscale ask --budget 2", "dynscale ask --budget 2"),
     ("dynscale ask -- --bud", "dynscale ask -- --bud"),
@@ -58,12 +59,7 @@ needs = {shell: pytest.mark.skipif(shutil.which(shell) is None, reason=f"{shell}
 @pytest.fixture
 def home(tmp_path):
     """A folder with what a tab can find in it."""
-    for name in (
-        "questions.txt",
-        "tiny.gguf",
-        "folder/inner.gguf",
-        "folder/notes.txt",
-    ):
+    for name in ("questions.txt", "tiny.gguf", "folder/inner.gguf", "folder/notes.txt", "dynscale/config.toml"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "dynscale" / "config.toml").write_text("[profile.mine]\ntemp = 0.5\n")
@@ -164,6 +160,13 @@ def test_what_a_tab_inserts_is_quoted(home, shell):
     done = subprocess.run(["bash", "-c", f"printf '%s\\n' {line.partition(' -m ')[2]}"], cwd=home, capture_output=True)
     assert done.stdout.decode().strip() == "m$(touch hacked).gguf"
     assert not (home / "hacked").exists()
+
+
+def test_runs_are_completed_by_their_ids(monkeypatch):
+    monkeypatch.setattr("dynscale_cli.run.store.Store.ids", lambda store: ["k3f9q2", "a1b2c3"])
+    root = typer.main.get_command(app)
+    assert list(answers(root, ["runs", "resume"], "k")) == ["k3f9q2"]
+    assert list(answers(root, ["runs", "rm", "k3f9q2"], "")) == ["k3f9q2", "a1b2c3"]
 
 
 @pytest.mark.parametrize("shell", SHELLS)

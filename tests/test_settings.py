@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from dynscale_cli import toml
-from dynscale_cli.cli import keeping, options, parser, session
+from dynscale_cli.cli import options, parser, session
 from dynscale_cli.cli.main import _run, app
 from dynscale_cli.errors import UsageError
 from dynscale_cli.settings import BUILT_IN, PLAIN, setting
@@ -298,8 +298,8 @@ def test_a_flag_that_may_be_repeated_is_a_list(file, run, monkeypatch):
 
 def test_settings_of_journals_reach_the_run(file, asked, monkeypatch):
     file.write_text('[journal]\nenabled = false\nsingle = true\nmax-size = "3M"\n')
-    kept = keeping.wishes(asked().journal)
-    assert (kept.journal, kept.max_bytes) == (False, 3_000_000)
+    assert not asked().journal
+    assert setting("journal.max-size") == 3_000_000
     assert asked("--journal").journal
     monkeypatch.setenv("DYNSCALE_JOURNAL", "yes")
     assert asked().journal

@@ -5,7 +5,8 @@ For tests of what no weights are at hand for: templates, tokenizers, sliding win
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +219,55 @@ def _bert_layer() -> Tensors:
     yield "ffn_up.bias", (FEED_FORWARD,)
     yield "ffn_down.weight", (EMBEDDING, FEED_FORWARD)
     yield "ffn_down.bias", (EMBEDDING,)
+
+
+def write_scripted_gguf(path: Path, template: str, script: Sequence[str], *, control: Sequence[str] = ()) -> Path:
+    """Write a model that always says the same, and return `path`: token by token `script`, behind a line's end.
+
+    One layer that adds nothing, so that a token's embedding alone decides which one follows: each token of the script
+    stands in it once. What has no place in it is followed by the end. `control` tokens have no text of their own.
+    """
+    tokens = [*SPECIAL, *byte_alphabet()]
+    tokens += [token for token in dict.fromkeys((*control, *map(_as_token, script))) if token not in tokens]
+    place = {token: index for index, token in enumerate(tokens)}
+    size = -(-len(tokens) // EMBEDDING) * EMBEDDING
+    follows = np.full(len(tokens), place["<|im_end|>"])
+    chain = ["\u010a", *map(_as_token, script)]  # a line's end
+    for token, after in pairwise(chain):
+        follows[place[token]] = place[after]
+    embedding, output = np.zeros((2, len(tokens), size), np.float32)
+    embedding[np.arange(len(tokens)), np.arange(len(tokens))] = 1
+    output[follows, np.arange(len(tokens))] = 50 / size**0.5
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list(tokens)
+    writer.add_token_types([CONTROL if token in (*SPECIAL, *control) else NORMAL for token in tokens])
+    writer.add_token_merges(["Ġ t"])
+    writer.add_eos_token_id(place["<|im_end|>"])
+    writer.add_add_bos_token(False)
+    writer.add_chat_template(template)
+    sizes = {"context_length": 16384, "embedding_length": size, "block_count": 1}
+    for key, value in {**_hyperparameters("llama", None, len(tokens)), **sizes}.items():
+        if value is not None:
+            _add(writer, f"llama.{key}", value)
+    half = size * KV_HEADS // HEADS
+    shapes = {"attn_q": (size, size), "attn_k": (half, size), "attn_v": (half, size), "attn_output": (size, size)}
+    shapes |= {"ffn_gate": (FEED_FORWARD, size), "ffn_up": (FEED_FORWARD, size), "ffn_down": (size, FEED_FORWARD)}
+    weights = {f"blk.0.{name}.weight": np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    weights |= {name: np.ones(size, np.float32) for name in ("output_norm.weight", "blk.0.attn_norm.weight")}
+    weights |= {"blk.0.ffn_norm.weight": np.ones(size, np.float32)}
+    for name, values in {**weights, "token_embd.weight": embedding, "output.weight": output}.items():
+        writer.add_tensor(name, values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _as_token(text: str) -> str:
+    """A text as byte-level BPE writes it, but for a marker, which is a token under its own name."""
+    if text.startswith(("<", "[")):
+        return text
+    return "".join(byte_alphabet()[byte] for byte in text.encode())

@@ -18,7 +18,7 @@ from dynscale_cli.answers import identities
 from dynscale_cli.answers.choices import LETTERS
 from dynscale_cli.answers.cluster import short_names
 from dynscale_cli.answers.dates import possible_days
-from dynscale_cli.answers.latex import box_at
+from dynscale_cli.answers.latex import box_at, prose
 from dynscale_cli.answers.normalize import plain
 from dynscale_cli.answers.quantities import Quantity, as_quantity, bare
 from dynscale_cli.answers.reading import read
@@ -39,7 +39,7 @@ _FORMULA = re.compile(r"[\\^*/+=()]|\d")
 _LONG_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}|[^\x00-\x7f]")
 # What a prover takes for something else: digits without their base, a time as a quotient, a date as a difference.
 _CODE = re.compile(r"0[xob][0-9a-f]+")
-_MISREAD = re.compile(r"\b0[xob]|\d_|\d:\d|\d-\d")
+_MISREAD = re.compile(r"\b0[xob]|\d\.\d+\.|\d_|\d:\d|\d-\d")
 _NAME = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
 _CONSTANT_OF_INTEGRATION = re.compile(r"(?:(?<=\+)|^)[cC](?=\+|$)")
 _LONGEST = 240
@@ -110,7 +110,7 @@ def _meanings(key: str, ordered: bool) -> frozenset[Hashable]:
     if _CODE.fullmatch(key):
         return frozenset((key, key[2:]))  # 0xff, and ff where the question says that it is hexadecimal
     if any(char.isdigit() for char in key):
-        quantity = as_quantity(key)
+        quantity = as_quantity(prose(key) if r"\text" in key else key)
         amounts = quantity.amounts() if quantity is not None else frozenset()
         if amounts:
             return frozenset(amounts)
@@ -148,6 +148,8 @@ def may_be_equal(first: str, second: str) -> bool:
         return False
     if not all(_FORMULA.search(key) and not _LONG_WORD.search(key) for key in (first, second)):
         return False
+    if " " in first or " " in second:
+        return False  # lists go by their members and amounts by their units; a prover drops both
     if any(_MISREAD.search(key) for key in (first, second)) or _differ_in_case(first, second):
         return False
     return _brackets(first) == _brackets(second)

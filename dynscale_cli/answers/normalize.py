@@ -99,7 +99,7 @@ def lower(text: str) -> str:
 _MARKUP = " \t\r\n*`\"'~"
 _STOPS = ".,;:。"
 _HEADING = re.compile(r"#{1,6}(?=\s)|>(?=\s*[*_#])")
-_CLOSING_HASHES = re.compile(r"(?:^|(?<=[\s*_]))#+$")  # C# keeps its own
+_CLOSING_HASHES = re.compile(r"^#+$|(?<=[\s*_])#{2,}$")  # C# keeps its own
 _SIGN = re.compile(
     r"\s*(?:[*_]{2}|[*_](?=[^*_\s]))?(?:(?P<quote>[`'\"]{1,3})\s?(?P<quoted>[^\w\s`'\"]{1,3})\s?(?P=quote)|"
     r"\$?(?P<bare><=|>=|==|!=|<>|\+=|-=|->|=>|&&|\|\||//|\*\*(?=\s*$)|[-<>=+/%^&|~@×÷≤≥≠±√∈∪∩→←↔⇒∧∨¬])\$?)(?:[*_]{1,2})?"
@@ -117,11 +117,16 @@ def sign_of(text: str) -> str | None:
     return (sign["quoted"] or sign["bare"]) if sign is not None else None
 
 
+_STYLED = re.compile(r"\s*<(?P<tag>b|i|u|strong|em|code|p|span)>(?P<inner>[^<>]+)</(?P=tag)>\s*\.?\s*", re.IGNORECASE)
+
+
 def strip_markup(text: str) -> str:
     """Without Markdown emphasis, quotes and closing punctuation at either end (a factorial keeps its mark)."""
     sign = sign_of(text)
     if sign is not None:
         return sign
+    styled = _STYLED.fullmatch(text)
+    text = styled["inner"] if styled is not None else text
     text = (
         _CLOSING_HASHES.sub("", text.rstrip(_MARKUP + _STOPS + "_"))
         .rstrip(_MARKUP + _STOPS + "_")

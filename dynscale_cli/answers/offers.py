@@ -135,6 +135,7 @@ _NO_ITEM = word_set(
     "both "
     "your my answer explain think step letter number option choice"
 )
+_ONLY = re.compile(r"\s+(?:only|exactly|please)\s*$", re.IGNORECASE)
 _YES_NO = ({"yes", "no"}, {"true", "false"}, {"correct", "incorrect"}, {"right", "wrong"})
 _QUOTES = " \"'`*()[]{}"
 
@@ -148,7 +149,7 @@ def alternatives(question: str) -> tuple[str, ...]:
     for pattern in _ALTERNATIVES:
         for match in pattern.finditer(lowered):
             start, end = match.span("list")
-            items = [item.strip(_QUOTES) for item in _SPLIT.split(text[start:end])]
+            items = [_ONLY.sub("", item).strip(_QUOTES) for item in _SPLIT.split(text[start:end])]
             items = [item for item in items if item]
             if _are_alternatives(items):
                 return tuple(items)

@@ -14,7 +14,7 @@ from dynscale_cli.answers.dates import holds_date, moment
 from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.normalize import sign_of, strip_markup
 from dynscale_cli.answers.numbers import rational_key, read_words
-from dynscale_cli.answers.quantities import Quantity, bare, numbers, spelt_out
+from dynscale_cli.answers.quantities import Quantity, as_quantity, bare, numbers, spelt_out
 from dynscale_cli.answers.structures import exact_math_key, math_key
 from dynscale_cli.answers.text import (
     FILLER,
@@ -380,7 +380,10 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     if counted is not None:
         return counted, bare
     stated = strip_markup(_without_reason(first_sentence(bare)))
-    key = exact_math_key(_RANGE_WORD.sub("-", stated))
+    measured = _measured(stated) if "\\" not in stated else None
+    if measured is not None:
+        return measured, stated
+    key = exact_math_key(_RANGE_WORD.sub("-" if _RATIOS.isdisjoint(topic) else ":", stated))
     mathematical = key is not None and _MATHEMATICAL.search(stated) is not None
     if key is not None and mathematical and not (_is_several_things(key, stated) or _names_something(stated)):
         return key, _without_dollars(stated)
@@ -394,8 +397,21 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     return read_text(bare, topic)
 
 
+_BETWEEN = re.compile(r"\s*[,;]\s+(?:and\s+)?|\s+and\s+")
+
+
+def _measured(stated: str) -> str | None:
+    """The key of a quantity with its unit, or of a list of such, where nothing else is said."""
+    for members in ([stated], _BETWEEN.split(stated)):
+        quantities = [as_quantity(member) for member in members[:40]]
+        if all(found is not None and found.parts for found in quantities):
+            return ", ".join(found.key for found in quantities if found is not None)
+    return None
+
+
 _ASIDES = re.compile(r"\([^()]*\)")
 _THING = re.compile(r"\d[^\W\d_]{0,2}\s(?!and\b|und\b)[^\W\d_]{3,}")
+_RATIOS = frozenset({"ratio", "odds", "proportion", "scale"})
 _RANGE_WORD = re.compile(r"(?<=\d) (?:to|through|until) (?=\d)")
 
 

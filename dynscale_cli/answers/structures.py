@@ -19,8 +19,8 @@ from dynscale_cli.answers.dates import moment
 from dynscale_cli.answers.formulas import LONGEST, NotMath, normal_form
 from dynscale_cli.answers.latex import prose, tidy
 from dynscale_cli.answers.normalize import plain, words
-from dynscale_cli.answers.quantities import as_quantity, spell
-from dynscale_cli.answers.units import split_unit
+from dynscale_cli.answers.quantities import as_quantity, bare, spell
+from dynscale_cli.answers.units import Unit, split_unit
 
 _OPEN, _CLOSE = "\x01", "\x02"  # \{ and \}, apart from the braces of grouping
 _DEEPEST = 6
@@ -117,7 +117,18 @@ def _quantity(text: str) -> str | None:
         return day
     spelt = prose(plain(text)).strip(" *_`'.,;")
     found = as_quantity(" ".join(spelt.split()))
-    return found.key if found is not None and found.parts else None
+    if found is None or not found.parts:
+        return None
+    unit = found.parts[0][1]
+    if len(found.parts) == 1 and unit.is_letter:  # 6 t is a product, 6\text{ t} is not
+        return _with_unit(bare(found.key), unit) if r"\text" in text or r"\math" in text else None
+    return found.key
+
+
+def _with_unit(key: str, unit: Unit) -> str:
+    """The key of a value with its unit, in \\text where it could be read as a product."""
+    plain_key = _CONSTANT.fullmatch(key) and not unit.is_letter
+    return spell(key, unit) if plain_key else rf"{key}\text{{ {unit}}}"
 
 
 @lru_cache(maxsize=4096)
@@ -284,7 +295,7 @@ def _value(text: str) -> str:
     key = poly.spell(normal_form(bare))
     if unit is None:
         return key
-    return spell(key, unit) if _CONSTANT.fullmatch(key) else rf"{key}\text{{ {unit}}}"
+    return _with_unit(key, unit)
 
 
 def _listed(parts: list[str], text: str, depth: int) -> str:

@@ -195,6 +195,12 @@ class Unit:
         return self.factors[0][0] if len(self.factors) == 1 and self.factors[0][1] == 1 else ""
 
     @property
+    def is_letter(self) -> bool:
+        """Whether its symbol could be a variable: m, s, t^2; not m^2, which is an area."""
+        (symbol, exponent), *more = self.factors
+        return not more and len(symbol) == 1 and symbol.isalpha() and (symbol, exponent) not in (("m", 2), ("m", 3))
+
+    @property
     def is_money(self) -> bool:
         return self.symbol in _MONEY
 
@@ -380,7 +386,6 @@ _NOT_COUNTED = word_set(
     "hundred thousand million billion trillion and or plus minus times over sin cos tan cot sec csc log exp sqrt inf "
     "pi infinity not mod div theta alpha beta gamma delta lambda sigma omega phi psi rho"
 )
-_PLAIN_NUMBER = re.compile(r"[-+]?[\d.,]+(?:\s?/\s?\d+|\s\d+/\d+)?|-?\\frac\s?\{-?\d+\}\s?\{\d+\}")
 _CONSTANT = re.compile(r"(?:[-+*/^(){}\[\]\d.,\s]|\\pi|\\sqrt|\\frac)+")
 _ATTACHED = re.compile(
     r"(?<=\d)\s?(?:cm|mm|km|nm|kg|mg|lbs?|oz|ft|yd|hrs?|min|sec|mL|ml|mph|kW|kWh|Hz)(?:\^\{?[23]\}?)?$"
@@ -425,9 +430,9 @@ def _split_words(text: str) -> tuple[str, str]:
             break
         named = [_COUNTED.fullmatch(word.strip(".,")) is not None for word in words]
         counted = any(named) and all(name or word in _SMALL_WORDS for name, word in zip(named, words, strict=True))
-        letter = len(words[0].partition("^")[0]) == 1
-        measured = _PLAIN_NUMBER.fullmatch(rest) if letter else _CONSTANT.fullmatch(rest)
-        if counted or (measured and _whole(" ".join(words)) is not None):
+        unit = _whole(" ".join(words))
+        measured = unit is not None and not unit.is_letter and _CONSTANT.fullmatch(rest)
+        if counted or measured:
             return rest, " ".join(words)
         kept += 1
     return text, ""

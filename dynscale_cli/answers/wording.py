@@ -45,7 +45,8 @@ def read_wording(question: str, choices: Sequence[str] = ()) -> Wording:
     low = lower(plain(rest)).strip()
     options = labelled_options(shortened)
     named = alternatives(rest) if not options.texts and not choices else ()
-    guess = _guess(low, bool(choices or options.texts), named)
+    asked = asked_labels(shortened)
+    guess = _guess(_without_labels(low, asked), bool(choices or options.texts), named)
     if guess == "long":
         also, named = (), ()
     return Wording(
@@ -53,10 +54,17 @@ def read_wording(question: str, choices: Sequence[str] = ()) -> Wording:
         options.texts or named,
         options.labels,
         also,
-        asked_labels(shortened),
+        asked,
         not (_UNORDERED.search(low) and not _ORDERED.search(low)),
         frozenset(words(shortened[:_LOOK])),
     )
+
+
+def _without_labels(low: str, asked: tuple[str, ...]) -> str:
+    """Without the sentences that only say which label to write, where others are left."""
+    sentences = re.split(r"(?<=[.?!])\s+|\n+", low) if asked else []
+    left = [sentence for sentence in sentences if not any(label in sentence for label in asked)]
+    return " ".join(left) or low
 
 
 def _guess(low: str, has_options: bool, named: tuple[str, ...]) -> Guess:
@@ -278,6 +286,7 @@ _COUNTS = (
     r"a couple of|a dozen)"
 )
 _NOUNS = (
+    r"(?:recipe|poem|haiku|story|joke|song)s?\s*:|"
     rf"(?:[\w'-]+\s+){{1,3}}{_WORKS}[.!]?\s*$|"
     rf"(?:an?|the|my|one|{_COUNTS})\s+(?:[\w'-]+\s+){{0,4}}?{_WORKS}\b(?![^.!\n]*\?)|{_WORKS}\s+(?:about|for|on|of|"
     rf"in)\b(?![^.!\n]*\?)|"

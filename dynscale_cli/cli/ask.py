@@ -17,8 +17,8 @@ dynscale ask --endpoint http://127.0.0.1:8080 "What is 17 + 25?"
 class Ask(Command):
     everyday = frozenset({
         "--file", "--context", "--whole", "--profile", "--model", "--n-gpu-layers", "--endpoint", "--budget",
-        "--max-tokens", "--temp", "--seed", "--system", "--answer-type", "--json", "--explain", "--show", "--quiet",
-        "--help", "--help-all",
+        "--max-tokens", "--think", "--temp", "--seed", "--system", "--answer-type", "--json", "--explain", "--show",
+        "--quiet", "--help", "--help-all",
     })  # fmt: skip
 
 

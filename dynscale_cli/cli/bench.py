@@ -121,8 +121,8 @@ def _samples(text: str) -> tuple[int, ...]:
 
 
 def _budgets(text: str | None) -> tuple[int, ...]:
-    from dynscale_cli import config
+    from dynscale_cli.values import parse_tokens
 
     if text is None:
         return ()
-    return tuple(sorted({config.parse_tokens(part, "--budgets") for part in text.split(",")}))
+    return tuple(sorted({parse_tokens(part, "--budgets") for part in text.split(",")}))

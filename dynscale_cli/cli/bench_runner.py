@@ -55,6 +55,8 @@ def compare(told: Benching) -> int:
         model = open_model(told.options, _notice(told))
         settings = _settings(told, plan, server=isinstance(model, ModelServer))
         _check_questions(plan, settings)
+        told = replace(told, options=model.suited(told.options))
+        settings = _settings(told, plan, server=isinstance(model, ModelServer))
         longest = sorted(plan.questions, key=lambda q: len(q.text), reverse=True)[:8]
         prompts = [settings.prompts.parallel(question, compared=True) for question in longest]
         engine = model.engine(told.options, prompts, interrupts, most=settings.max_tokens, least=CHAIN_CONTEXT)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from dynscale_cli.nearest import choose
+from dynscale_cli.values import choose
 
 FILES: Final = ":files"  # the answer where a shell is to complete files by itself
 SHELLS: Final = ("bash", "zsh", "fish")
@@ -65,7 +65,8 @@ _dynscale() {
     _describe 'dynscale' whole
     _describe 'dynscale' begun -S ''
 }
-compdef _dynscale dynscale
+# As a file of $fpath this is the body of the function, on its first call; sourced, it is registered.
+if [[ $funcstack[1] == _dynscale ]]; then _dynscale "$@"; else compdef _dynscale dynscale; fi
 """
 FISH: Final = r"""# fish completion of dynscale. Written by `dynscale completions fish`.
 function __dynscale_complete
@@ -77,7 +78,7 @@ function __dynscale_complete
         if test "$found" = ":files"
             __fish_complete_path (string replace --regex -- '^--[^=]*=' '' $word)
         else
-            echo $before$found
+            echo "$before$found"
         end
     end
 end

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from dynscale_cli.nearest import choose
+from dynscale_cli.values import choose
 
 FOLDER: Final = Path(__file__).parent.parent / "docs"
 EXAMPLES = """

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from dynscale_cli.errors import UsageError
-from dynscale_cli.nearest import nearest
+from dynscale_cli.values import nearest
 
 WIDEST: Final = 100  # columns of a page
 FIRST: Final = 30  # of the flags' column; a longer one has its help below it

@@ -20,8 +20,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from dynscale_cli.config import (
+from dynscale_cli.display.text import say
+from dynscale_cli.engine.options import CACHE_TYPES, FLASH_ATTENTION, LEVELS, LoadOptions
+from dynscale_cli.errors import UsageError
+from dynscale_cli.values import (
     Budget,
+    choose,
     parse_budget,
     parse_floats,
     parse_layers,
@@ -30,10 +34,6 @@ from dynscale_cli.config import (
     parse_tokens,
     parse_variables,
 )
-from dynscale_cli.display.text import say
-from dynscale_cli.engine.options import CACHE_TYPES, FLASH_ATTENTION, LEVELS, LoadOptions
-from dynscale_cli.errors import UsageError
-from dynscale_cli.nearest import choose
 
 from .completion import model_names, profile_names
 from .help import ALL

@@ -94,7 +94,7 @@ def resume(
     Prints the answers of the whole run as `ask` would; what was drawn before is not drawn again.
     -m or --endpoint say where the same model is now, if it was moved.
     """
-    from .resuming import resume as go
+    from .resume import resume as go
 
     return go(options, run, budget, stored_questions=stored_questions)
 

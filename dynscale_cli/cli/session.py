@@ -21,7 +21,7 @@ from dynscale_cli.questions import STDIN, Question
 
 from .inputs import Inputs, check_inputs, notice_unread, read_inputs
 from .interrupts import Interrupts, watch
-from .keeping import Keeper, wishes
+from .journal import JournalSession
 from .opening import ModelFile, ModelServer, open_model
 from .options import Options
 
@@ -59,14 +59,13 @@ def answer(options: Options) -> int:
             _budget(options, asked), context=asked.context, server=isinstance(model, ModelServer)
         )
         engine = _engine(options, model, questions, settings, interrupts)
-        kept = wishes(options.journal)
-        keeper = Keeper(kept, _notice(options), quiet=options.quiet, flags=_named_again(options))
-        if kept.journal:
-            keeper.begin(
+        session = JournalSession(_notice(options), quiet=options.quiet, flags=_named_again(options))
+        if options.journal:
+            session.begin(
                 questions, settings, engine.info, model.identity(), model.options, next(iter(options.file or ()), None)
             )
         notice_unread(options, _notice(options))
-        return _run(options, questions, settings, engine, keeper, interrupts)
+        return _run(options, questions, settings, engine, session, interrupts)
 
 
 def _budget(options: Options, asked: Inputs) -> int:
@@ -96,14 +95,14 @@ def go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) -
         _same_model(stored, model.identity())
         settings = replace(stored.settings, budget=budget, stream=options.show)
         engine = _engine(options, model, stored.questions, settings, interrupts)
-        keeper = Keeper(wishes(options.journal), _notice(options), quiet=options.quiet, flags=_named_again(options))
-        keeper.take(journal)
+        session = JournalSession(_notice(options), quiet=options.quiet, flags=_named_again(options))
+        session.take(journal)
         try:
             journal.resume(settings.budget)
         except DynscaleError as error:  # what is spent from here on would be spent again
             engine.close()
             raise DynscaleError(f"{error.message}: the run stays as it is", "make room on the disk") from error
-        return _run(options, stored.questions, settings, engine, keeper, interrupts, Past(stored))
+        return _run(options, stored.questions, settings, engine, session, interrupts, Past(stored))
 
 
 def _run(
@@ -111,20 +110,20 @@ def _run(
     questions: Sequence[Question],
     settings: Settings,
     engine: Engine,
-    keeper: Keeper,
+    session: JournalSession,
     interrupts: Interrupts,
     past: Past | None = None,
 ) -> int:
     from dynscale_cli.run.run import Run
 
     stopped = lambda: bool(interrupts)  # noqa: E731
-    with contextlib.closing(engine), keeper.kept():
-        run = Run(questions, engine, settings, journal=keeper.journal, past=past, interrupted=stopped)
+    with contextlib.closing(engine), session.kept():
+        run = Run(questions, engine, settings, journal=session.journal, past=past, interrupted=stopped)
         try:
             code = _show(options, questions, run, interrupts)
         finally:
             run.leave()
-    return keeper.code(code, interrupted=bool(interrupts))
+    return session.code(code, interrupted=bool(interrupts))
 
 
 def _same_model(stored: StoredRun, identity: dict[str, Any]) -> None:

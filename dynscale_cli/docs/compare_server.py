@@ -49,8 +49,13 @@ class Row:
 
 def sums(count: int, seed: int) -> list[Sum]:
     rng = random.Random(seed)
-    pairs = [(rng.randint(11, 99), rng.randint(11, 99)) for _ in range(count)]
+    pairs = [(rng.randint(2, 59), rng.randint(2, 59)) for _ in range(count)]
     return [Sum(f"What is {a} + {b}?", str(a + b)) for a, b in pairs]
+
+
+def marked(asked: list[Sum], letter: str) -> list[Sum]:
+    """The same, with a mark before each, so that no way finds the prompts of another in the server's cache."""
+    return [Sum(f"({letter}) {one.question}", one.answer) for one in asked]
 
 
 def number(text: str) -> str | None:
@@ -130,13 +135,15 @@ async def compare(options: argparse.Namespace) -> list[Row]:
     server = Server(options.endpoint, options.model, options.max_tokens, options.temp)
     if not options.model:
         server.model = options.model = (await server.client.models.list()).data[0].id
-    rows = [await way(f"loop of {SAMPLES}", server, server.loop, asked)]
-    for name, kind in (("self-consistency", SelfConsistency), ("adaptive", AdaptiveSelfConsistency)):
+    rows = [await way(f"loop of {SAMPLES}", server, server.loop, marked(asked, "a"))]
+    kinds = ("b", "self-consistency", SelfConsistency), ("c", "adaptive", AdaptiveSelfConsistency)
+    for letter, name, kind in kinds:
         algorithm = kind(consistency_space_projection_func=project)
-        rows.append(await way(f"its_hub {name}", server, server.hub(algorithm), asked))
+        rows.append(await way(f"its_hub {name}", server, server.hub(algorithm), marked(asked, letter)))
     await server.client.close()
-    rows.append(await asyncio.to_thread(dynscale, asked, round(0.6 * rows[0].tokens), options))
-    rows.append(await asyncio.to_thread(dynscale, asked, rows[0].tokens, options))
+    for letter, share in (("d", 0.6), ("e", 1.0)):
+        budget = round(share * rows[0].tokens)
+        rows.append(await asyncio.to_thread(dynscale, marked(asked, letter), budget, options))
     return rows
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dynscale_cli.config import MOST_TOKENS
 from dynscale_cli.errors import UsageError
+from dynscale_cli.values import MOST_TOKENS
 
 EXAMPLE = '{"qid": "1", "gold": "42", "answers": ["42", null], "tokens": [310, 512]}'
 

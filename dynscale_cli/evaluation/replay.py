@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 from dynscale_cli.allocation import Allocator
+from dynscale_cli.child import isolated_pool
 
 from .logs import Log, Pool
 from .scores import Interval, interval
@@ -377,7 +378,8 @@ def _spread(
             yield task, _replays(logs[task.log], task.policy, setting, seeds)
         return
     # Fresh processes, as a fork of a process with threads may hang; Ctrl-C is the parent's to handle.
-    with ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+    start = signal.signal, (signal.SIGINT, signal.SIG_IGN)
+    with isolated_pool(), ProcessPoolExecutor(workers, get_context("spawn"), *start) as pool:
         futures = {pool.submit(_replays, logs[task.log], task.policy, setting, seeds): task for task in tasks}
         try:
             for future in as_completed(futures):

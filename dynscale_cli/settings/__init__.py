@@ -17,9 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from dynscale_cli.config import parse_size
 from dynscale_cli.errors import DynscaleError, UsageError
-from dynscale_cli.nearest import nearest
+from dynscale_cli.values import nearest, parse_size
 
 if TYPE_CHECKING:
     from .file import File

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dynscale_cli.errors import DynscaleError, UsageError
-from dynscale_cli.nearest import nearest
 from dynscale_cli.paths import config_dir
+from dynscale_cli.values import nearest
 
 from . import PROFILE, Key, canonical
 

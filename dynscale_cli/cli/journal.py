@@ -1,13 +1,13 @@
-"""A session's journal: when one is kept, what becomes of it, and what the user hears of it.
+"""A session's journal: how its run is kept, what becomes of that, and what the user hears of it.
 
-Owns the user's wishes about journals, and the words. Writing and reading them is the business of `runs`.
+Owns the words. Writing and reading runs is the business of `run`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,30 +22,18 @@ if TYPE_CHECKING:
     from dynscale_cli.run.store import Recorder
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the user wants kept. `max_bytes`: over all runs."""
-
-    journal: bool = True
-    max_bytes: int = 1_000_000_000
-
-
-def wishes(journal: bool = True) -> Wishes:
-    """What the flag says, and the settings that have no flag. Raises UsageError for one that is not valid."""
-    from dynscale_cli.settings import setting
-
-    return Wishes(journal, setting("journal.max-size"))
-
-
-class Keeper:
+class JournalSession:
     """The journal of one session, if it has one, and what went wrong with it. Tells the user through `notice`.
 
     `flags`: what `runs resume` is to be told when it goes on with this run.
     """
 
-    def __init__(self, wishes: Wishes, notice: Callable[[str], None], *, quiet: bool, flags: str = "") -> None:
+    def __init__(self, notice: Callable[[str], None], *, quiet: bool, flags: str = "") -> None:
+        from dynscale_cli.settings import setting
+
         self.journal: Recorder | None = None
-        self._wishes, self._notice, self._quiet, self._flags = wishes, notice, quiet, flags
+        self._max_bytes: int = setting("journal.max-size")  # over all runs; raises UsageError where it is not valid
+        self._notice, self._quiet, self._flags = notice, quiet, flags
         self._refused = False
 
     def begin(
@@ -61,7 +49,7 @@ class Keeper:
         from dynscale_cli.run.request import RunRequest
         from dynscale_cli.run.store import Store
 
-        store = Store(max_bytes=self._wishes.max_bytes)
+        store = Store(max_bytes=self._max_bytes)
         request = RunRequest(
             settings, model, engine.width, engine.context, len(questions), asdict(options), _source(source)
         )
@@ -120,10 +108,10 @@ class Keeper:
     def _trim(self, own: str) -> None:
         from dynscale_cli.run.store import Store
 
-        gone = Store(max_bytes=self._wishes.max_bytes).trim(keep=own)
+        gone = Store(max_bytes=self._max_bytes).trim(keep=own)
         if gone:
             names = ", ".join(gone)
-            self._notice(f"removed to stay below {self._wishes.max_bytes:,} bytes of runs: {names}")
+            self._notice(f"removed to stay below {self._max_bytes:,} bytes of runs: {names}")
 
 
 def _source(file: Path | None) -> dict[str, str] | None:

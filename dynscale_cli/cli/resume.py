@@ -9,10 +9,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dynscale_cli import config
 from dynscale_cli.display.text import say
 from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.errors import UsageError
+from dynscale_cli.values import parse_budget
 
 from .options import Options
 
@@ -63,7 +63,7 @@ def _budget(text: str | None, stored: StoredRun) -> int:
     if text is None:
         return stored.budget
     more = text.strip().startswith("+")
-    tokens = config.parse_budget(text.strip().removeprefix("+")).total(len(stored.questions))
+    tokens = parse_budget(text.strip().removeprefix("+")).total(len(stored.questions))
     total = stored.budget + tokens if more else tokens
     if total < stored.spent:
         rest = f"--budget +{stored.spent - stored.budget + tokens}" if more else f"--budget +{text.strip()}"

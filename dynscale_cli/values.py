@@ -1,4 +1,4 @@
-"""Values as users write them: token counts, budgets, sizes, layers.
+"""Values as users write them: token counts, budgets, sizes, layers; and the word that a mistyped one most likely meant.
 
 Owns parsing. Knows nothing of commands, nor of where a value was written: `settings` does.
 """
@@ -6,12 +6,13 @@ Owns parsing. Knows nothing of commands, nor of where a value was written: `sett
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from dynscale_cli.errors import UsageError
 
-_COUNT = re.compile(r"(\d[\d_,]*(?:\.\d+)?|\.\d+)\s*([kmb]?)", re.IGNORECASE)
+_COUNT = re.compile(r"((?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d+)?|\.\d+)\s*([kmb]?)", re.IGNORECASE)  # 1,5k is none
 _LAYERS = re.compile(r"[0-9]{1,6}")
 MOST_TOKENS = 10**15
 _SCALE = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
@@ -118,3 +119,26 @@ def parse_variables(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UsageError(f"--template-kwargs {text}: not an object", HINT_VARIABLES)
     return found
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word closest to `word` in spelling, or None where none is close."""
+    from difflib import get_close_matches
+
+    words = {candidate.lower(): candidate for candidate in known}
+    found = get_close_matches(word.lower(), words, n=1, cutoff=0.6) or [name for name in words if _begins(name, word)]
+    return words[found[0]] if len(found) == 1 else None
+
+
+def choose(word: str, known: Iterable[str], name: str) -> str:
+    """`word`, where it is known. Raises UsageError with the nearest one: `name` is the flag that took it."""
+    known = list(known)
+    if word in known:
+        return word
+    meant = nearest(word, known)
+    hint = f"{name} {meant}" if meant else f"{name} takes one of {', '.join(known)}"
+    raise UsageError(f"{name} {word}: unknown", hint)
+
+
+def _begins(name: str, word: str) -> bool:
+    return bool(word) and name.startswith(word.lower())
