@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from time import perf_counter
 
 import pytest
 from hypothesis import given
@@ -165,7 +164,7 @@ def test_the_prover_works_off_the_main_thread(prover: Prover) -> None:
     assert found == [True]
 
 
-def test_an_overrun_is_killed_and_then_no_more_is_asked() -> None:
+def test_an_overrun_is_killed_and_then_no_more_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("math_verify")
     impatient = Prover(seconds=0.0, start_seconds=60, overruns=2)
     try:
@@ -173,9 +172,8 @@ def test_an_overrun_is_killed_and_then_no_more_is_asked() -> None:
         assert impatient.available
         assert impatient.same("\\sin(x)", "y") is False
         assert not impatient.available
-        start = perf_counter()
+        monkeypatch.setattr("dynscale_cli.child.Child", None)  # nothing is started any more
         assert impatient.same("\\sin(x)", "z") is False
-        assert perf_counter() - start < 0.5
     finally:
         impatient.close()
 
