@@ -122,7 +122,6 @@ def test_the_version_is_the_package_s(tmp_path):
         (("completions", "zhs"), "try: dynscale completions zsh\n"),
         (("ask", "-5 + 3 = ?"), "try: dynscale ask -- QUESTION"),
         (("config", "set", "profile", "quick"), "try: export DYNSCALE_PROFILE="),
-        (("runs", "show", ""), "the id of the run is empty\n"),
         (("models", "pull"), "OWNER/REPO[:QUANT] is missing\n"),
     ],
 )
@@ -136,7 +135,7 @@ def test_a_mistyped_word_suggests_the_nearest(tmp_path, typed, meant):
 
 def test_a_mistyped_model_suggests_a_command_that_takes_it(tmp_path):
     """`models show` has no -m."""
-    done = dynscale("models", "show", "smollm2", cwd=tmp_path)
+    done = dynscale("models", "show", "SmolLM3-135M-Instruct.Q4_1", cwd=tmp_path)
     assert done.returncode == 1
     assert "try: dynscale models show SmolLM2-135M-Instruct" in done.stderr.decode()
 

@@ -116,8 +116,8 @@ class TestVerdicts:
         rows = [verdicts.head(), verdicts.row(result(0)), verdicts.row(result(1, "6", stopped="budget"))]
         assert [row.rstrip() for row in rows] == [
             "question         answer                              votes",
-            "What is 0 + 25?  42                                     5 of 6  settled",
-            "What is 1 + 25?  6                                      5 of 6  budget spent",
+            "What is 0 + 25?  42                                 5 of 6  settled",
+            "What is 1 + 25?  6                                  5 of 6  budget spent",
         ]
 
     def test_what_is_settled_is_right_only_where_that_is_known(self) -> None:

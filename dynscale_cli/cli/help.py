@@ -51,7 +51,7 @@ def write_page(command: Any, ctx: Any, formatter: Any) -> None:
             formatter.write_dl([(styled(f"{name:<{first}}", fg="cyan"), text) for name, text in rows], FIRST + 2)
     more = [f"{left_out} more flags: {ctx.command_path} --help-all."] if left_out else []
     if any(getattr(param, "envvar", None) for param in params):
-        more.append("Defaults are settings: dynscale config --help.")
+        more.append("Defaults can be set: dynscale docs settings.")
     if more:
         formatter.write_paragraph()
         formatter.write_text(" ".join(more))

@@ -146,7 +146,7 @@ class Options:
     ] = None
     file: Annotated[
         list[Path] | None,
-        once(None, "FILE", "Questions: text (one a line), .jsonl, .csv or .parquet; repeatable.", "--file", "-f"),
+        once(None, "FILE", "Questions: text, .jsonl, .csv, .parquet.", "--file", "-f"),
     ] = None
     template: Annotated[
         str | None,
@@ -154,7 +154,7 @@ class Options:
     ] = None
     context: Annotated[
         list[Path] | None,
-        once(None, "FILE", "A text that all questions are about; - reads standard input.", "--context"),
+        once(None, "FILE", "What all questions are about; - reads a pipe.", "--context"),
     ] = None
     limit: Annotated[int | None, once(None, "N", "Only the first N questions.", "--limit", min=1, max=INTEGER)] = None
     whole: Annotated[bool, once(None, None, "The whole input is one question.", "--whole")] = False
@@ -302,13 +302,13 @@ class Options:
     ] = 0.0
     stop: Annotated[list[str] | None, once(SAMPLE, "TEXT", "End a sample there; may be repeated.", "--stop")] = None
     think: Annotated[
-        str, setting(SAMPLE, "LEVEL", "auto, on, off, low, medium or high.", "--think", **words("--think", LEVELS))
+        str, setting(SAMPLE, "LEVEL", "on, off, low, medium or high.", "--think", **words("--think", LEVELS))
     ] = "auto"
     template_kwargs: Annotated[
         str | None,
         setting(SAMPLE, "JSON", "Variables of the chat template.", "--template-kwargs", **text(parse_variables)),
     ] = None
-    seed: Annotated[int, setting(SAMPLE, "N", "Fixes a run on one machine; -1: any.", "--seed", "-s")] = 0
+    seed: Annotated[int, setting(SAMPLE, "N", "-1 is random; else fixes a run.", "--seed", "-s")] = 0
     mode: Annotated[
         str,
         setting(
