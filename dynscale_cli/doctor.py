@@ -32,6 +32,7 @@ from dynscale_cli.models.gguf import GGUFHeader, read_header, require_generator
 from dynscale_cli.models.info import TYPICAL, fit
 from dynscale_cli.models.resolve import resolve
 from dynscale_cli.paths import config_dir, state_dir
+from dynscale_cli.run.database import FILE
 from dynscale_cli.settings import Found, Key, file, settle, unknown_variables
 
 ASKING: Final = 60  # seconds for how llama.cpp was built: the first load of a GPU's driver may take many
@@ -196,10 +197,10 @@ def _unknown(keys: Mapping[str, Key], environ: Mapping[str, str]) -> Iterator[Fi
 
 
 def folders(environ: Mapping[str, str]) -> Iterator[Finding]:
-    for what, folder in (("settings", config_dir(environ)), ("runs", state_dir(environ))):
+    for what, folder, kept in (("settings", config_dir(environ), ""), ("runs", state_dir(environ), FILE)):
         there = next((each for each in (folder, *folder.parents) if each.exists()), Path("/"))
         if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
-            yield Finding("paths", "fine", f"{what}: {folder}" + ("" if there == folder else " (not there yet)"))
+            yield Finding("paths", "fine", f"{what}: {folder / kept}" + ("" if there == folder else " (not there yet)"))
         else:
             yield Finding(
                 "paths", "wrong", f"{what}: {there} cannot be written to", "export DYNSCALE_HOME=$HOME/.dynscale"

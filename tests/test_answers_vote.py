@@ -112,3 +112,14 @@ def test_the_order_of_counting_does_not_matter(
 def test_votes_sum_to_the_voters(votes: list[tuple[str | None, int]], method: Method) -> None:
     count = tally(ballots(*votes), NUMBER, method)
     assert sum(count.weights.values()) == pytest.approx(sum(key is not None for key, _ in votes))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("12 m", "12 ft"), ("1, 2, 3", "3, 2, 1"), ("192.168.0.1", "192.168.0.10")]
+)
+def test_a_prover_is_not_asked_about_what_is_no_formula(first: str, second: str) -> None:
+    class Sure:
+        def same(self, first: str, second: str) -> bool:
+            return True
+
+    assert not Equivalence(Sure()).same(first, second)

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,8 +84,7 @@ def run_blocks(text: str, folder: Path) -> None:
         )
         assert done.returncode in (0, 3), f"{block}\n{done.stderr.decode()}"
         assert b"Traceback" not in done.stderr
-        said = [line for line in done.stderr.decode().splitlines() if line.startswith("dynscale: ")]
-        assert [line for line in said if " goes on: " not in line and " is finished: " not in line] == [], block
+        assert b"\n  try: " not in done.stderr, f"an error that did not end the block: {block}\n{done.stderr.decode()}"
 
 
 def test_the_readme_s_commands_run_in_their_order(tmp_path):
@@ -101,6 +101,23 @@ def test_the_commands_of_a_page_run_in_their_order(tmp_path, page):
         '{"id": "colour", "question": "Which is a colour?", "choices": ["tall", "green", "seven"], "answer": "B"}\n'
     )
     run_blocks(PAGES[page], tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("script"), reason="needs `script` of util-linux")
+def test_the_readme_s_transcript_is_what_a_terminal_shows(tmp_path):
+    """Its command, word for word, and an answer in that form; what a model answers differs from machine to machine."""
+    transcript = re.search(r"^```text\n\$ (dynscale ask .*)\n(.*)\n```", README, re.MULTILINE)
+    command, shown = transcript.groups()
+    seen = subprocess.run(
+        ["script", "-qec", command, "/dev/null"],
+        cwd=tmp_path,
+        env=limited(tmp_path),
+        capture_output=True,
+        timeout=MINUTES,
+    ).stdout.decode()
+    form = re.compile(r"^.+   [\d.]+ of [\d.]+ votes? · [a-z ]+ after [\d,]+ tokens\r?$", re.MULTILINE)
+    assert form.search(shown)
+    assert form.search(seen), seen
 
 
 def test_the_readme_is_for_newcomers():

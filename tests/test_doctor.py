@@ -196,9 +196,10 @@ def test_all_that_is_not_fine_ends_in_a_command(tmp_path, machine):
         assert "pip install" in finding.fix or program[0] in ("dynscale", "unset", "export"), finding
 
 
-def test_the_folder_of_runs_is_the_one_that_runs_path_prints(tmp_path):
-    found = list(doctor.folders({"DYNSCALE_HOME": str(tmp_path)}))
-    assert any(f"runs: {tmp_path / 'runs'}" in each.text for each in found)
+def test_the_place_of_runs_is_the_one_that_runs_path_prints(tmp_path):
+    printed = lines(dynscale("runs", "path", cwd=tmp_path).stdout)[0]
+    found = list(doctor.folders({"DYNSCALE_HOME": str(tmp_path / "dynscale")}))
+    assert f"runs: {printed}" in [each.text for each in found]
 
 
 def test_the_report_as_a_user_sees_it(tmp_path):

@@ -392,3 +392,17 @@ def test_files_may_be_several_and_patterns(put: Put) -> None:
     path = [put(f"{name}.txt", f"{name}\n") for name in "abc"][2]
     assert texts(read(file=[path.parent / "[ab].txt", path])) == ["a", "b", "c"]
     assert "no file matches" in complaint(file=[path.parent / "x*.txt"]).message
+
+
+def test_parquet_is_read_row_by_row(tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "q.parquet"
+    columns = {
+        "question": ["a", "b"],
+        "choices": [{"text": ["x", "y"], "label": ["A", "B"]}, None],
+        "answer": ["B", "2"],
+    }
+    parquet.write_table(arrow.table(columns), path)
+    assert [(one.text, one.choices, one.gold) for one in read(file=path)] == [("a", ("x", "y"), "B"), ("b", (), "2")]
+    path.write_bytes(b"nothing")
+    assert "not Parquet" in complaint(file=path).message

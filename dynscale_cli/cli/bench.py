@@ -5,16 +5,14 @@ Parses and delegates to `bench_runner`.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dynscale_cli.display.text import say
 from dynscale_cli.errors import UsageError
 
-from .options import OUTPUT, PREFIX, HelpAll, Options, once, takes
+from .options import OUTPUT, HelpAll, Options, once, takes
 from .parser import Command
 
 EXAMPLES = """
@@ -100,8 +98,6 @@ def bench(
 
         measure(options, tokens, rounds)
         return 0
-    if os.environ.get(f"{PREFIX}ENDPOINT") and not options.quiet:
-        say(f"dynscale: bench runs a model file: {PREFIX}ENDPOINT is not used")
     if samples is not None and budgets is not None:
         raise UsageError("--samples and --budgets: both say what is spent", "give one of them")
     from .bench_runner import Benching, compare

@@ -25,7 +25,8 @@ ESCAPED: Final = "dynscale.escaped"  # how standard output writes what its encod
 
 EXAMPLES = """
 dynscale ask "What is 17 + 25?"
-dynscale ask --help
+dynscale help ask
+dynscale docs
 """
 app = typer.Typer(
     name="dynscale",

@@ -292,6 +292,9 @@ def _alignment(values: dict[str, Scalar | Array]) -> int:
     return alignment
 
 
+ASIDE: Final = frozenset({"adapter", "mmproj", "imatrix", "controlvector"})  # general.type, where it is no model
+
+
 @dataclass(frozen=True, slots=True)
 class GGUFHeader:
     """A model as its file describes it; what it does not say is 0, empty or None. Lengths are in tokens."""
@@ -319,6 +322,7 @@ class GGUFHeader:
     split_count: int
     tensors: int
     sampling: Mapping[str, float] = field(default_factory=dict)  # what it recommends: temp, top_p, top_k, min_p
+    kind: str = ""  # general.type
 
     @property
     def recurrent(self) -> bool:
@@ -327,8 +331,8 @@ class GGUFHeader:
 
     @property
     def generates(self) -> bool:
-        """Whether it continues a text from left to right; encoders, vision towers and diffusion models do not."""
-        return self.architecture not in ENCODERS and self.architecture not in UNUSUAL
+        """Whether it continues a text from left to right; encoders, adapters and diffusion models do not."""
+        return self.architecture not in ENCODERS | UNUSUAL and self.kind not in ASIDE
 
     @property
     def parts(self) -> list[Path]:
@@ -366,8 +370,12 @@ def read_header(path: Path) -> GGUFHeader:
 def require_generator(header: GGUFHeader) -> None:
     """Raise ModelError for models that cannot answer: `header.generates` as an error for the user."""
     if not header.generates:
-        what = "an encoder" if header.architecture in ENCODERS else "not a model that writes text from left to right"
-        raise ModelError(f"{header.path}: {header.architecture} is {what}", "Name a chat or base model: -m FILE.")
+        what = f"{header.architecture} is not a model that writes text from left to right"
+        if header.architecture in ENCODERS:
+            what = f"{header.architecture} is an encoder"
+        elif header.kind in ASIDE:
+            what = f"no model by itself, but of the type {header.kind}"
+        raise ModelError(f"{header.path}: {what}", "Name a chat or base model: -m FILE.")
 
 
 def _describe(path: Path, container: Container, parts: int) -> GGUFHeader:
@@ -400,6 +408,7 @@ def _describe(path: Path, container: Container, parts: int) -> GGUFHeader:
         split_count=parts,
         tensors=len(container.tensors),
         sampling=_sampling(container),
+        kind=container.text("general.type") or "",
     )
 
 

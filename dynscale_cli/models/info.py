@@ -15,10 +15,9 @@ from typing import Any, Final
 from dynscale_cli.errors import ModelError
 from dynscale_cli.models import aliases, resolve, stores
 from dynscale_cli.models.files import quant, siblings
-from dynscale_cli.models.gguf import ENCODERS, UNUSUAL, GGUFHeader, read_header, reading
+from dynscale_cli.models.gguf import ASIDE, ENCODERS, UNUSUAL, GGUFHeader, read_header, reading
 from dynscale_cli.models.stores import SOURCES, LocalModel
 
-ASIDE: Final = frozenset({"adapter", "mmproj", "imatrix", "controlvector"})  # general.type, where it is no model
 ROUND = 256  # llama.cpp rounds a sequence's share of the cache up to this many tokens
 THINKING_TOKENS, THINKING_SAMPLES = 8192, 4  # what a model that thinks gets for a sample, and for a question
 NO: Final = "no"
