@@ -75,16 +75,27 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         raise FileNotFoundError(2, "no such file", str(path))
     with explained(path):
         if not create and not os.access(path.parent, os.W_OK):
-            return _set_up(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True, isolation_level=None), path)
+            return _as_it_is(path)
         if path.stat().st_mode & 0o077:
             with contextlib.suppress(OSError):
                 path.chmod(0o600)
         connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         connection.execute("pragma auto_vacuum = incremental")  # before there is a table
-        _to_write_ahead(connection)
+        try:
+            _to_write_ahead(connection)
+        except sqlite3.OperationalError:  # as on a full disk, where earlier runs can still be read
+            connection.close()
+            log = path.with_name(f"{path.name}-wal")
+            if create or (log.exists() and log.stat().st_size):
+                raise
+            return _as_it_is(path)
         connection.execute("pragma synchronous = normal")
         connection.execute("pragma wal_autocheckpoint = 0")  # see Checkpoints
         return _set_up(connection, path)
+
+
+def _as_it_is(path: Path) -> sqlite3.Connection:
+    return _set_up(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True, isolation_level=None), path)
 
 
 def _to_write_ahead(connection: sqlite3.Connection) -> None:
