@@ -21,6 +21,7 @@ KEYS = parser.keys(ROOT)
 NO_SETTINGS = {
     "file",
     "context",
+    "template",
     "stop",
     "limit",
     "whole",
