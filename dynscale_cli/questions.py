@@ -39,6 +39,7 @@ UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 GZIP: Final = b"\x1f\x8b"
 PIECE: Final = 1 << 16  # bytes looked at for a NUL before a line's end is waited for
 CSV_HINT: Final = "The first row names the columns: id, question, choices, answer; only question is needed."
+NO_COLUMN_HINT: Final = f"{CSV_HINT} --template \"… {{column}} …\" makes questions of others."
 
 _OPENS: Final = re.compile(r"\s*(\{|\[\s*(\{|$))")
 _HALVES: Final = re.compile("[\ud800-\udfff]")
@@ -159,9 +160,9 @@ def _opened(path: Path, source: _Source) -> Iterator[Record]:
         with path.open("rb") as stream:
             yield from _records(stream, source)
     except IsADirectoryError:
-        raise UsageError(f"{path}: a directory, not a file of questions", "Name a file: -f FILE.") from None
+        raise UsageError(f"{path}: a directory, not a file", "Name a file that you may read.") from None
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}", "Name a file that you may read: -f FILE.") from None
+        raise UsageError(f"{path}: {error.strerror or error}", "Name a file that you may read.") from None
 
 
 def _records(stream: BinaryIO, source: _Source) -> Iterator[Record]:
@@ -330,7 +331,7 @@ def _rows(lines: Iterable[Line], source: _Source, delimiter: str) -> Iterator[Fo
     _, header = next(rows, (0, []))
     names = [name.strip().lower() for name in header]
     if source.fields.template is None and not set(TEXT) & set(names):
-        raise UsageError(f"{source.name}: no column is named question or prompt", CSV_HINT)
+        raise UsageError(f"{source.name}: no column is named question or prompt", NO_COLUMN_HINT)
     for number, row in rows:
         place = f"{source.name}, line {number}"
         while len(row) > len(names) and not row[-1].strip():

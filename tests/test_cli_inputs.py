@@ -73,6 +73,26 @@ def test_what_was_most_likely_meant_is_said(tmp_path, monkeypatch, told, said, h
     assert hint in error.value.hint
 
 
+def test_an_unreadable_context_is_not_told_to_name_questions(tmp_path):
+    for path in (tmp_path, tmp_path / "gone.txt"):
+        with pytest.raises(UsageError) as error:
+            inputs.read_text(path)
+        assert "question" not in error.value.message
+        assert "-f" not in error.value.hint
+
+
+def test_columns_without_a_question_lead_to_the_template(tmp_path):
+    (tmp_path / "cities.csv").write_text("name;country\nParis;France\n")
+    with pytest.raises(UsageError) as error:
+        inputs.read_inputs(Options(file=[tmp_path / "cities.csv"]), print)
+    assert '--template "… {column} …"' in error.value.hint
+
+
+def test_an_empty_stop_is_refused_since_it_would_end_every_sample_at_once():
+    with pytest.raises(UsageError, match="--stop is empty"):
+        Options(stop=[""]).settings(100)
+
+
 @pytest.mark.parametrize("questions", [["Why?"], ["1+1", "2+2", "3+3"], ["Paris", "Rome"], ["Who was it?", "a b", "c"]])
 def test_questions_are_asked_as_they_are(questions):
     inputs.check_inputs(Options(questions=questions))

@@ -65,7 +65,9 @@ SOURCES: Final = ("DEFAULT", "FILE", "PROFILE", "ENVIRONMENT", "COMMANDLINE")
 
 
 def _unescaped(text: str) -> str:
-    """A line's end and a tab as they are typed."""
+    """A line's end and a tab as they are typed. An empty text would end every sample at its first token."""
+    if not text:
+        raise UsageError("--stop is empty", "--stop takes the text at which a sample ends, such as --stop '\\n\\n'")
     return text.replace("\\n", "\n").replace("\\t", "\t")
 
 
