@@ -26,6 +26,7 @@ from dynscale_cli.errors import UsageError
 from dynscale_cli.values import (
     Budget,
     choose,
+    file_text,
     parse_budget,
     parse_floats,
     parse_layers,
@@ -114,7 +115,7 @@ def _unescaped(text: str) -> str:
 
 def _read_template(path: Path) -> str:
     try:
-        return path.read_text("utf-8-sig")
+        return file_text(path)
     except OSError as error:
         raise UsageError(f"cannot read the chat template {path}: {error.strerror}", "check --chat-template") from error
     except UnicodeDecodeError as error:
