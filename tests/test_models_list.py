@@ -184,3 +184,12 @@ def test_the_command_prints_names_that_m_takes(stores: Stores, contents: list[by
     objects = [json.loads(line) for line in lines(dynscale("models", "list", "--json", cwd=stores.home).stdout)]
     assert [one["name"] for one in objects] == names
     assert [one["name"] for one in objects if one["default"]] == [one["name"] for one in objects[:1]]
+
+
+def test_a_damaged_file_of_aliases_is_named_beside_the_list(stores: Stores, contents: list[bytes]) -> None:
+    stores.pulled("llama3.2:1b", contents[0])
+    aliases.file().parent.mkdir(parents=True, exist_ok=True)
+    aliases.file().write_text("[aliases]\nfast = 1\n")
+    found = listing()
+    assert "llama3.2:1b" in [model.name for model in found.models]
+    assert any(str(aliases.file()) in line for line in closing_lines(found))
