@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from dynscale_cli import toml
-from dynscale_cli.cli import options, parser, session
+from dynscale_cli.cli import flags, parser, session
 from dynscale_cli.cli.main import _run, app
 from dynscale_cli.errors import UsageError
 from dynscale_cli.settings import BUILT_IN, PLAIN, setting
@@ -21,6 +21,7 @@ KEYS = parser.keys(ROOT)
 NO_SETTINGS = {
     "file",
     "context",
+    "template",
     "stop",
     "limit",
     "whole",
@@ -146,11 +147,11 @@ def test_the_values_of_flags_are_those_of_the_rooms():
     from dynscale_cli.run.settings import DEFAULT_MAX_TOKENS
     from dynscale_cli.sampling import prompts, sampler
 
-    assert options.POLICIES == POLICIES
-    assert options.MODES == sampler.MODES
-    assert options.LAYOUTS == prompts.LAYOUTS
-    assert options.VOTES == vote.METHODS
-    assert (*types._NAMES, "regex:") == options.ANSWER_TYPES
+    assert flags.POLICIES == POLICIES
+    assert flags.MODES == sampler.MODES
+    assert flags.LAYOUTS == prompts.LAYOUTS
+    assert flags.VOTES == vote.METHODS
+    assert (*types._NAMES, "regex:") == flags.ANSWER_TYPES
     assert KEYS["budget"].default == f"{2 * DEFAULT_MAX_TOKENS}/q"  # two samples of full length
 
 

@@ -12,7 +12,8 @@ import typer
 
 from dynscale_cli.errors import UsageError
 
-from .options import OUTPUT, HelpAll, Options, once, takes
+from .flags import OUTPUT, once
+from .options import HelpAll, Options, takes
 from .parser import Command
 
 EXAMPLES = """

@@ -13,7 +13,7 @@ from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.settings import Key, canonical, settle
 
 from .completion import profile_names
-from .options import PREFIX
+from .flags import PREFIX
 from .parser import NEVER, Command, Group, keys
 
 if TYPE_CHECKING:

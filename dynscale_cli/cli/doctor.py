@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .completion import model_names
+from .flags import THREADS, once
 from .help import styled
-from .options import THREADS, once
 from .parser import Command, keys
 
 if TYPE_CHECKING:

@@ -1,16 +1,14 @@
 """What a run can be told: `Options`, one field for each flag of `ask`, which `bench` and `runs resume` share.
 
 A new flag is two edits: its field here, and the place that uses it (`Options.settings` for what a run decides by,
-`Options.loading` for what llama.cpp is told, `session` for the rest). A flag made by `setting` can also be set by
-DYNSCALE_NAME, a profile and `config.toml`, under its own name; one made by `once` belongs to a single run.
+`Options.loading` for what llama.cpp is told, `session` for the rest). How a flag is declared is `flags`' business.
 
-Owns spelling, ranges, help and defaults, and what the text of a flag must look like. Knows nothing of what a flag does.
+Owns spelling, ranges, help and defaults. Knows nothing of what a flag does.
 """
 
 # No postponed annotations: typer reads the fields' types.
 
 import inspect
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -25,7 +23,6 @@ from dynscale_cli.engine.options import CACHE_TYPES, FLASH_ATTENTION, LEVELS, Lo
 from dynscale_cli.errors import UsageError
 from dynscale_cli.values import (
     Budget,
-    choose,
     file_text,
     parse_budget,
     parse_floats,
@@ -37,75 +34,35 @@ from dynscale_cli.values import (
 )
 
 from .completion import model_names, profile_names
+from .flags import (
+    ANSWER_TYPES,
+    INTEGER,
+    LAYOUTS,
+    MODEL,
+    MODES,
+    OUTPUT,
+    POLICIES,
+    PREFIX,
+    SAMPLE,
+    SPEND,
+    THREADS,
+    VOTES,
+    check_answer_type,
+    check_policy,
+    number,
+    once,
+    setting,
+    text,
+    tokens,
+    words,
+)
 from .help import ALL
 
 if TYPE_CHECKING:
     from dynscale_cli.run.settings import Settings
 
-PREFIX: Final = "DYNSCALE_"
-MODEL, SPEND, SAMPLE, OUTPUT = "Model", "Budget (a hard cap)", "Sampling", "Answers"
-INTEGER: Final = 2**31 - 1  # the largest that llama.cpp takes; beyond it a number becomes another one
-THREADS: Final = 512  # more of them end the process inside llama.cpp
-
-# Literal here, as the rooms that own them are not needed before a run is; a test holds them equal.
-POLICIES = ("race", "ucb", "adaptive", "early-stop", "uniform")
-MODES = ("hybrid", "parallel", "chain", "sequential")
-LAYOUTS = ("turns", "quoted")
-VOTES = ("majority", "length", "confidence")
-ANSWER_TYPES = ("auto", "number", "choice", "boolean", "math", "text", "long", "json", "regex:")
-
 # Where a value can be from; each goes before those on its left.
 SOURCES: Final = ("DEFAULT", "FILE", "PROFILE", "ENVIRONMENT", "COMMANDLINE")
-
-
-def once(panel: str | None, metavar: str | None, help: str, *names: str, **more: Any) -> Any:
-    """A flag of one run."""
-    return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=panel, **more)
-
-
-def setting(panel: str | None, metavar: str | None, help: str, *names: str, **more: Any) -> Any:
-    """A flag that is a setting, too: its variable is named after it."""
-    variable = names[0].partition("/")[0][2:].upper().replace("-", "_")
-    return once(panel, metavar, help, *names, envvar=f"{PREFIX}{variable}", **more)
-
-
-def words(flag: str, known: tuple[str, ...], parse: Callable[[str], Any] | None = None) -> dict[str, Any]:
-    """A flag that takes one of a few words, or what `parse` reads. A tab completes them."""
-
-    def check(value: Any) -> str:
-        (parse or (lambda text: choose(text, known, flag)))(str(value))
-        return str(value)
-
-    def complete(incomplete: str) -> list[str]:
-        return list(known)
-
-    return {"parser": check, "autocompletion": complete}
-
-
-def text(parse: Callable[[str], Any]) -> dict[str, Any]:
-    """A flag whose text must be one that `parse` reads. It stays text, and so can be shown as it was written."""
-
-    def check(value: Any) -> str:
-        parse(str(value))
-        return str(value)
-
-    return {"parser": check}
-
-
-def number(low: float, high: float) -> dict[str, Any]:
-    """The range of a flag that takes a fraction."""
-    return {"min": low, "max": high, "callback": _known}
-
-
-def _known(value: float) -> float:
-    """Refuse what a range lets through: nan is below no bound and above none."""
-    if math.isnan(value):
-        raise typer.BadParameter("nan is not a number")
-    return value
-
-
-def tokens(flag: str) -> dict[str, Any]:
-    return text(lambda value: parse_tokens(value, flag))
 
 
 def _unescaped(text: str) -> str:
@@ -120,22 +77,6 @@ def _read_template(path: Path) -> str:
         raise UsageError(f"cannot read the chat template {path}: {error.strerror}", "check --chat-template") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not a text in UTF-8", "check --chat-template") from error
-
-
-def _policy(value: str) -> None:
-    name, colon, _ = value.partition(":")
-    choose(name, POLICIES, "--policy")
-    if colon:
-        from dynscale_cli.allocation import parse_policy
-
-        parse_policy(value)
-
-
-def _answer_type(value: str) -> None:
-    if value != "auto":
-        from dynscale_cli.answers.types import AnswerType
-
-        AnswerType.parse(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,7 +215,7 @@ class Options:
             "NAME",
             "race, ucb, adaptive, early-stop or uniform.",
             "--policy",
-            **words("--policy", POLICIES, _policy),
+            **words("--policy", POLICIES, check_policy),
         ),
     ] = "race"
     confidence: Annotated[
@@ -340,7 +281,7 @@ class Options:
             "TYPE",
             "auto, number, choice, boolean, math, text, long, json or regex:PATTERN.",
             "--answer-type",
-            **words("--answer-type", ANSWER_TYPES, _answer_type),
+            **words("--answer-type", ANSWER_TYPES, check_answer_type),
         ),
     ] = "auto"
     vote: Annotated[

@@ -19,8 +19,8 @@ from typer.core import TyperCommand, TyperGroup
 from dynscale_cli.errors import DynscaleError, ModelError, UsageError
 from dynscale_cli.settings import PLAIN, Key, Kind
 
+from .flags import PREFIX
 from .help import write_page
-from .options import PREFIX
 
 NEVER = ("profile", "api-key")  # a name for other settings; a secret, which no file of settings should hold
 TABLED = {"journal": "journal.enabled"}  # TOML has no room for a value and a table of one name

@@ -15,7 +15,7 @@ import typer
 
 from dynscale_cli.errors import UsageError
 
-from .options import INTEGER, number
+from .flags import INTEGER, number
 
 DEFAULT_POLICIES = "race,ucb,adaptive,early-stop,uniform"
 WIDTH = 100  # columns where standard output is no terminal

@@ -127,7 +127,7 @@ def _default(
     """The model that `ask` takes without -m."""
     try:
         path = resolve.resolve(None, environ)
-    except ModelError:
+    except (ModelError, UsageError):
         return None
     return next((entry for entry in entries if _same(path, (entry.model, *entry.others))), None)
 
