@@ -39,7 +39,7 @@ UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 GZIP: Final = b"\x1f\x8b"
 PIECE: Final = 1 << 16  # bytes looked at for a NUL before a line's end is waited for
 CSV_HINT: Final = "The first row names the columns: id, question, choices, answer; only question is needed."
-NO_COLUMN_HINT: Final = f"{CSV_HINT} --template \"… {{column}} …\" makes questions of others."
+NO_COLUMN_HINT: Final = f'{CSV_HINT} --template "… {{column}} …" makes questions of others.'
 
 _OPENS: Final = re.compile(r"\s*(\{|\[\s*(\{|$))")
 _HALVES: Final = re.compile("[\ud800-\udfff]")
