@@ -1,6 +1,7 @@
 """Values as users write them: token counts, budgets, sizes, layers; and the word that a mistyped one most likely meant.
 
-Owns parsing. Knows nothing of commands, nor of where a value was written: `settings` does.
+Owns parsing, and the reading of a text file that a value names. Knows nothing of commands, nor of where a value was
+written: `settings` does.
 """
 
 from __future__ import annotations
@@ -8,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dynscale_cli.errors import UsageError
 
 _COUNT = re.compile(r"((?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d+)?|\.\d+)\s*([kmb]?)", re.IGNORECASE)  # 1,5k is none
 _LAYERS = re.compile(r"[0-9]{1,6}")
+_PIECE = 1 << 20  # bytes
 MOST_TOKENS = 10**15
 _SCALE = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
 
@@ -142,3 +145,17 @@ def choose(word: str, known: Iterable[str], name: str) -> str:
 
 def _begins(name: str, word: str) -> bool:
     return bool(word) and name.startswith(word.lower())
+
+
+def file_text(path: Path) -> str:
+    """A file's text in UTF-8, line ends as "\\n". Raises OSError; UnicodeDecodeError at what is no text.
+
+    A NUL byte is none, and is looked for as pieces come in: /dev/zero holds nothing else, for ever.
+    """
+    read = bytearray()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            if (nul := piece.find(b"\0")) >= 0:
+                raise UnicodeDecodeError("utf-8", piece, nul, nul + 1, "a NUL byte")
+            read += piece
+    return read.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")

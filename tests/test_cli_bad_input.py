@@ -79,6 +79,8 @@ def test_a_budget_that_is_none(tmp_path, budget, joined):
         ("--answer-type", "poem", "poem"),
         ("--answer-type", "regex:(", "does not compile"),
         ("--prompt-file", "missing.toml", "missing.toml"),
+        ("--prompt-file", "/dev/zero", "/dev/zero is not TOML"),
+        ("--chat-template", "/dev/zero", "/dev/zero is not a text"),
         ("--export", "missing/pool.jsonl", "missing/pool.jsonl"),
         ("-ngl", "some", "--n-gpu-layers some"),
         ("-ts", "a,b", "--tensor-split a,b"),
@@ -166,6 +168,10 @@ def test_without_any_model_both_ways_out_are_named(tmp_path):
     hint = lines(done.stderr)[1]
     assert "pip install" in hint
     assert "-m FILE" in hint
+
+
+def test_a_log_without_an_end(tmp_path):
+    assert_refused(dynscale("replay", "/dev/zero", cwd=tmp_path, timeout=60), 2, "/dev/zero: not a text file")
 
 
 @pytest.mark.parametrize("content", [b"", b"not json\n", b'{"qid": "1"}\n'])

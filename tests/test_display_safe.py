@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dynscale_cli.display.text import plain, plain_lines
+from tests.cli_process import dynscale
 
 
 @pytest.mark.parametrize(
@@ -51,3 +55,28 @@ def test_no_text_whatever_leaves_a_control_character(text: str) -> None:
 
 def test_an_unterminated_string_does_not_swallow_the_rest() -> None:
     assert plain("\x1b]0;title\nthe answer is 42") == "0;title the answer is 42"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("models", "alias"),
+        ("models", "list"),
+        ("models", "alias", "z"),
+        ("config", "show"),
+        ("config", "get", "system"),
+    ],
+)
+def test_names_and_settings_of_others_do_not_act_on_a_terminal(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "config.toml").write_text('system = "\\u001b]0;a new title\\u0007\\u001b[31mred"\n')
+    (tmp_path / "models.toml").write_text('[aliases]\nz = "/m/\\u001b[31mred.gguf"\n"\\u001b[31mq" = "/m/\\u009b31m"\n')
+    ours, terminal = pty.openpty()
+    done = dynscale(*arguments, cwd=tmp_path, env={"DYNSCALE_HOME": str(tmp_path), "NO_COLOR": "1"}, stdout=terminal)
+    os.close(terminal)
+    written = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert written.strip()
+    assert "\x1b" not in written
+    assert "\x9b" not in written
+    assert "\x07" not in written

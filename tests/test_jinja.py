@@ -179,3 +179,11 @@ def _children(pid: int) -> str:
         except OSError:
             continue
     return " ".join(found)
+
+
+def test_a_constant_that_takes_for_ever_to_fold_ends_in_time():
+    now = datetime.now().isoformat()
+    told = {"source": "{{ 'abc'|slice(999999999)|list|length }}", "bos": "", "eos": "", "now": now, "seconds": 0.2}
+    code = f"from dynscale_cli.engine.jinja import answer; print(answer({told!r})['error'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == jinja.ENDLESS

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from dynscale_cli.display.models import closing_lines
 from dynscale_cli.display.text import columns
+from dynscale_cli.models import aliases
 from dynscale_cli.models import stores as places
 from dynscale_cli.models.info import Listed, listing
 from tests.cli_process import dynscale, lines
@@ -184,3 +186,11 @@ def test_the_command_prints_names_that_m_takes(stores: Stores, contents: list[by
     objects = [json.loads(line) for line in lines(dynscale("models", "list", "--json", cwd=stores.home).stdout)]
     assert [one["name"] for one in objects] == names
     assert [one["name"] for one in objects if one["default"]] == [one["name"] for one in objects[:1]]
+
+
+def test_a_damaged_file_of_aliases_is_named_beside_the_list() -> None:
+    aliases.file().parent.mkdir(parents=True, exist_ok=True)
+    aliases.file().write_text("[aliases]\nfast = 1\n")
+    found = listing()
+    assert found.models
+    assert any(str(aliases.file()) in line for line in closing_lines(found))

@@ -84,13 +84,18 @@ def show(
 
         print(json.dumps({each.key: {k: v for k, v in asdict(each).items() if k != "key"} for each in found}))
         return
-    print("\n".join(columns([(each.key, _value(each.value), _origin(each)) for each in found])))
+    print("\n".join(columns([(each.key, _on_one_line(_value(each.value)), _origin(each)) for each in found])))
 
 
 def _value(value: Any) -> str:
     from dynscale_cli.settings import bare
 
     return "-" if value is None else bare(value)
+
+
+def _on_one_line(value: str) -> str:
+    """As it is, where that can be shown; else with escapes, so that a line's end and an escape sequence are seen."""
+    return value if value.isprintable() else ascii(value)
 
 
 def _origin(found: Found) -> str:
@@ -110,7 +115,8 @@ def get(ctx: typer.Context, name: Name) -> None:
     written = file.read(file.path())
     file.check(written, known)
     found = settle({key.name: key}, written, os.environ.get(f"{PREFIX}PROFILE"), os.environ)
-    print(_value(next(found).value))
+    value = _value(next(found).value)
+    print(_on_one_line(value) if sys.stdout.isatty() else value)
 
 
 @app.command("path", cls=Command)

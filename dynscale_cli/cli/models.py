@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dynscale_cli.display.text import hand_out, say
 from dynscale_cli.errors import UsageError
 
 from .completion import model_names
@@ -55,7 +56,7 @@ def list_models(json_output: Json = False) -> None:
     elif found.models:
         print("\n".join(list_lines(found.models)))
     for line in closing_lines(found):
-        _say(line)
+        say(line)
 
 
 @app.command("pull")
@@ -75,10 +76,10 @@ def pull_model(
     wanted = parse(name)
     with Download() as download:
         pulled = pull(wanted, download)
-    print(pulled.path)
-    _say(f"{pulled.name}: {in_bytes(pulled.fetched)} fetched, checked" if pulled.fetched else f"{pulled.name}: is here")
-    _say(f'  try: dynscale ask -m {pulled.name} "What is 17 + 25?"')
-    _say(f"  for all that you ask: dynscale models default {pulled.name}")
+    hand_out(str(pulled.path))
+    say(f"{pulled.name}: {in_bytes(pulled.fetched)} fetched, checked" if pulled.fetched else f"{pulled.name}: is here")
+    say(f'  try: dynscale ask -m {pulled.name} "What is 17 + 25?"')
+    say(f"  for all that you ask: dynscale models default {pulled.name}")
 
 
 @app.command("alias")
@@ -101,15 +102,15 @@ def alias_model(
     if alias is None:
         aliases = known.load().targets
         for name, means in sorted(aliases.items()):
-            print(f"{name}\t{means}")
+            hand_out(f"{name}\t{means}")
         if not aliases and sys.stdout.isatty():
-            _say("no aliases yet: dynscale models alias ALIAS MODEL gives one")
+            say("no aliases yet: dynscale models alias ALIAS MODEL gives one")
     elif remove:
         forget(alias)
     elif target is None:
-        print(known.target(alias))
+        hand_out(known.target(alias))
     else:
-        _say(f"{alias} is {remember(alias, target)}")
+        say(f"{alias} is {remember(alias, target)}")
 
 
 @app.command("default")
@@ -127,12 +128,12 @@ def default_model(
     from dynscale_cli.models.resolve import resolve, set_default
 
     if name is None and not remove:
-        print(resolve(None))
+        hand_out(str(resolve(None)))
         return
     if name is not None and remove:
         raise UsageError("--remove takes no name", "dynscale models default --remove")
     chosen = set_default(name)
-    _say(f"the default is {chosen}" if chosen else "the default is the bundled model again")
+    say(f"the default is {chosen}" if chosen else "the default is the bundled model again")
 
 
 @app.command("show")
@@ -194,9 +195,9 @@ def remove_model(
     if not yes:
         _confirm(f"delete {removal.name}, {in_bytes(removal.size)}?", name)
     remove(removal)
-    _say(f"deleted {removal.name}: {in_bytes(removal.size)} are free again")
+    say(f"deleted {removal.name}: {in_bytes(removal.size)} are free again")
     for command in left_behind(found):
-        _say(f"  what meant it is left; to forget it: {command}")
+        say(f"  what meant it is left; to forget it: {command}")
 
 
 def _confirm(question: str, name: str) -> None:
@@ -214,7 +215,3 @@ def _print_json(objects: Iterable[DataclassInstance]) -> None:
 
     for one in objects:
         print(json.dumps(asdict(one)))
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

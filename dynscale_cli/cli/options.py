@@ -23,6 +23,7 @@ from dynscale_cli.engine.options import CACHE_TYPES, FLASH_ATTENTION, LEVELS, Lo
 from dynscale_cli.errors import UsageError
 from dynscale_cli.values import (
     Budget,
+    file_text,
     parse_budget,
     parse_floats,
     parse_layers,
@@ -71,7 +72,7 @@ def _unescaped(text: str) -> str:
 
 def _read_template(path: Path) -> str:
     try:
-        return path.read_text("utf-8-sig")
+        return file_text(path)
     except OSError as error:
         raise UsageError(f"cannot read the chat template {path}: {error.strerror}", "check --chat-template") from error
     except UnicodeDecodeError as error:

@@ -39,6 +39,8 @@ def closing_lines(listing: Listing) -> list[str]:
         rest = f"to go on: dynscale models pull {left.repo}; to forget it: {shlex.join(['rm', *map(str, left.files)])}"
         lines.append(f"interrupted: {plain(left.repo)}, of which {in_bytes(left.size)} are here; {plain(rest)}")
     lines += [f"not looked into, for want of permission: {plain(str(place))}" for place in listing.unreadable]
+    if listing.trouble:
+        lines.append(f"dynscale: {plain(listing.trouble)}")
     return lines
 
 

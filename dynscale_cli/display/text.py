@@ -159,7 +159,8 @@ def joined(parts: Iterable[str], most: int = 80) -> list[str]:
 
 
 def columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
-    """Each column as wide as its widest cell; those in `right` are flush right."""
+    """Each column as wide as its widest cell; those in `right` are flush right. Cells are made plain here."""
+    rows = [[plain(cell) for cell in row] for row in rows]
     widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(_cells(row, widths, right)).rstrip() for row in rows]
 
@@ -192,4 +193,9 @@ def report(error: DynscaleError) -> None:
 def say(line: str) -> None:
     """One line on stderr, whatever has become of it."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        print(line, file=sys.stderr, flush=True)
+        print(plain_lines(line), file=sys.stderr, flush=True)
+
+
+def hand_out(text: str) -> None:
+    """Print what a program may want to have exactly, such as a path: plain on a terminal, as it is in a pipe."""
+    print(plain(text) if sys.stdout.isatty() else text)

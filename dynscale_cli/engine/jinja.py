@@ -34,6 +34,10 @@ class Refused(Exception):
     """A template does not render these turns: it says so, or it fails."""
 
 
+class OutOfTime(BaseException):
+    """What computes has had its time. No Exception: jinja2 would take one for a constant that it cannot fold."""
+
+
 class Template(Protocol):
     names: frozenset[str]  # the variables that it reads
 
@@ -132,7 +136,7 @@ class Program:
         try:
             self.names = frozenset(meta.find_undeclared_variables(environment.parse(source)))
             self._template = environment.from_string(source)
-        except TimeoutError:
+        except OutOfTime:
             raise
         except Exception as error:  # a program from elsewhere: it fails in whichever way
             raise ModelError(f"the model's chat template does not compile: {_words(error)}", HINT) from error
@@ -142,7 +146,7 @@ class Program:
             text: str = self._template.render(
                 messages=list(turns), add_generation_prompt=generation, **self._special, **variables
             )
-        except TimeoutError:
+        except OutOfTime:
             raise
         except Exception as error:
             raise Refused(_words(error)) from error
@@ -176,21 +180,21 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"error": error.message.partition("compile: ")[2]}
     except Refused as error:
         return {"error": str(error)}
-    except TimeoutError:
+    except OutOfTime:
         return {"error": ENDLESS}
     finally:
         _limit(0)
 
 
 def _limit(seconds: float) -> None:
-    """Have what follows raise TimeoutError after so many seconds of computing; 0: no more."""
+    """Have what follows raise OutOfTime after so many seconds of computing; 0: no more."""
     if hasattr(signal, "setitimer"):  # where it is not, `PATIENCE` has to do
         signal.signal(signal.SIGVTALRM, _give_up)
         signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
 
 
 def _give_up(number: int, frame: object) -> None:
-    raise TimeoutError
+    raise OutOfTime
 
 
 def _words(error: Exception) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dynscale_cli.errors import UsageError
-from dynscale_cli.values import MOST_TOKENS
+from dynscale_cli.values import MOST_TOKENS, file_text
 
 EXAMPLE = '{"qid": "1", "gold": "42", "answers": ["42", null], "tokens": [310, 512]}'
 
@@ -53,7 +53,7 @@ class Log:
 def read_log(path: Path) -> Log:
     """The log in a file; `UsageError` naming file and line where it is not one."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")  # an answer may hold other signs that end a line
+        lines = file_text(path).split("\n")  # an answer may hold other signs that end a line
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not a text file", f"A log has lines such as {EXAMPLE}") from None
     except OSError as error:

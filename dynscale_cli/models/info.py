@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from dynscale_cli.errors import ModelError
+from dynscale_cli.errors import ModelError, UsageError
 from dynscale_cli.models import aliases, resolve, stores
 from dynscale_cli.models.files import quant, siblings
 from dynscale_cli.models.gguf import ASIDE, ENCODERS, UNUSUAL, GGUFHeader, read_header, reading
@@ -44,17 +44,22 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """`aside` names what is on disk and does not answer; `unreadable` are places that may not be looked into."""
+    """`aside` names what is on disk and does not answer; `unreadable` are places that may not be looked into.
+
+    `trouble`: what is wrong with the file of aliases, without which the list is made then.
+    """
 
     models: tuple[Listed, ...]
     aside: tuple[str, ...]
     interrupted: tuple[stores.Interrupted, ...]
     unreadable: tuple[Path, ...]
+    trouble: str = ""
 
 
 def listing(environ: Mapping[str, str] = os.environ) -> Listing:
     """Every model on this machine that could be asked, and every damaged file that should be one."""
-    chosen, models, aside = aliases.load(environ), [], []
+    chosen, trouble = _chosen(environ)
+    models, aside = [], []
     entries = resolve.entries(stores.scan(environ))
     default = _default(environ, chosen, entries)
     for entry in entries:
@@ -64,7 +69,15 @@ def listing(environ: Mapping[str, str] = os.environ) -> Listing:
         else:
             models.append(_line(entry, header, problem, chosen, entry is default))
     interrupted = tuple(stores.interrupted(stores.hub_cache(environ)))
-    return Listing(tuple(models), tuple(aside), interrupted, tuple(stores.unreadable(environ)))
+    return Listing(tuple(models), tuple(aside), interrupted, tuple(stores.unreadable(environ)), trouble)
+
+
+def _chosen(environ: Mapping[str, str]) -> tuple[aliases.Aliases, str]:
+    """The user's aliases and default; none, and why, where their file is damaged: it does not break a list."""
+    try:
+        return aliases.load(environ), ""
+    except UsageError as error:
+        return aliases.Aliases(), f"without aliases and default: {error.message}; {error.hint}"
 
 
 def _read(found: LocalModel) -> tuple[GGUFHeader | None, str]:
@@ -114,7 +127,7 @@ def _default(
     """The model that `ask` takes without -m."""
     try:
         path = resolve.resolve(None, environ)
-    except ModelError:
+    except (ModelError, UsageError):
         return None
     return next((entry for entry in entries if _same(path, (entry.model, *entry.others))), None)
 

@@ -13,6 +13,7 @@ from typing import Literal
 from dynscale_cli.engine.protocol import Message
 from dynscale_cli.errors import UsageError
 from dynscale_cli.questions import Question
+from dynscale_cli.values import file_text
 
 Layout = Literal["turns", "quoted"]
 LAYOUTS: tuple[Layout, ...] = ("turns", "quoted")
@@ -101,7 +102,7 @@ def _read(path: Path) -> dict[str, str]:
 
     hint = "keys: " + ", ".join(f.name for f in fields(Prompts))
     try:
-        data = toml.loads(path.read_text("utf-8-sig"))
+        data = toml.loads(file_text(path))
     except OSError as error:
         raise UsageError(f"cannot read the prompt file {path}: {error.strerror}", "check --prompt-file") from error
     except (UnicodeDecodeError, toml.TOMLDecodeError) as error:
