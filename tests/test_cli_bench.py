@@ -87,7 +87,6 @@ def test_after_ctrl_c_the_same_command_goes_on(tmp_path):
     [
         (["q.jsonl"], '{"question": "What is 3 + 4?"}\n', "question 1 states no right answer"),
         (["q.jsonl", "--answer-type", "number"], '{"question": "Sky?", "answer": "blue"}\n', "not of the type number"),
-        (["q.jsonl"], '{"question": "Sky?", "answer": ["blue"]}\n', "the answer must be text or a number"),
         (["--methods", "single,best"], "", "--methods best: no such method"),
         (["--methods", "race/fast"], "", "no such mode"),
         (["--samples", "0,1"], "", "--samples 0,1"),
