@@ -118,7 +118,7 @@ def test_a_single_question_is_kept_and_can_be_bought_more(tiny, tmp_path):
     assert lines(first.stderr)[-1].endswith(f"to buy more: dynscale runs resume {id} --budget +200")
     assert runs("resume", id, "--budget", "+200", cwd=tmp_path).returncode in (0, 3)
     assert json.loads(runs("show", "--json", cwd=tmp_path).stdout)["budget"] == 400
-    assert b"  sample 0, parallel" in runs("show", "--samples", cwd=tmp_path).stdout
+    assert b"  sample 1, parallel" in runs("show", "--samples", cwd=tmp_path).stdout
 
 
 def test_no_journal_leaves_nothing(ask, tmp_path):

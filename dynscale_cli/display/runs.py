@@ -86,7 +86,7 @@ def _print_samples(stored: StoredRun) -> None:
             answer = "no answer" if sample.answer is None else f"answer: {short(sample.answer)}"
             ending = " and asked for its answer" if sample.forced else ""
             generated = count(sample.tokens.generated, "token")
-            print(f"\n  sample {sample.number}, {sample.kind}, {generated}, {sample.finish}{ending}; {answer}")
+            print(f"\n  sample {sample.number + 1}, {sample.kind}, {generated}, {sample.finish}{ending}; {answer}")
             print(_indented(sample.text.strip(), "    "))
 
 
