@@ -23,7 +23,7 @@ def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, 
     """A plain shell's environment, and nothing of the one that runs the tests; the bundled model has been tried."""
     tried = home / "dynscale" / FILE
     if not tried.exists():
-        tried.parent.mkdir(parents=True, exist_ok=True)
+        tried.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.copy(verdicts(), tried)
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",

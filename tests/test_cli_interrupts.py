@@ -36,9 +36,9 @@ def test_a_signal_ends_the_run_with_what_there_is(running, number, code):
     assert results[-1]["stopped"] == "interrupted"
     assert results[-1]["answer"] is None
     assert b"Traceback" not in error
-    closing, how_to_go_on = error.decode().splitlines()[-2:]
-    assert closing.startswith("interrupted: 300 questions")
-    assert "dynscale runs resume " in how_to_go_on
+    said = error.decode().splitlines()
+    assert any(line.startswith("interrupted: 300 questions") for line in said)
+    assert "dynscale runs resume " in said[-1]
 
 
 def test_a_signal_while_questions_are_awaited(tmp_path):

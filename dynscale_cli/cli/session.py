@@ -157,14 +157,19 @@ def _engine(
         samples=_expected_samples(settings, len(questions), model.expected),
     )
     if settings.prompts.context:
-        _check_context(engine, prompts[-1])
+        trained = model.header.context_length if isinstance(model, ModelFile) and options.ctx_size is None else 0
+        _check_context(engine, prompts[-1], trained)
     return engine
 
 
-def _check_context(engine: Engine, prompt: list[Message]) -> None:
-    """Raise UsageError where the text that all questions are about leaves no room for a question and a sample."""
+def _check_context(engine: Engine, prompt: list[Message], trained: int) -> None:
+    """Raise UsageError where the text that all questions are about leaves no room for a question and a sample.
+
+    `trained`: the model's own length, of which the engine has taken what the questions that fit need; 0: not known.
+    """
     needed, room = len(engine.prompt(prompt)), engine.info.context
     if room and needed + LEAST_ANSWER > room:
+        room = max(room, trained)
         engine.close()
         raise UsageError(
             f"the context and a question take {needed:,} tokens, and the model holds {room:,}",

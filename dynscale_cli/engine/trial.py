@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from dynscale_cli import child
 from dynscale_cli.child import ChildError
 from dynscale_cli.errors import ModelError
-from dynscale_cli.paths import config_dir
+from dynscale_cli.paths import config_dir, make_private
 
 from .options import CPU_WIDTH, MEMORY_SHARE, Buffers, LoadOptions, available
 
@@ -245,7 +245,7 @@ class Verdicts:
         kept[key] = asdict(verdict)
         kept = dict(list(kept.items())[-KEPT:])
         with suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_private(self.path.parent)
             handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{FILE}.")
             try:
                 with os.fdopen(handle, "w", encoding="utf-8") as file:

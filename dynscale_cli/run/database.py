@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from dynscale_cli.errors import DynscaleError
+from dynscale_cli.paths import make_private
 
 FILE: Final = "runs.db"  # in the state folder
 VERSION: Final = 1  # of the schema; a database of a higher one is left alone
@@ -153,17 +154,6 @@ def _hint(error: Exception, path: Path) -> str:
     if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
         return f"it is damaged; to begin a new one: mv {path} {path}.damaged"
     return f"ls -ld {path.parent}"
-
-
-def make_private(folder: Path) -> None:
-    """The folder, and what is missing above it, for the user alone."""
-    if not folder.is_dir():
-        if not folder.parent.is_dir():
-            make_private(folder.parent)
-        with contextlib.suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-        if not folder.is_dir():
-            raise NotADirectoryError(20, "not a directory", str(folder))
 
 
 class Checkpoints:

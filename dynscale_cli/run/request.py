@@ -102,7 +102,7 @@ def seal(id: str, text: str, *, create: bool = False) -> str | None:
 
 def _write_secret(path: Path) -> None:
     """Complete from the first moment on, whoever else writes it now."""
-    from .database import make_private
+    from dynscale_cli.paths import make_private
 
     make_private(path.parent)
     own = path.with_name(f"{path.name}.{secrets.token_hex(4)}")

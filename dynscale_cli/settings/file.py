@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dynscale_cli.errors import DynscaleError, UsageError
-from dynscale_cli.paths import config_dir
+from dynscale_cli.paths import config_dir, make_private
 from dynscale_cli.values import nearest
 
 from . import PROFILE, Key, canonical
@@ -244,7 +244,7 @@ def locked(path: Path) -> Iterator[None]:
     """One program at a time from reading a file to writing it, so that nothing is lost of what two set at once."""
     try:
         path = path.resolve()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         lock = open(path.with_name(f".{path.name}.lock"), "w")  # noqa: SIM115  closed below
     except OSError:  # a folder that cannot be written to: the writing itself says so
         yield
@@ -264,7 +264,7 @@ def replace(path: Path, text: str) -> None:
     """
     try:
         path = path.resolve()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
