@@ -167,12 +167,14 @@ def test_an_export_that_does_not_fit_loses_no_answer(tmp_path):
 def test_an_output_that_is_not_utf_8(tmp_path):
     narrow = {"LANG": "C", "PYTHONIOENCODING": "ascii"}
     (tmp_path / "q.jsonl").write_text(
-        '{"id": "ü\U0001f600", "question": "What is 1+1?"}\n{"question": "What is 2+2?"}\n'
+        '{"id": "ü\U0001f600", "question": "What is 1+1, Jürgen?"}\n{"question": "What is 2+2?"}\n'
     )
     done = ask("-q", "--json", "--max-samples", "1", "-f", "q.jsonl", cwd=tmp_path, env=narrow)
     assert done.returncode == 0, done.stderr
     assert {json.loads(line)["id"] for line in lines(done.stdout)} == {"ü\U0001f600", "2"}
-    assert r"\u00fc\ud83d\ude00" in dynscale("runs", "show", cwd=tmp_path, env=narrow).stdout.decode()
+    shown = dynscale("runs", "show", cwd=tmp_path, env=narrow)
+    assert shown.returncode == 0, shown.stderr
+    assert r"J\u00fcrgen" in shown.stdout.decode("ascii")
     pool = dynscale("runs", "export", cwd=tmp_path, env=narrow)
     assert json.loads(lines(pool.stdout)[0])["qid"] == "ü\U0001f600"
 
