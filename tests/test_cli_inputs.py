@@ -117,3 +117,9 @@ def test_a_seed_that_nobody_chose_is_printed(tmp_path):
     done = ask("--seed", "-1", "--json", "--max-samples", "1", "What is 1+1?", cwd=tmp_path)
     seed = json.loads(done.stdout)["seed"]
     assert f"dynscale: seed {seed}" in lines(done.stderr)
+
+
+def test_a_template_without_a_file_is_refused(tmp_path):
+    done = ask("--template", "Is {name} tall?", "What?", cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"no file is read" in done.stderr

@@ -55,6 +55,8 @@ def read_inputs(options: Options, notice: Callable[[str], None]) -> Inputs:
 def check_inputs(options: Options) -> None:
     """Raise UsageError for what needs no model to be told: nothing was asked, or something else was meant."""
     asked, stdin = options.questions or [], _stdin(options)
+    if options.template is not None and asked and options.file is None and STDIN not in asked:
+        raise UsageError("--template makes questions of a file's fields, and no file is read", "name one with -f FILE")
     if not asked and options.file is None:
         if STDIN in map(str, options.context or ()):
             raise UsageError("a context, and no question about it", 'dynscale ask --context - "What was revenue?"')
