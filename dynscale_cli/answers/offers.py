@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from dynscale_cli.answers.normalize import plain, word_set
 
-MOST = 26
 _LONGEST_OPTION = 300
 
 

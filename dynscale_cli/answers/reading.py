@@ -206,9 +206,6 @@ _REASON = re.compile(
     re.IGNORECASE,
 )
 _INLINE = re.compile(r"\${1,2}([^$\n]{1,300})\${1,2}|\\\(([^\n]{1,300}?)\\\)|\\\[([^\n]{1,300}?)\\\]")
-_CHUNK = re.compile(
-    r"(?:\\(?:pi|sqrt|frac|dfrac|cdot)|pi\b|sqrt|[π√\d.+\-*/^(){}·×]|(?<=[\d)}\-+*/])\s(?=[π√\\+\-*/(\d]))+"
-)
 
 
 _BEHIND_VERB = re.compile(r"\b(?:is|are|equals|be|equal to|becomes|gives)\b[\s:]*")
@@ -253,20 +250,6 @@ def _inline(content: str) -> Reading | None:
     return None
 
 
-_HENCE = re.compile(r",\s+(?:and\s+)?(?:so|thus|therefore|hence)\s+(?=[^,]*\S)")
-
-
-def read_conclusion(sentence: str) -> Reading | None:
-    """The formulas that a closing sentence consists of, but for "therefore", "the solutions are" and the like."""
-    sentence = _HENCE.split(sentence)[-1]
-    lead = _LEAD.match(sentence)
-    said = strip_markup(sentence[lead.end() if lead is not None else 0 :])
-    key = exact_math_key(said)
-    if key is not None and not _is_one_word(said):
-        return key, _without_dollars(said)
-    return _behind_verb(said) or _inline(sentence)
-
-
 def _behind_verb(sentence: str) -> Reading | None:
     for behind in _BEHIND_VERB.finditer(sentence):
         said = strip_markup(sentence[behind.end() :])
@@ -289,16 +272,6 @@ def _math_in_sentence(sentence: str) -> Reading | None:
         return None
     key = math_key(sentence)
     return (key, _without_dollars(sentence)) if key is not None and any(char.isalnum() for char in key) else None
-
-
-def read_constant(sentence: str) -> Reading | None:
-    """The last irrational constant of a sentence (12π, 2√3); None where it has none."""
-    if _IRRATIONAL.search(sentence) is None:
-        return None
-    for chunk in reversed(_CHUNK.findall(sentence)):
-        if _IRRATIONAL.search(chunk):
-            return _computed(chunk, _CONSTANT)
-    return None
 
 
 def _without_reason(content: str) -> str:
@@ -433,11 +406,6 @@ def _begins_with_its_number(stated: str) -> bool:
 
 
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)(?![^\W\d_])")
-
-
-def _is_one_word(text: str) -> bool:
-    """ "Au" or "He" said as an answer is a word, though it would read as a product of letters."""
-    return text.isalpha() and len(text) > 1
 
 
 def _names_something(text: str) -> bool:
