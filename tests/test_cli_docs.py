@@ -23,6 +23,7 @@ LONGEST = 200  # lines that a newcomer reads
 FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*(?![\w=])")
 # What other programs' flags the README names.
 FOREIGN = {
+    "--batched-bench",
     "--help",
     "-p",
     "--port",

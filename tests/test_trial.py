@@ -156,6 +156,9 @@ def test_the_verdict_is_asked_for_again_when_what_it_depends_on_changes_and_not_
     assert ran()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     assert ran()
+    monkeypatch.delenv("GGML_NO_BACKTRACE", raising=False)
+    assert not ran()
+    monkeypatch.setenv("GGML_NO_BACKTRACE", "1")  # which loading the library does
     assert not ran()
 
 

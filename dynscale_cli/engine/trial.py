@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 FILE = "trials.json"
 # Of LoadOptions, those that change what llama.cpp computes with.
 OPTIONS = ("n_gpu_layers", "main_gpu", "tensor_split", "flash_attn", "cache_type_k", "cache_type_v", "rpc")
+# Variables that change how llama.cpp computes, and one among them that this package sets itself.
+VARIABLES, SET_HERE = ("GGML_", "CUDA_", "HIP_", "GOMP_CPU"), ("GGML_NO_BACKTRACE",)
 KEPT = 200  # verdicts; the oldest go
 SECONDS, BYTES_A_SECOND = 60.0, 50e6  # time to load and decode: a fixed part, and one for the size of the file
 PIP = "pip install --force-reinstall --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
@@ -185,7 +187,7 @@ def fingerprint(parts: Sequence[Path], options: LoadOptions, cpuinfo: Path = Pat
         _library(),
         hashlib.sha256(cpu_features(cpuinfo).encode()).hexdigest(),
         told,
-        {key: value for key, value in os.environ.items() if key.startswith(("GGML_", "CUDA_", "HIP_", "GOMP_CPU"))},
+        {key: value for key, value in os.environ.items() if key.startswith(VARIABLES) and key not in SET_HERE},
     ]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
