@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dynscale_cli.cli import inputs
+from dynscale_cli.cli import ask as inputs
 from dynscale_cli.cli.options import Options
 from dynscale_cli.errors import UsageError
 from tests.cli_process import ask, lines
