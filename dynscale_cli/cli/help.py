@@ -172,7 +172,7 @@ def docs(
 
 
 def _page(topic: str) -> str:
-    return (FOLDER / f"{topic}.md").read_page(encoding="utf-8")
+    return (FOLDER / f"{topic}.md").read_text(encoding="utf-8")
 
 
 def _title(topic: str) -> str:
