@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from dynscale_cli import toml
-from dynscale_cli.cli import flags, parser, session
+from dynscale_cli.cli import ask, flags, parser
 from dynscale_cli.cli.main import _run, app
 from dynscale_cli.errors import UsageError
 from dynscale_cli.settings import BUILT_IN, PLAIN, setting
@@ -60,7 +60,7 @@ def asked(run, monkeypatch):
 
     def call(*arguments):
         told = []
-        monkeypatch.setattr(session, "answer", lambda asking: told.append(asking) or 0)
+        monkeypatch.setattr(ask, "answer", lambda asking: told.append(asking) or 0)
         code, _, errors = run("ask", "Why?", *arguments)
         assert code == 0, errors
         return told[0]
@@ -243,7 +243,7 @@ def test_a_bad_variable_does_not_matter_beside_the_flag(asked, monkeypatch):
 def test_a_variable_that_is_no_setting_is_named_with_the_one_that_is(asked, run, monkeypatch):
     monkeypatch.setenv("DYNSCALE_TOPK", "3")
     monkeypatch.setenv("DYNSCALE_MODELS_FOLDERS", "/models")
-    monkeypatch.setattr(session, "answer", lambda options: 0)
+    monkeypatch.setattr(ask, "answer", lambda options: 0)
     assert run("ask", "Why?") == (0, "", "dynscale: DYNSCALE_TOPK is no setting; DYNSCALE_TOP_K is\n")
     assert run("ask", "-q", "Why?") == (0, "", "")
 

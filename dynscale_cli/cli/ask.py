@@ -56,10 +56,10 @@ def ask(options: Options, help_all: HelpAll = False) -> int:
 
     Answers go to standard output, in input order; all else to standard error.
     """
-    return _answer(options)
+    return answer(options)
 
 
-def _answer(options: Options) -> int:
+def answer(options: Options) -> int:
     """Read, load, run, show; the exit code."""
     from .interrupts import watch
     from .opening import ModelServer, open_model
