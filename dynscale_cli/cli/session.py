@@ -111,7 +111,8 @@ def run_session(
 def _show(options: Options, questions: Sequence[Question], run: Run, interrupts: Interrupts) -> int:
     """Run, and show what happens as it happens. Nothing that was answered is lost to what fails later."""
     from dynscale_cli.display.answers import Answers
-    from dynscale_cli.display.lines import Explain, Verdicts, choose_display
+    from dynscale_cli.display.lines import choose_display
+    from dynscale_cli.display.results import Explain, Verdicts
     from dynscale_cli.run.events import RunFinished
 
     verdicts = Verdicts([question.text for question in questions], shutil.get_terminal_size().columns)
