@@ -159,7 +159,7 @@ BAD = [
     ("# mine\n\ntmep = 1\n", 3, "there is no setting tmep", "temp"),
     ('temp = "hot"\n', 1, "temp wants a number", "config set temp 0.8"),
     ("a = [\n1,\n]\n", 1, "there is no setting a", "config unset a"),
-    ("temp = 0.5\ntop-p = 3\n", 2, "top-p: 3.0 is not in the range", "config set top-p 0.95"),
+    ("temp = 0.5\ntop-p = 3\n", 2, "top-p 3: not a number from 0 to 1", "config set top-p 0.95"),
     ("threads = 1.5\n", 1, "threads wants a whole number", "config set threads 0"),
     ("exhaust = 1\n", 1, "exhaust wants true or false", "config set exhaust false"),
     ("max-tokens = 8\nmax_tokens = 9\n", 2, "set twice", "config unset max"),
@@ -217,7 +217,7 @@ def test_a_file_that_cannot_be_read(file, run, content, said):
     ("name", "text", "said"),
     [
         ("DYNSCALE_TEMP", "hot", "wants a number, not hot"),
-        ("DYNSCALE_TEMP", "11", "11.0 is not in the range"),
+        ("DYNSCALE_TEMP", "11", "11: not a number from 0 to 10"),
         ("DYNSCALE_BUDGET", "12kk", "not a count of tokens"),
         ("DYNSCALE_BUDGET", "²", "not a count of tokens"),
         ("DYNSCALE_BUDGET", "9" * 5000, "more than any run can spend"),
@@ -380,7 +380,7 @@ class TestConfig:
         [
             (("tmep", "1"), "there is no setting tmep", "temp"),
             (("temp", "hot"), "temp wants a number", "temp 0.8"),
-            (("temp", "11"), "not in the range", "temp 0.8"),
+            (("temp", "11"), "temp 11: not a number from 0 to 10", "temp 0.8"),
             (("policy", "rase"), "policy rase: unknown", "policy race"),
             (("temp", "0.5", "0.6"), "one value, not 2", "temp 0.5"),
             (("profile.mine.tmep", "1"), "there is no setting profile.mine.tmep", "temp"),
