@@ -1,4 +1,4 @@
-"""Help: a page for each command, and the word that was meant where one was mistyped.
+"""Help: a page for each command, the pages of documentation, and the word that was meant where one was mistyped.
 
 Pages are laid out by typer's own formatter, with its panels as sections: its Rich pages take twice the start-up, and
 four screens for `ask`. `--help` shows a command's everyday flags, `--help-all` the rest, too. Knows nothing of what
@@ -8,20 +8,28 @@ flags do.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from dynscale_cli.errors import UsageError
-from dynscale_cli.values import nearest
+from dynscale_cli.values import choose, nearest
 
 WIDEST: Final = 100  # columns of a page
 FIRST: Final = 30  # of the flags' column; a longer one has its help below it
 ALL: Final = "dynscale.help_all"
 COMMANDS, OPTIONS, ARGUMENTS = "Commands", "Options", "Arguments"
 KINDS: Final = {"float": "a number", "int": "a whole number"}  # what the parser calls a type
+FOLDER: Final = Path(__file__).parent.parent / "docs"
+DOCS = """
+dynscale docs
+dynscale docs files
+"""
+_COMMENT: Final = re.compile(r"^<!--.*?-->\n", re.MULTILINE)
 # What other programs call it, or what is no flag here: what to do instead.
 SYNONYMS: Final = {
     "--n-predict": "--max-tokens", "--predict": "--max-tokens", "--num-predict": "--max-tokens",
@@ -141,6 +149,34 @@ def show_help(
             page.fail(f"No such command {word!r}.")
         page = typer.Context(command, parent=page, info_name=word, **command.context_settings)
     typer.echo(page.get_help())
+
+
+def topics(incomplete: str = "") -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("*.md"))
+
+
+def docs(
+    topic: Annotated[
+        str | None, typer.Argument(metavar="[TOPIC]", help="Such as files or servers.", autocompletion=topics)
+    ] = None,
+) -> None:
+    """Show a page of the documentation, or list the topics."""
+    if topic is None:
+        known = topics()
+        width = max(map(len, known))
+        for name in known:
+            print(f"{name:<{width}}  {_title(name)}")
+        return
+    choose(topic, topics(), "dynscale docs")
+    print(_COMMENT.sub("", _page(topic)), end="")
+
+
+def _page(topic: str) -> str:
+    return (FOLDER / f"{topic}.md").read_text(encoding="utf-8")
+
+
+def _title(topic: str) -> str:
+    return _page(topic).partition("\n")[0].removeprefix("# ")
 
 
 def mistyped(error: Any) -> UsageError:
