@@ -67,7 +67,7 @@ def _server(options: Options) -> ServerOptions | None:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an engine must have room for: the longest prompt with a sample of `most` tokens, and at least `least` tokens.
+    """What an engine must have room for: the longest prompt and a sample of `most` tokens, `least` tokens at least.
 
     `samples`: how many the run is expected to draw, where that is known.
     """
