@@ -171,6 +171,12 @@ class QuestionState:
         return tuple((text, weight) for _, text, weight in self.tally.votes) if self.tally else ()
 
     @property
+    def counts(self) -> tuple[int, ...]:
+        """How many samples gave each of the answers shown."""
+        given = Counter(self.tally.key_of.values()) if self.tally else Counter()
+        return tuple(given[key] for key in self.votes)
+
+    @property
     def combined(self) -> str | None:
         """The response of a sample that has read the others, to an open question."""
         chains = [sample for sample in self.samples if sample.kind == "chain" and sample.key is not None]
@@ -374,7 +380,9 @@ class RunState:
     def standing(self, q: int) -> Standing:
         state = self.open[q]
         settled = self.allocator.is_settled(q)
-        return Standing(len(state.samples), state.pending, state.shown, self.allocator.confidence(q), settled)
+        return Standing(
+            len(state.samples), state.pending, state.shown, self.allocator.confidence(q), settled, state.counts
+        )
 
     @property
     def kinds(self) -> dict[str, KindReport]:
@@ -411,6 +419,7 @@ class RunState:
             gold=question.gold,
             correct=self._correct(state, answer),
             prompts=self.settings.prompts.version,
+            counts={text: count for (text, _), count in zip(state.shown, state.counts, strict=True)},
         )
 
     def _correct(self, state: QuestionState, answer: str | None) -> bool | None:
