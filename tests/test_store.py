@@ -106,7 +106,7 @@ def test_the_database_is_private_whatever_the_umask(store):
 def test_what_is_drawn_is_read_as_it_was_told(store):
     recorder = store.create(*asked())
     told = [
-        (Start(3, 1, "chain", (2, 0)), Sampled(3, SAMPLE, False)),
+        (Start(3, 1, "chain", (2, 0)), Sampled(3, SAMPLE)),
         (Start(3, 2, "parallel"), Dropped(3, 2, "parallel", Tokens(9, 2), "it broke off", True)),
         (Start(3, 3, "parallel"), Dropped(3, 3, "parallel", Tokens(9, 2))),
     ]
@@ -428,7 +428,7 @@ def test_a_run_from_somewhere_else_is_not_called_one_s_own(store, monkeypatch, t
 def test_half_a_character_from_a_server_can_be_stored(store):
     recorder = store.create(*asked())
     recorder.started(Start(0, 1, "chain"), 0.0)
-    recorder.sampled(Sampled(0, replace(SAMPLE, text="so \ud83d", seen=()), True), 0.0)
+    recorder.sampled(Sampled(0, replace(SAMPLE, text="so \ud83d", seen=())), 0.0)
     recorder.close()
     assert [sample.text for _, sample in store.read().samples()] == ["so \ufffd"]
     assert recorder.failure is None

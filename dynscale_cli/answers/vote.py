@@ -173,7 +173,7 @@ def _commonest(key: str, ballots: list[Ballot]) -> Answer:
     for answer in answers:
         count[answer.text] = count.get(answer.text, 0) + 1
     text = max(count, key=lambda shown: count[shown])  # the first of equals: dicts keep order
-    return Answer(key, text, any(answer.committed for answer in answers))
+    return Answer(key, text)
 
 
 def _by_text(voters: list[Ballot]) -> list[tuple[str, list[Ballot], Answer]]:

@@ -141,7 +141,7 @@ class Bench:
         pooled: list[list[Ballot]] = [[] for _ in self.plan.questions]
         for stored in self._pools:
             for q, sample in stored.samples():
-                answer = None if sample.key is None else Answer(sample.key, sample.answer or "", True)
+                answer = None if sample.key is None else Answer(sample.key, sample.answer or "")
                 pooled[q].append(Ballot(len(pooled[q]), answer, sample.tokens.generated))
         return pooled
 

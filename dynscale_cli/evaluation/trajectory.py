@@ -99,7 +99,7 @@ def trajectory(stored: StoredRun, judge: Judge) -> Trajectory:
     total = 0
     for sampled in in_order(stored.as_begun()):
         q, sample = sampled.q, sampled.sample
-        answer = None if sample.key is None else Answer(sample.key, sample.answer or "", sampled.committed)
+        answer = None if sample.key is None else Answer(sample.key, sample.answer or "")
         ballot = Ballot(sample.number, answer, sample.tokens.generated, sample.weight, sample.logprob)
         mine = ballots.setdefault(q, [])
         mine.append(ballot)

@@ -66,7 +66,7 @@ class Past:
         q, sample, question = sampled.q, sampled.sample, state.questions[sampled.q]
         state.begin(q, sample.number)
         yield SampleStarted(q, question.id, question.text, sample.number, sample.kind, state.standing(q))
-        answer = None if sample.key is None else Answer(sample.key, sample.answer or "", sampled.committed)
+        answer = None if sample.key is None else Answer(sample.key, sample.answer or "")
         ballot = Ballot(sample.number, answer, sample.tokens.generated, sample.weight, sample.logprob)
         state.pay(q, sample.kind, sample.tokens)
         stopped = state.count(q, sample, ballot)

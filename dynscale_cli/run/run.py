@@ -347,7 +347,7 @@ class Run:
         said = self.engine.reasoning.split(event.text, sample.draft.request.prompt.open_thought).said
         answer = extract(said, question.kind, choices=question.question.choices)
         cut = event.reason == "length" and not sample.closing and not self._forcing.is_answered(said)
-        if not question.kind.long and (answer is None or not answer.committed or cut):
+        if not question.kind.long and (answer is None or cut):
             answer = None
             if not sample.closing and self._is_asked(sample, event):
                 return
@@ -373,8 +373,7 @@ class Run:
     def _take(self, in_flight: InFlight, sample: Sample, answer: Answer | None) -> Iterator[Event]:
         """A sample is done: it is kept, then paid for, then it votes."""
         q = in_flight.question
-        committed = answer is None or answer.committed
-        self._journal.sampled(Sampled(q, sample, committed), self.state.time)
+        self._journal.sampled(Sampled(q, sample), self.state.time)
         self.state.ledger.settle(in_flight.id, sample.tokens.billed)
         self.state.pay(q, sample.kind, sample.tokens)
         ballot = Ballot(sample.number, answer, sample.tokens.generated, sample.weight, sample.logprob)

@@ -29,11 +29,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A sample came back. `committed`: its answer was stated, not guessed."""
+    """A sample came back."""
 
     q: int
     sample: Sample
-    committed: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,8 +121,7 @@ class QuestionState:
         self.pending += 1
 
     def add(self, sample: Sample, ballot: Ballot, *, whole: bool = False) -> None:
-        committed = ballot.answer is None or ballot.answer.committed
-        self.samples.append(keep(sample, committed=committed, earlier=self.samples, whole=whole))
+        self.samples.append(keep(sample, earlier=self.samples, whole=whole))
         self.generated += sample.tokens.generated
         self.failures = 0
         self.forced += sample.forced

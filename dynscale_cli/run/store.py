@@ -283,7 +283,7 @@ class Recorder:
             _CAME,
             (
                 self._came, round(time, 3), sample.finish, storable(sample.answer), storable(sample.key),
-                sampled.committed, sample.forced, tokens.prompt, tokens.generated, tokens.reused, sample.weight,
+                sample.forced, tokens.prompt, tokens.generated, tokens.reused, sample.weight,
                 sample.logprob, storable(sample.text), None, None, stored.beside_columns(sample), self.id, sampled.q,
                 sample.number,
             ),
@@ -296,7 +296,7 @@ class Recorder:
         self._waiting.append((
             _CAME,
             (
-                self._came, round(time, 3), finish, None, None, None, None, tokens.prompt, tokens.generated,
+                self._came, round(time, 3), finish, None, None, None, tokens.prompt, tokens.generated,
                 tokens.reused, None, None, None, storable(dropped.failed), dropped.final, None, self.id, dropped.q,
                 dropped.number,
             ),
@@ -386,7 +386,7 @@ _STARTED: Final = (
     "(select 1 from draws where run = ? and came is null and place = ? and number = ?)"
 )
 _CAME: Final = (
-    "update draws set came = ?, time = ?, finish = ?, answer = ?, key = ?, committed = ?, forced = ?, prompt = ?, "
+    "update draws set came = ?, time = ?, finish = ?, answer = ?, key = ?, forced = ?, prompt = ?, "
     "generated = ?, reused = ?, weight = ?, logprob = ?, text = ?, error = ?, final = ?, more = ? "
     "where run = ? and came is null and place = ? and number = ?"
 )

@@ -225,6 +225,6 @@ def _draw(row: sqlite3.Row, run: StoredRun) -> Sampled | Dropped:
             seen=_seen(row),
             **(json.loads(row["more"]) if row["more"] else {}),
         )
-        return Sampled(q, sample, bool(row["committed"]))
+        return Sampled(q, sample)
     except (KeyError, TypeError, ValueError, IndexError):
         raise DynscaleError(f"{run.path}: draw {row['draw']} of run {run.id} is damaged", HINT) from None

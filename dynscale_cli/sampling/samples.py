@@ -50,15 +50,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class StoredSample:
-    """A finished sample as its question remembers it.
-
-    `generated`: its tokens; `committed`: its answer was stated, not guessed from how it ends."""
+    """A finished sample as its question remembers it. `generated`: its tokens."""
 
     number: int
     kind: Kind
     key: str | None
     answer: str | None
-    committed: bool
     generated: int
     weight: float
     cut: bool
@@ -75,18 +72,17 @@ class StoredSample:
 
     @property
     def ballot(self) -> Ballot:
-        answer = None if self.key is None else Answer(self.key, self.answer or "", self.committed)
+        answer = None if self.key is None else Answer(self.key, self.answer or "")
         return Ballot(self.number, answer, self.generated, self.weight, self.logprob)
 
 
-def keep(sample: Sample, *, committed: bool, earlier: Iterable[StoredSample], whole: bool = False) -> StoredSample:
+def keep(sample: Sample, *, earlier: Iterable[StoredSample], whole: bool = False) -> StoredSample:
     """What is to be kept of `sample`, next to what was kept of `earlier` ones. `whole`: what it said in any case."""
     return StoredSample(
         number=sample.number,
         kind=sample.kind,
         key=sample.key,
         answer=sample.answer,
-        committed=committed,
         generated=sample.tokens.generated,
         weight=sample.weight,
         cut=sample.cut,
