@@ -34,6 +34,7 @@ JSON_SUFFIXES: Final = frozenset({".jsonl", ".ndjson", ".json"})
 DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
 TEXT_SUFFIXES: Final = frozenset({".txt", ".md"})
 PARQUET: Final = ".parquet"
+MAGIC: Final = b"PAR1"  # the first bytes of a Parquet file
 BOM: Final = b"\xef\xbb\xbf"
 UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 GZIP: Final = b"\x1f\x8b"
@@ -221,6 +222,8 @@ def _raw_lines(stream: BinaryIO, source: str) -> Iterator[bytes]:
             if piece.startswith(GZIP):
                 name = "FILE" if source == STDIN_NAME else quote(source)
                 raise UsageError(f"{source}: compressed by gzip", f"gzip -dc {name} | dynscale ask -")
+            if piece.startswith(MAGIC):
+                raise UsageError(f"{source}: Parquet, which is read from a file of that name", "-f FILE.parquet")
             piece = piece.removeprefix(BOM)
         if b"\0" in piece:
             place = f"{source}, line {number}, byte {len(held) + piece.index(0) + 1}"
@@ -392,7 +395,7 @@ def _parquet(stream: BinaryIO, source: str) -> Iterator[Found]:
                 number += 1
                 yield number, row
     except lib.ArrowException as error:
-        raise UsageError(f"{source}: not Parquet: {str(error).partition(chr(10))[0]}", HINT) from None
+        raise UsageError(f"{source}: not Parquet: {str(error).partition('.')[0]}", "save it as JSONL") from None
 
 
 def _kind(value: Any) -> str:

@@ -86,7 +86,8 @@ class Fields:
                 used.add("input")
                 text = f"{text}\n\n{found['input']}".strip()
         if text is None:
-            raise UsageError(f"{place}: no question", self.hint)
+            names = ", ".join(list(found)[:8]) or "none"
+            raise UsageError(f"{place}: no question; its fields: {names}", _name_one(found))
         if not isinstance(text, str):
             raise UsageError(f"{place}: the question must be text, not {_kind(text)}", self.hint)
         if not text.strip():
@@ -185,6 +186,12 @@ class Fields:
             return LETTERS[lowered.index(text.lower())]
         worked = _WORKED.search(text)
         return worked[1] if worked else text or None
+
+
+def _name_one(found: Mapping[str, Any]) -> str:
+    """What to do about fields of which none is the question."""
+    name = next((name for name, value in found.items() if isinstance(value, str)), "field")
+    return f'call it "question", or make one of the fields: --template "… {{{name}}} …"'
 
 
 def template_fields(template: str) -> tuple[str, ...]:
