@@ -21,7 +21,7 @@ TEXT: Final = ("question", "prompt", "problem", "query", "instruction", "input")
 GOLD: Final = ("answerkey", "answer_key", "gold", "answer", "answers", "correct_answer", "target", "correct", "label")
 CHOICES: Final = ("choices", "options", "endings")
 LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-HINT: Final = 'One JSON object a line, such as {"question": "What is 17 + 25?", "answer": "42"}; plain text: .txt'
+HINT: Final = 'one JSON object a line: {"question": "What is 17 + 25?", "answer": "42"}'
 
 _WORKED: Final = re.compile(r"####\s*(\S.*?)\s*\Z")  # the end of a worked answer in GSM8K
 _LETTERED: Final = re.compile(r"(?:(?:option|choice|op|answer)[ _]?)?(?P<label>[a-j]|\d{1,2})")
@@ -103,7 +103,7 @@ class Fields:
             value = found.get(name.lower())
             if value is None:
                 have = ", ".join(found) or "none"
-                raise UsageError(f"{place}: no field {name!r} for the template", f"The fields there: {have}.")
+                raise UsageError(f"{place}: no field {name!r} for the template", f"the fields there: {have}")
             values[name] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             used.add(name.lower())
         used.update(TEXT)
