@@ -18,7 +18,7 @@ from dynscale_cli.questions import Question
 if TYPE_CHECKING:
     from dynscale_cli.engine.options import LoadOptions
     from dynscale_cli.engine.protocol import EngineInfo
-    from dynscale_cli.run.settings import Settings
+    from dynscale_cli.run.request import Settings
     from dynscale_cli.run.store import Recorder
 
 

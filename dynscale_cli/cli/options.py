@@ -59,7 +59,7 @@ from .flags import (
 from .help import ALL
 
 if TYPE_CHECKING:
-    from dynscale_cli.run.settings import Settings
+    from dynscale_cli.run.request import Settings
 
 # Where a value can be from; each goes before those on its left.
 SOURCES: Final = ("DEFAULT", "FILE", "PROFILE", "ENVIRONMENT", "COMMANDLINE")
@@ -352,7 +352,7 @@ class Options:
         `context` is the text that all questions are about.
         """
         from dynscale_cli.engine.protocol import Sampling
-        from dynscale_cli.run.settings import Settings
+        from dynscale_cli.run.request import Settings
         from dynscale_cli.sampling.prompts import load_prompts
 
         return Settings(

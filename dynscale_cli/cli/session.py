@@ -28,11 +28,10 @@ from .options import Options
 if TYPE_CHECKING:
     from dynscale_cli.engine.protocol import Engine, Message
     from dynscale_cli.run.events import Event
-    from dynscale_cli.run.resume import Past
+    from dynscale_cli.run.request import Settings
     from dynscale_cli.run.run import Run
-    from dynscale_cli.run.settings import Settings
     from dynscale_cli.run.store import Recorder
-    from dynscale_cli.run.stored import StoredRun
+    from dynscale_cli.run.stored import Past, StoredRun
 
 DONE, UNANSWERED = 0, 3
 ANY_SEED = -1  # asks for one that nobody chose
@@ -88,7 +87,7 @@ def go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) -
 
     `options` says with which model and how to show it.
     """
-    from dynscale_cli.run.resume import Past
+    from dynscale_cli.run.stored import Past
 
     with watch() as interrupts:
         model = open_model(options, _notice(options))

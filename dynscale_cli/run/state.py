@@ -17,7 +17,7 @@ from dynscale_cli.answers.equivalence import Equivalence, same_as_gold
 from dynscale_cli.answers.extract import Answer
 from dynscale_cli.answers.prover import Prover
 from dynscale_cli.answers.types import AnswerType
-from dynscale_cli.answers.vote import Ballot, Tally, tally
+from dynscale_cli.answers.vote import Tally, tally
 from dynscale_cli.engine.protocol import EngineInfo, Finished, Tokens
 from dynscale_cli.engine.reasoning import ThoughtTracker
 from dynscale_cli.questions import Question
@@ -25,9 +25,8 @@ from dynscale_cli.sampling.chains import CAPABLE_SHARE, ChainShare
 from dynscale_cli.sampling.sampler import Asked, Draft
 from dynscale_cli.sampling.samples import Finish, Sample, StoredSample, keep
 
-from .admission import Forecast
-from .events import KindReport, Result, RunFinished, Standing, Stopped
-from .settings import Settings
+from .events import Dropped, KindReport, Result, RunFinished, Standing, Stopped
+from .request import Settings
 from .waiting import StateStore
 
 FAILURES = 3  # pulls of a question that may come to nothing in a row before it is given up
@@ -35,6 +34,35 @@ LONG_SAMPLES = 3  # of an open question: voting buys little there
 CUT_WEIGHT = 0.5  # of the vote of a sample that was cut off
 REMEDIES: dict[Finish, str] = {"length": "--max-tokens", "budget": "--budget", "time": "--time-limit"}
 FREE = 256  # samples of a question beyond the tokens that were billed for it: no budget ends what costs nothing
+
+
+class Forecast:
+    """Expected generated tokens of samples: the question's own mean, shrunk to the run's by one sample.
+
+    `guess`: of a sample before the run has seen one.
+    """
+
+    def __init__(self, guess: int, max_tokens: int) -> None:
+        self.samples = 0
+        self.generated = 0
+        self._guess = min(guess, max_tokens)
+
+    def finished(self, generated: int) -> None:
+        self.samples += 1
+        self.generated += generated
+
+    def length(self, samples: int, generated: int) -> float:
+        """Of one more sample of a question with so many samples, which took `generated` tokens together."""
+        run = self.generated / self.samples if self.samples else self._guess
+        return (generated + run) / (samples + 1)
+
+    @staticmethod
+    def remaining(length: float, generated: int, most: int) -> float:
+        """Of a sample in flight that may have `most` tokens in all.
+
+        Lengths are heavy-tailed: one that has outlived its forecast is expected to go on for as long as it has lived.
+        """
+        return min(length - generated if generated < length else generated, most - generated)
 
 
 @dataclass(slots=True)
@@ -69,6 +97,7 @@ class InFlight:
             text=event.text,
             answer=answer.text if answer else None,
             key=answer.key if answer else None,
+            committed=answer is None or answer.committed,
             tokens=event.tokens,
             finish=finish,
             forced=self.closing and finish != "stop",
@@ -120,21 +149,20 @@ class QuestionState:
         self.started = max(self.started, number + 1)
         self.pending += 1
 
-    def add(self, sample: Sample, ballot: Ballot, *, whole: bool = False) -> None:
-        committed = ballot.answer is None or ballot.answer.committed
-        self.samples.append(keep(sample, committed=committed, earlier=self.samples, whole=whole))
+    def add(self, sample: Sample, *, whole: bool = False) -> None:
+        self.samples.append(keep(sample, self.samples, whole=whole))
         self.generated += sample.tokens.generated
         self.failures = 0
         self.forced += sample.forced
         self.in_thought += sample.in_thought
         if sample.cut:
             self.cut[sample.finish] = self.cut.get(sample.finish, 0) + 1
-        self._report(sample.kind, 1, 0)
+        _add(self.kinds, sample.kind, 1, 0)
 
     def pay(self, kind: str, tokens: Tokens) -> None:
         """Count what a pull cost, whether or not it became a sample."""
         self.tokens += tokens
-        self._report(kind, 0, tokens.billed)
+        _add(self.kinds, kind, 0, tokens.billed)
 
     @property
     def is_firm(self) -> bool:
@@ -158,10 +186,6 @@ class QuestionState:
         return f"{cut} of {len(self.samples)} {were} cut off{where}: raise {remedy}{off}"
 
     @property
-    def ballots(self) -> list[Ballot]:
-        return [sample.ballot for sample in self.samples]
-
-    @property
     def votes(self) -> dict[str, float]:
         """Answer key -> weight, most votes first."""
         return self.tally.weights if self.tally else {}
@@ -176,13 +200,6 @@ class QuestionState:
         """The response of a sample that has read the others, to an open question."""
         chains = [sample for sample in self.samples if sample.kind == "chain" and sample.key is not None]
         return chains[-1].said if chains and self.kind.long else None
-
-    def report(self) -> dict[str, KindReport]:
-        return dict(sorted(self.kinds.items()))
-
-    def _report(self, kind: str, samples: int, tokens: int) -> None:
-        known = self.kinds.get(kind, KindReport())
-        self.kinds[kind] = KindReport(known.samples + samples, known.tokens + tokens)
 
 
 class RunState:
@@ -261,24 +278,23 @@ class RunState:
         self.question(q).pay(kind, tokens)
         self.tokens += tokens
 
-    def stop(self, q: int, number: int, tokens: Tokens) -> None:
-        """A pull of `q`, paid for, was stopped: the same sample is drawn again where the question gets another."""
-        self.question(q).unfinished.append(number)
-        self._drop(q, tokens)
+    def drop(self, dropped: Dropped) -> Stopped | None:
+        """A pull came to nothing, or was stopped; what it has cost stays paid. Returns why `q` is done, if it is.
 
-    def fail(self, q: int, tokens: Tokens, message: str, *, final: bool) -> Stopped | None:
-        """A pull of `q`, paid for, came to nothing; `final`: so would others. Returns why `q` is done, if it is."""
-        state = self.question(q)
-        state.failures += 1
-        if final or state.failures >= FAILURES:
-            state.error = message
-            self.allocator.close(q)
-        self._drop(q, tokens)
+        A sample that was stopped is drawn again where the question gets another.
+        """
+        q, state = dropped.q, self.question(dropped.q)
+        self.pay(q, dropped.kind, dropped.tokens)
+        state.pending -= 1
+        if dropped.failed is None:
+            state.unfinished.append(dropped.number)
+        else:
+            state.failures += 1
+            if dropped.final or state.failures >= FAILURES:
+                state.error = dropped.failed
+                self.allocator.close(q)
+        self.allocator.drop(q, dropped.tokens.billed)
         return "error" if state.error is not None and not state.pending else None
-
-    def _drop(self, q: int, tokens: Tokens) -> None:
-        self.question(q).pending -= 1
-        self.allocator.drop(q, tokens.billed)
 
     def weigh(self, q: int, sample: Sample) -> Sample:
         """One that was cut off votes with less weight; so does a chain that repeats the leader that it has read."""
@@ -291,15 +307,16 @@ class RunState:
             return sample
         return replace(sample, weight=min(sample.weight, self.share.repeat_weight))
 
-    def count(self, q: int, sample: Sample, ballot: Ballot) -> Stopped | None:
-        """A sample of `q` is in: it votes. Returns why the question is done, if it is."""
+    def count(self, q: int, sample: Sample) -> Stopped | None:
+        """A sample of `q` is in: it is paid for, and votes. Returns why the question is done, if it is."""
         state = self.question(q)
+        self.pay(q, sample.kind, sample.tokens)
         state.pending -= 1
         self.forecast.finished(sample.tokens.generated)
-        state.add(sample, ballot, whole=self.settings.mode == "sequential" or state.kind.long)
+        state.add(sample, whole=self.settings.mode == "sequential" or state.kind.long)
         self.share.paid(sample.kind, sample.tokens.billed)
         self.share.observe(q, state.samples)
-        state.tally = tally(state.ballots, state.kind, self.settings.vote, self.equivalence)
+        state.tally = tally([each.ballot for each in state.samples], state.kind, self.settings.vote, self.equivalence)
         self.allocator.record(q, state.votes, len(state.samples), sample.tokens.billed, firm=state.is_firm)
         if len(state.samples) >= FREE + state.tokens.billed:
             state.free = True
@@ -325,9 +342,8 @@ class RunState:
         self.allocator.close(q)
         self.share.forget(q, state.samples)
         self.answered[q] = True
-        for kind, report in state.report().items():
-            total = self._kinds.get(kind, KindReport())
-            self._kinds[kind] = KindReport(total.samples + report.samples, total.tokens + report.tokens)
+        for kind, report in state.kinds.items():
+            _add(self._kinds, kind, report.samples, report.tokens)
         outcome = known or self._result(q, state, stopped)
         if outcome.note is not None:
             self._remedies[outcome.note.rpartition(": ")[2]] += 1
@@ -408,7 +424,7 @@ class RunState:
             model=self.model,
             seconds=round(self.time - state.started_at, 3),
             error=state.error,
-            kinds=self._with_agreement(state.report()),
+            kinds=self._with_agreement(state.kinds),
             gold=question.gold,
             correct=self._correct(state, answer),
             prompts=self.settings.prompts.version,
@@ -436,3 +452,8 @@ class RunState:
             kind: replace(report, agreement=None if (value := earned[kind].value) is None else round(value, 4))
             for kind, report in sorted(kinds.items())
         }
+
+
+def _add(kinds: dict[str, KindReport], kind: str, samples: int, tokens: int) -> None:
+    known = kinds.get(kind, KindReport())
+    kinds[kind] = KindReport(known.samples + samples, known.tokens + tokens)
