@@ -71,7 +71,7 @@ class Admission:
         draft = self._sampler.draft(question.asked, number, id, question.samples, votes, combine=combine)
         now = AdmissionState(
             free=self._state.ledger.free,
-            expected=self._state.expected(question),
+            expected=min(self._state.expected(question, in_flight), draft.request.max_tokens),
             ahead=sum(map(self._state.remaining, in_flight)),
             free_slots=self._engine.free_slots,
             running=bool(in_flight),

@@ -172,10 +172,8 @@ class Run:
     def _complain(self) -> Iterator[Event]:
         if complaint := self._journal.complaint():
             yield Notice(complaint)
-        over = self.state.ledger.overdrawn
-        if (
-            over and not self._in_flight and not self._told_overdrawn
-        ):  # what is in flight may give back what pays for it
+        over = 0 if self._in_flight else self.state.ledger.overdrawn  # what is in flight may give back what pays for it
+        if over and not self._told_overdrawn:
             self._told_overdrawn = True
             yield Notice(f"the server spent more than it was asked to: {over:,} tokens beyond the budget")
 
@@ -219,12 +217,11 @@ class Run:
         if not self.state.ledger.reserve(id, granted.prompt, granted.answer, granted.ahead):
             raise AssertionError("a sample was affordable and then was not")
         self._journal.started(Start(q, number, draft.kind, draft.seen))
+        thoughts = self.engine.reasoning.tracker(draft.request.prompt.open_thought)
+        self._in_flight[id] = InFlight(draft, q, number, thoughts, state.unfinished.get(number, 0))
         self.state.begin(q, number)
         self._next_id += 1
         self.engine.submit(draft.request)
-        self._in_flight[id] = InFlight(
-            draft, q, number, self.engine.reasoning.tracker(draft.request.prompt.open_thought)
-        )
         question = state.question
         yield SampleStarted(q, question.id, question.text, number, draft.kind, self.state.standing(q))
 

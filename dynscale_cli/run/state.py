@@ -8,7 +8,7 @@ resumed, and both by the same calls. Knows nothing of engines or files, and is t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dynscale_cli.allocation.allocator import Allocator
@@ -51,18 +51,15 @@ class Forecast:
         self.samples += 1
         self.generated += generated
 
-    def length(self, samples: int, generated: int) -> float:
-        """Of one more sample of a question with so many samples, which took `generated` tokens together."""
-        run = self.generated / self.samples if self.samples else self._guess
-        return (generated + run) / (samples + 1)
+    def length(self, samples: int, generated: int, outlived: Sequence[float] = ()) -> float:
+        """Of one more sample of a question with so many samples, which took `generated` tokens together.
 
-    @staticmethod
-    def remaining(length: float, generated: int, most: int) -> float:
-        """Of a sample in flight that may have `most` tokens in all.
-
-        Lengths are heavy-tailed: one that has outlived its forecast is expected to go on for as long as it has lived.
+        `outlived`: what those in flight that outlive their forecasts are expected to become. They count as the finished
+        do: else the next would be begun as if nothing were known, and stopped like them.
         """
-        return min(length - generated if generated < length else generated, most - generated)
+        seen = self.samples + len(outlived)
+        run = (self.generated + sum(outlived)) / seen if seen else self._guess
+        return (generated + run) / (samples + 1)
 
 
 @dataclass(slots=True)
@@ -73,6 +70,7 @@ class InFlight:
     question: int
     number: int
     thoughts: ThoughtTracker
+    before: int = 0  # tokens that it had when it was stopped before, which it will have again
     generated: int = 0
     text: str = ""
     closing: bool = False  # it was asked for its answer
@@ -83,6 +81,11 @@ class InFlight:
     @property
     def id(self) -> int:
         return self.draft.request.id
+
+    @property
+    def lived(self) -> int:
+        """Tokens that it is known to have at least."""
+        return max(self.before, self.generated)
 
     def cut_off(self, how: Finish) -> None:
         """It is not to end by itself."""
@@ -117,7 +120,7 @@ class QuestionState:
     asked: Asked | None
     started_at: float
     started: int = 0  # pulls, which also number the samples
-    unfinished: list[int] = field(default_factory=list)  # numbers whose samples are to be drawn again
+    unfinished: dict[int, int] = field(default_factory=dict)  # samples to be drawn again, and the tokens they had
     pending: int = 0  # pulls in flight
     samples: list[StoredSample] = field(default_factory=list)
     generated: int = 0  # tokens of these
@@ -134,18 +137,16 @@ class QuestionState:
     @property
     def next_number(self) -> int:
         """Of the next sample: one that was begun and left nothing is drawn again from its seed."""
-        return self.unfinished[0] if self.unfinished else self.started
+        return next(iter(self.unfinished), self.started)
 
-    def expect(self, number: int) -> None:
-        """A sample of this number was begun by an earlier part of the run."""
-        if number not in self.unfinished:
-            self.unfinished.append(number)
+    def expect(self, number: int, lived: int = 0) -> None:
+        """A sample of this number is to be drawn again; it had so many tokens when it was stopped."""
+        self.unfinished[number] = max(lived, self.unfinished.get(number, 0))
         self.started = max(self.started, number + 1)
 
     def begin(self, number: int) -> None:
         """A pull of this number is in flight."""
-        if number in self.unfinished:
-            self.unfinished.remove(number)
+        self.unfinished.pop(number, None)
         self.started = max(self.started, number + 1)
         self.pending += 1
 
@@ -257,16 +258,24 @@ class RunState:
         due = self.combines and self._few_of_long_ones and question.kind.long and question.next_number >= LONG_SAMPLES
         return due and (not waiting or question.pending > 0)
 
-    def expected(self, question: QuestionState) -> float:
-        """Tokens that one more sample of this question is expected to generate."""
-        return self.forecast.length(len(question.samples), question.generated)
+    def expected(self, question: QuestionState, in_flight: Iterable[InFlight] = ()) -> float:
+        """Tokens that the next sample of this question is expected to generate, beside those in flight."""
+        outlived = [2.0 * s.lived for s in in_flight if not s.closing and 2 * s.lived > self._length(s.question)]
+        length = self.forecast.length(len(question.samples), question.generated, outlived)
+        return max(length, 2.0 * question.unfinished.get(question.next_number, 0))
 
     def remaining(self, sample: InFlight) -> float:
-        """Tokens that a sample in flight is expected to generate yet, beside its reserve for being asked."""
+        """Tokens that a sample in flight is expected to generate yet, beside its reserve for being asked.
+
+        Lengths are heavy-tailed: it is expected to go on for as long as it has lived, if not longer.
+        """
         if sample.closing:
             return 0.0
-        length = self.expected(self.open[sample.question])
-        return self.forecast.remaining(length, sample.generated, sample.draft.request.max_tokens)
+        whole = max(self._length(sample.question), 2.0 * sample.lived)
+        return min(whole, sample.draft.request.max_tokens) - sample.generated
+
+    def _length(self, q: int) -> float:
+        return self.forecast.length(len(self.open[q].samples), self.open[q].generated)
 
     def begin(self, q: int, number: int) -> None:
         """A pull of `q` is in flight."""
@@ -287,7 +296,7 @@ class RunState:
         self.pay(q, dropped.kind, dropped.tokens)
         state.pending -= 1
         if dropped.failed is None:
-            state.unfinished.append(dropped.number)
+            state.expect(dropped.number, dropped.tokens.generated)
         else:
             state.failures += 1
             if dropped.final or state.failures >= FAILURES:
