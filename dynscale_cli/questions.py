@@ -22,12 +22,12 @@ from typing import Any, BinaryIO, Final, TypeAlias
 
 from dynscale_cli.errors import UsageError
 from dynscale_cli.records import CHOICES, HINT, LETTERS, TEXT, Fields, Record, template_fields
+from dynscale_cli.values import STDIN
 
 Line: TypeAlias = tuple[int, str]  # its number, from 1, and its text without the line end
 Found: TypeAlias = tuple[int, "dict[str, Any] | str"]  # a line's number and the object or text on it
 Tell: TypeAlias = Callable[[str], None]
 
-STDIN: Final = "-"
 STDIN_NAME: Final = "standard input"
 EXAMPLE: Final = 'dynscale ask "What is 17 + 25?"'
 JSON_SUFFIXES: Final = frozenset({".jsonl", ".ndjson", ".json"})

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dynscale_cli.errors import UsageError
 
+STDIN: Final = "-"  # names standard input where a file could stand
 _COUNT = re.compile(r"((?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d+)?|\.\d+)\s*([kmb]?)", re.IGNORECASE)  # 1,5k is none
 _LAYERS = re.compile(r"[0-9]{1,6}")
 _PIECE = 1 << 20  # bytes

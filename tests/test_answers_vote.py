@@ -123,3 +123,18 @@ def test_a_prover_is_not_asked_about_what_is_no_formula(first: str, second: str)
             return True
 
     assert not Equivalence(Sure()).same(first, second)
+
+
+def test_words_beside_numbers_do_not_vote_where_the_question_was_taken_for_one_that_wants_a_number() -> None:
+    guessed = AnswerType.parse("auto").for_question("What is 3 + 4?")
+    said = ballots(("7", 9), ("let us see", 9), ("7", 9), ("a good question", 9), ("8", 9))
+    assert tally(said, guessed).weights == {"7": 2, "8": 1}
+    assert tally(said, AnswerType("auto")).weights == {"7": 2, "let us see": 1, "a good question": 1, "8": 1}
+
+
+def test_a_guessed_kind_gives_way_where_most_samples_state_something_else() -> None:
+    guessed = AnswerType.parse("auto").for_question("How many is it?")
+    assert tally(ballots(("unknown", 9), ("7", 9), ("unknown", 9)), guessed).weights == {"unknown": 2, "7": 1}
+    assert tally(ballots(("unknown", 9)), guessed).weights == {"unknown": 1}
+    loose = [Ballot(n, Answer("words", "words", committed=False), 9) for n in (1, 2)]
+    assert tally([*ballots(("7", 9)), *loose], guessed).weights == {"7": 1}

@@ -11,8 +11,7 @@ import pytest
 from rich.console import Console
 
 from dynscale_cli.answers.equivalence import Equivalence
-from dynscale_cli.display.bench_tables import bench_tables
-from dynscale_cli.display.chart import Line, chart
+from dynscale_cli.display.tables import Line, bench_tables, chart
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import UsageError
 from dynscale_cli.evaluation.bench import Bench, Plan, check_budgets, check_gold

@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
-from dynscale_cli.cli import inputs
+from dynscale_cli.cli import ask as inputs
 from dynscale_cli.cli.options import Options
 from dynscale_cli.errors import UsageError
+from dynscale_cli.questions import read_text
 from tests.cli_process import ask, lines
 
 REPORT = "\n".join(f"Month {n}: the shop in town {n} sold {3 * n} rakes and {7 * n} spades." for n in range(1, 13))
@@ -76,7 +77,7 @@ def test_what_was_most_likely_meant_is_said(tmp_path, monkeypatch, told, said, h
 def test_an_unreadable_context_is_not_told_to_name_questions(tmp_path):
     for path in (tmp_path, tmp_path / "gone.txt"):
         with pytest.raises(UsageError) as error:
-            inputs.read_text(path)
+            read_text(path)
         assert "question" not in error.value.message
         assert "-f" not in error.value.hint
 

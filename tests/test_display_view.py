@@ -145,9 +145,9 @@ def test_a_single_question_shows_its_votes_as_they_move() -> None:
     board = board_of(start(1), asked, SampleFinished(0, sample(0, None), standing))
     text = "\n".join(shown(board))
     assert "What is 17 + 25?" in text
-    assert "4.5 votes" in text
+    assert "5 votes" in text
     assert "1 vote\n" in text
-    assert "leads 4.5 of 5.5 · 6 samples, 2 running · 130 tokens · 1 without an answer" in text
+    assert "leads 5 of 6 · 6 samples, 2 running · 130 tokens · 1 without an answer" in text
     bars = [line.count("━") for line in shown(board)[1:3]]
     assert bars[0] > 3 * bars[1] > 0
 

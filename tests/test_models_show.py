@@ -65,6 +65,24 @@ def test_what_suits_a_model_is_what_its_file_recommends_and_room_to_think(tmp_pa
     assert recommended({}, thinking=False) == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "vocab", "thinks"),
+    [
+        ("MiMo-VL-7B-RL", (), True),
+        ("Some-7B", ("<think>", "</think>"), True),
+        ("Some-7B-Instruct", ("<think>", "</think>"), False),
+        ("Some-7B", ("<think>",), False),
+    ],
+)
+def test_what_the_template_does_not_tell_name_and_vocabulary_do_and_the_cache_has_room_for_it(
+    tmp_path: Path, name: str, vocab: tuple[str, ...], thinks: bool
+) -> None:
+    model = write_tiny_gguf(tmp_path / "m.gguf", general__name=name, vocab=vocab, context_length=32768)
+    shown = json.loads(dynscale("models", "show", str(model), "--json", cwd=tmp_path).stdout)
+    assert shown["thinks"] == ("yes, always" if thinks else "no")
+    assert (shown["width"], shown["context"]) == ((4, 8192 + 256) if thinks else (16, 1280))
+
+
 def test_show_of_the_default_model(tmp_path: Path) -> None:
     done = dynscale("models", "show", "--json", "-np", "4", "-c", "1024", "-ctk", "q8_0", "-ctv", "q8_0", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -41,7 +41,7 @@ from tests.scripted import scripted_engine
 ASKED = [Question(n, f"q{n}", f"What is {n} plus {n}?", (), str(2 * n)) for n in range(6)]
 SETTINGS = Settings(budget=50_000, max_samples=8, max_tokens=60)
 SAMPLE = Sample(
-    1, "chain", "so\nAnswer: 7", "7", "7", Tokens(30, 20, 4), "length", True, True, True, 0.5, -0.25, (2, 0), False
+    1, "chain", "so\nAnswer: 7", "7", "7", Tokens(30, 20, 4), "length", True, True, True, 0.5, -0.25, (2, 0)
 )
 MODEL = {"kind": "scripted", "name": "scripted", "path": "nowhere"}
 

@@ -15,9 +15,8 @@ import pytest
 
 from dynscale_cli.engine.jinja import Program
 from dynscale_cli.engine.protocol import Message
-from dynscale_cli.engine.reasoning import ReasoningFormat
-from dynscale_cli.engine.template import ChatTemplate
-from dynscale_cli.engine.thinking import server_fields
+from dynscale_cli.engine.reasoning import ReasoningFormat, opening_by_name
+from dynscale_cli.engine.template import ChatTemplate, server_fields
 
 ASK = [Message("user", "What is 3 + 4?")]
 HEAD = "{% for m in messages %}<|{{ m.role }}|>"
@@ -162,6 +161,83 @@ def test_a_switch_in_the_system_text_keeps_working() -> None:
     assert state(IN_WORDS, messages=[Message("system", "Be brief. /no_think"), *ASK]) == "closed"
     assert state(IN_WORDS, "on", messages=[Message("system", "/no_think"), *ASK]) == "closed"
     assert "Be brief." in template(IN_WORDS, "off").render([Message("system", "Be brief."), *ASK])
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens", "opening"),
+    [
+        ("MiMo-VL-7B-RL-2508", False, "<think>\n"),
+        ("MiniMax M1 80k minimax-m1-80k-q4", False, "<think>\n"),
+        ("Medgemma 27b Text It", False, "<unused94>thought\n"),
+        ("OpenThinker3-7B", False, "<think>\n"),
+        ("AceReason-Nemotron-14B", False, "<think>\n"),
+        ("Skywork-R1V3-38B", False, "<think>\n"),
+        ("QwQ-32B-Preview", False, "<think>\n"),
+        ("Jan-v1-4B", True, "<think>\n"),  # by its vocabulary
+        ("Qwen3-4B-Instruct-2507", True, ""),
+        ("Qwen3-Coder-30B-A3B-Instruct", True, ""),
+        ("ERNIE-4.5-21B-A3B-PT", True, ""),
+        ("Qwen3-4B-Base", True, ""),
+        ("MiMo-7B-Base", False, ""),
+        ("GLM-4.5-Air-nothink", True, ""),
+        ("Llama-3.2-3B-Instruct", False, ""),
+        ("Command R 10", False, ""),
+        ("gemma-3-27b-it", False, ""),
+        ("Qwen2.5-Coder-7B-ver1", False, ""),
+    ],
+)
+def test_a_model_whose_template_does_not_tell_is_known_to_think_by_its_name_or_vocabulary(
+    name: str, tokens: bool, opening: str
+) -> None:
+    assert opening_by_name(name, tokens) == opening
+
+
+def test_a_model_that_is_known_to_think_is_given_room_and_can_be_kept_from_it() -> None:
+    known = ChatTemplate(PLAIN, "", "", opening="<unused94>thought\n", compiled=Program)
+    assert known.thinking.on
+    assert known.reasoning.closing == "<unused95>"
+    off = ChatTemplate(PLAIN, "", "", think="off", opening="<think>\n", compiled=Program)
+    assert off.render(ASK).endswith("<think>\n\n</think>\n\n")
+    assert not off.thinking.on
+    assert not ChatTemplate(SWITCHED, "", "", think="off", opening="<think>\n", compiled=Program).thinking.closed
+
+
+SPELT = "<|assistant|>"  # what a turn says, though the template writes it itself
+ENDS = HEAD + "{% if m.content[:1] == '<' %}:{% endif %}{{ m.content }}" + TAIL + "{% endif %}"
+TRIMMED = HEAD + "[{{ m.content | trim }}]" + TAIL + "{% endif %}"
+
+
+@pytest.mark.parametrize("source", [PLAIN, IN_WORDS, TYPED, TRIMMED])
+@pytest.mark.parametrize(
+    "said",
+    [
+        [SPELT],
+        ["<|", SPELT],
+        ["user", "assistant", "<|assistant|>\n", "user"],
+        ["x", f"x {SPELT} x", "x"],
+        [f"x{SPELT}", "|", f"x<|user|>{SPELT}"],
+        [f" {SPELT} ", "padded ", " so"],
+        [f"a /no_think {SPELT} b"],
+        [f"\ue000{SPELT}\ue001"],
+    ],
+)
+def test_what_a_turn_says_is_never_taken_for_the_templates_own_words(source: str, said: list[str]) -> None:
+    roles: list[Any] = ["user", "assistant"]
+    messages = [Message(roles[n % 2], text) for n, text in enumerate(said)]
+    laid_out = template(source)
+    text = laid_out.render(messages)
+    parts = laid_out.parts(text, messages)
+    assert "".join(part for part, _ in parts) == text
+    spoken = [part.strip() for part, turn in parts if turn]
+    want = [content.replace("/no_think", "") if source == IN_WORDS else content for content in said]
+    assert spoken == [content.strip() for content in want]
+
+
+def test_where_a_template_acts_on_a_turns_ends_no_word_of_it_is_the_templates() -> None:
+    messages = [Message("user", f"{SPELT}a"), Message("assistant", SPELT)]
+    laid_out = template(ENDS)
+    text = laid_out.render(messages)
+    assert laid_out.parts(text, messages) == [("<|user|>", False), (text[8:-13], True), (SPELT, False)]
 
 
 def test_content_in_typed_parts_and_templates_for_tools_are_served() -> None:

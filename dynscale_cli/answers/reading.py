@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dynscale_cli.answers.booleans import plain_side, read_side
 from dynscale_cli.answers.choices import LETTERS, read_option, read_special
@@ -56,6 +57,12 @@ def read(content: str, kind: AnswerType, choices: Sequence[str] = ()) -> Reading
     if choices:
         return read_option(content, choices)
     return _settled(read_any(content, wording.topic), wording.topic)
+
+
+def read_loosely(content: str, kind: AnswerType, choices: Sequence[str] = ()) -> Reading | None:
+    """Like `read`; where a kind that was only guessed does not fit, whatever is stated."""
+    reading = read(content, kind, choices)
+    return read(content, replace(kind, name="auto")) if reading is None and kind.guessed else reading
 
 
 def _settled(reading: Reading | None, topic: frozenset[str]) -> Reading | None:

@@ -1,6 +1,7 @@
 """The vote: ballots to a tally with a leader.
 
-Owns weights and ties. A ballot without an answer does not vote. Ties go to the answer whose samples used the
+Owns weights and ties. A ballot without an answer does not vote, nor does one that is not of the kind that the question
+was taken for, unless most are not. Ties go to the answer whose samples used the
 fewest mean tokens, then to the first seen. Must not know how ballots came about.
 
 Weights of a ballot, on top of its own (`Ballot.weight`, ½ for a chain that repeats its leader):
@@ -18,12 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import exp, fsum, sqrt
 from typing import Literal
 
 from dynscale_cli.answers.cluster import cluster, short_names
 from dynscale_cli.answers.equivalence import Equivalence
 from dynscale_cli.answers.extract import Answer
+from dynscale_cli.answers.reading import read
 from dynscale_cli.answers.types import AnswerType
 
 Method = Literal["majority", "length", "confidence"]
@@ -88,7 +91,7 @@ def tally(
 ) -> Tally:
     """Count the ballots. The order in which they are given does not matter; their numbers do."""
     ballots = sorted(ballots, key=lambda ballot: ballot.number)
-    voters = [ballot for ballot in ballots if ballot.answer is not None and ballot.weight > 0]
+    voters = _of_the_kind([ballot for ballot in ballots if ballot.answer is not None and ballot.weight > 0], kind)
     weights = _weights(voters, method)
     whole = kind.name in ("text", "long")
     groups = _by_text(voters) if whole else _by_key(voters, equivalence or Equivalence(), kind)
@@ -101,6 +104,27 @@ def tally(
     key_of.update((ballot.number, found.key) for found in classes for ballot in found.ballots)
     votes = tuple((found.key, found.shown.text, found.weight) for found in classes)
     return Tally(votes, classes[0].shown if classes else None, key_of)
+
+
+def _of_the_kind(voters: list[Ballot], kind: AnswerType) -> list[Ballot]:
+    """Those whose answer is of a guessed kind, unless more samples state something else: then the guess gives way.
+
+    A number beside which a few samples say "let me explain" has no such rivals, which would only draw out the race.
+    """
+    if not kind.guessed:
+        return voters
+    fitting, others = [], 0
+    for ballot in voters:
+        if ballot.answer is not None and _fits(ballot.answer.key, kind):
+            fitting.append(ballot)
+        else:
+            others += ballot.answer is not None
+    return fitting if fitting and len(fitting) >= others else voters
+
+
+@lru_cache(maxsize=1 << 12)
+def _fits(key: str, kind: AnswerType) -> bool:
+    return read(key, kind) is not None
 
 
 def _weights(voters: list[Ballot], method: Method) -> dict[int, float]:
@@ -149,7 +173,7 @@ def _commonest(key: str, ballots: list[Ballot]) -> Answer:
     for answer in answers:
         count[answer.text] = count.get(answer.text, 0) + 1
     text = max(count, key=lambda shown: count[shown])  # the first of equals: dicts keep order
-    return Answer(key, text, any(answer.committed for answer in answers))
+    return Answer(key, text)
 
 
 def _by_text(voters: list[Ballot]) -> list[tuple[str, list[Ballot], Answer]]:

@@ -1,10 +1,37 @@
-"""`dynscale ask`: questions in, answers out. Its flags are `Options`; the work is in `session`."""
+"""`dynscale ask`: questions in, answers out. Its flags are `Options`.
+
+Owns what is asked (questions and their context, from arguments, files and pipes), whether standard input is read, the
+hints for what was typed in another sense, and the order in which a run comes to life. What a line of a file may hold is
+`questions`' business, running is `session`'s, opening a model `opening`'s.
+"""
 
 from __future__ import annotations
 
-from .options import HelpAll, Options, takes
+import contextlib
+import os
+import shlex
+import stat
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from dynscale_cli.errors import UsageError
+from dynscale_cli.values import STDIN
+
+from .options import HelpAll, Options, notice, takes
 from .parser import Command
 
+if TYPE_CHECKING:
+    from dynscale_cli.engine.protocol import EngineInfo
+    from dynscale_cli.questions import Question
+    from dynscale_cli.run.request import RunRequest, Settings
+
+    from .opening import ModelFile, ModelServer
+
+WORDS: Final = 3  # bare words that are rather one question than so many
+ANY_SEED: Final = -1  # asks for one that nobody chose
 EXAMPLES = """
 dynscale ask "What is 17 + 25?"
 dynscale ask --profile careful "Is 91 a prime number? Yes or no?"
@@ -28,6 +55,141 @@ def ask(options: Options, help_all: HelpAll = False) -> int:
 
     Answers go to standard output, in input order; all else to standard error.
     """
-    from .session import answer
-
     return answer(options)
+
+
+def answer(options: Options) -> int:
+    """Read, load, run, show; the exit code."""
+    from .interrupts import watch
+    from .opening import ModelServer, open_model
+    from .session import KeptRun, run_session, sized_engine
+
+    tell = notice(options)
+    if STDIN in map(str, options.file or ()):
+        files = [path for path in options.file or () if str(path) != STDIN]
+        options = replace(options, questions=[*(options.questions or ()), STDIN], file=files or None)
+    if options.seed == ANY_SEED:
+        options = replace(options, seed=int.from_bytes(os.urandom(4), "big") >> 1)
+        tell(f"seed {options.seed}")
+    check_inputs(options)  # before anything about a model is said
+    with watch() as interrupts:
+        model = open_model(options, tell)
+        asked = read_inputs(options, tell)
+        questions, options = asked.questions, model.suited(options)
+        budget, server = _budget(options, asked), isinstance(model, ModelServer)
+        settings = options.settings(budget, context=asked.context, server=server)
+        engine = sized_engine(options, model, questions, settings, interrupts)
+        kept = KeptRun(options)
+        if options.journal:
+            kept.begin(_request(options, settings, model, engine.info, len(questions)), questions)
+        notice_unread(options, tell)
+        return run_session(options, questions, settings, engine, kept, interrupts)
+
+
+def _request(
+    options: Options, settings: Settings, model: ModelFile | ModelServer, engine: EngineInfo, questions: int
+) -> RunRequest:
+    """What is stored of a run before it begins."""
+    from dynscale_cli.run.request import RunRequest, file_hash
+
+    source, file = None, next(iter(options.file or ()), None)
+    if file is not None and file.is_file():  # reading a pipe twice would wait for ever
+        with contextlib.suppress(OSError):
+            source = {"path": str(file.absolute()), "sha256": file_hash(file)}
+    loaded = asdict(model.options)
+    return RunRequest(settings, model.identity(), engine.width, engine.context, questions, loaded, source)
+
+
+def _budget(options: Options, asked: Inputs) -> int:
+    """In tokens. A context comes on top of the budget that nobody chose; a token is taken for three of its bytes."""
+    budget = options.cap().total(len(asked.questions))
+    return budget if options.nearness("budget") else budget + len(asked.context.encode()) // 3
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    questions: list[Question]
+    context: str = ""  # what all of them are about
+
+
+def read_inputs(options: Options, notice: Callable[[str], None]) -> Inputs:
+    """Everything that is asked. Raises UsageError for what cannot be read, or is not what was meant."""
+    from dynscale_cli.display.terminal import waiting
+    from dynscale_cli.questions import read, read_text
+
+    stdin = _stdin(options)
+    typing = stdin is not None and stdin.isatty()
+    if typing:
+        notice("one question a line; Ctrl-D ends the last")
+    silent = options.quiet or typing or stdin is None
+    with waiting(None if silent else sys.stderr, "waiting for standard input; Ctrl-C gives up"):
+        context = "\n\n".join(read_text(path, stdin) for path in options.context or ())
+        questions = read(
+            options.questions or (),
+            options.file,
+            stdin,
+            whole=options.whole,
+            limit=options.limit,
+            template=options.template,
+            tell=notice,
+        )
+        return Inputs(questions, context)
+
+
+def check_inputs(options: Options) -> None:
+    """Raise UsageError for what needs no model to be told: nothing was asked, or something else was meant."""
+    asked, stdin = options.questions or [], _stdin(options)
+    if options.template is not None and asked and options.file is None and STDIN not in asked:
+        raise UsageError("--template makes questions of a file's fields, and no file is read", "name one with -f FILE")
+    if not asked and options.file is None:
+        if STDIN in map(str, options.context or ()):
+            raise UsageError("a context, and no question about it", 'dynscale ask --context - "What was revenue?"')
+        if stdin is None:
+            from dynscale_cli.questions import read
+
+            read()  # raises
+    for text in asked:
+        if text != STDIN and not any(letter.isspace() for letter in text) and Path(text).is_file():
+            raise UsageError(
+                f"{text} is a file, and was given as a question",
+                f"dynscale ask -f {shlex.quote(text)}; to ask its name: echo {shlex.quote(text)} | dynscale ask",
+            )
+    if len(asked) >= WORDS and all(text.split() == [text] for text in asked) and all(map(str.isalpha, asked[:WORDS])):
+        raise UsageError(
+            f"{len(asked)} questions of one word each: one question needs quotes",
+            f"dynscale ask {shlex.quote(' '.join(asked))}",
+        )
+
+
+def notice_unread(options: Options, notice: Callable[[str], None]) -> None:
+    """Tell of a pipe that holds something and is not read, since questions were given otherwise."""
+    if sys.stdin is None or _stdin(options) is not None:
+        return
+    if _waits(sys.stdin.fileno()):
+        notice("standard input is not read beside a question; --context - makes it the text that questions are about")
+
+
+def _waits(descriptor: int) -> bool:
+    """Whether a pipe has something to read now."""
+    try:
+        if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            return False
+        import fcntl
+        import termios
+
+        waiting = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0")
+        return int.from_bytes(waiting, sys.byteorder) > 0
+    except (ImportError, OSError):  # Windows
+        return False
+
+
+def _stdin(options: Options) -> BinaryIO | None:
+    """Standard input, where it is to be read: as asked for by -, or alone and no terminal."""
+    if sys.stdin is None:
+        return None
+    named = [*(options.questions or ()), *map(str, options.context or ())].count(STDIN)
+    if named > 1:
+        raise UsageError("- stands twice: standard input can be read once", "name a file for one of them")
+    if named or not (options.questions or options.file is not None or sys.stdin.isatty()):
+        return sys.stdin.buffer
+    return None

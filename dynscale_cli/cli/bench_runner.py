@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from dynscale_cli.display.text import say
 from dynscale_cli.errors import UsageError
-from dynscale_cli.questions import STDIN, Question, read
+from dynscale_cli.questions import Question, read
+from dynscale_cli.values import STDIN
 
 from .interrupts import Interrupts, watch
 from .opening import ModelFile, ModelServer, open_model
@@ -200,7 +201,7 @@ def _show(told: Benching, report: BenchReport) -> None:
         return
     from rich.console import Console
 
-    from dynscale_cli.display.bench_tables import bench_tables
+    from dynscale_cli.display.tables import bench_tables
 
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     console.print(bench_tables(report, console.width))

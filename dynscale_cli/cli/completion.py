@@ -1,4 +1,4 @@
-"""Completion: the scripts for bash, zsh and fish, and what they ask of the program at each tab.
+"""Completion: what the scripts for bash, zsh and fish, in `completions/`, ask of the program at each tab.
 
 What can follow is read off typer's own declarations. The scripts are ours, since typer's insert names as they are: a
 file called `m$(touch X).gguf` would run its command at the next Enter. Here the shells quote what they insert.
@@ -18,73 +18,9 @@ import typer
 from dynscale_cli.values import choose
 
 FILES: Final = ":files"  # the answer where a shell is to complete files by itself
-SHELLS: Final = ("bash", "zsh", "fish")
-
-# `dynscale __complete LINE` prints what can follow the line up to the cursor: a value and its help a line.
-BASH: Final = r"""# bash completion of dynscale. Written by `dynscale completions bash`.
-_dynscale() {
-    local cur=${COMP_WORDS[COMP_CWORD]} line value quoted cut=''
-    COMPREPLY=()
-    line=${COMP_LINE:0:COMP_POINT}
-    # Bash replaces what follows the last : or =, and so is given no more than that.
-    [[ $COMP_WORDBREAKS == *:* && ${line##*[[:space:]]} == *:* ]] && cut=${line##*[[:space:]]} && cut=${cut##*=} &&
-        cut=${cut%"${cut##*:}"}
-    while IFS=$'\t' read -r value _; do
-        if [[ $value == :files ]]; then
-            compopt -o default 2>/dev/null
-            return
-        fi
-        value=${value#"$cut"}
-        if [[ $cur == [\"\']* ]]; then
-            compopt -o filenames 2>/dev/null
-            COMPREPLY+=("$value")
-        else
-            printf -v quoted %q "${value#\~/}"
-            [[ $value == \~/* ]] && quoted="~/$quoted"
-            COMPREPLY+=("$quoted")
-        fi
-    done < <("${COMP_WORDS[0]/#\~/$HOME}" __complete "$line" 2>/dev/null)
-    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[/:] ]] && compopt -o nospace 2>/dev/null
-}
-# Before bash 4, files are offered wherever nothing else is.
-complete -F _dynscale $(type -t compopt >/dev/null || echo -o default) dynscale
-"""
-ZSH: Final = r"""#compdef dynscale
-# zsh completion of dynscale. Written by `dynscale completions zsh`.
-_dynscale() {
-    local -a whole begun
-    local value help line="${(j: :)words[1,CURRENT-1]} $PREFIX"
-    compset -P 1 '--*='
-    while IFS=$'\t' read -r value help; do
-        case $value in
-            :files) _files; return ;;
-            *[/:]) begun+=("${value//:/\\:}:$help") ;;
-            *) whole+=("${value//:/\\:}:$help") ;;
-        esac
-    done < <("${~${(Q)words[1]}}" __complete "$line" 2>/dev/null)
-    _describe 'dynscale' whole
-    _describe 'dynscale' begun -S ''
-}
-# As a file of $fpath this is the body of the function, on its first call; sourced, it is registered.
-if [[ $funcstack[1] == _dynscale ]]; then _dynscale "$@"; else compdef _dynscale dynscale; fi
-"""
-FISH: Final = r"""# fish completion of dynscale. Written by `dynscale completions fish`.
-function __dynscale_complete
-    set --local line (commandline --current-process --cut-at-cursor | string collect)
-    set --local word (commandline --current-token --cut-at-cursor)
-    set --local program (string split --max 1 ' ' -- (string trim --left -- $line))[1]
-    set --local before (string match --regex -- '^--[^=]*=' $word)
-    for found in ($program __complete "$line" 2>/dev/null)
-        if test "$found" = ":files"
-            __fish_complete_path (string replace --regex -- '^--[^=]*=' '' $word)
-        else
-            echo "$before$found"
-        end
-    end
-end
-complete --command dynscale --no-files --arguments '(__dynscale_complete)'
-"""
-SCRIPTS: Final = {"bash": BASH, "zsh": ZSH, "fish": FISH}
+# Each asks `dynscale __complete LINE` what can follow the line up to the cursor: a value and its help a line.
+FOLDER: Final = Path(__file__).parent.parent / "completions"
+SCRIPTS: Final = {"bash": FOLDER / "dynscale.bash", "zsh": FOLDER / "_dynscale", "fish": FOLDER / "dynscale.fish"}
 EXAMPLES = """
 dynscale completions bash > ~/.dynscale.bash
 dynscale completions zsh > ~/.zfunc/_dynscale
@@ -93,14 +29,14 @@ dynscale completions fish > ~/.config/fish/completions/dynscale.fish
 
 
 def _shells(incomplete: str) -> list[str]:
-    return list(SHELLS)
+    return list(SCRIPTS)
 
 
 def completions(
     shell: Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", autocompletion=_shells)],
 ) -> None:
     """Print the script that completes commands, flags, values and names in a shell."""
-    print(SCRIPTS[choose(shell, SHELLS, "dynscale completions")], end="")
+    print(SCRIPTS[choose(shell, SCRIPTS, "dynscale completions")].read_text(encoding="utf-8"), end="")
 
 
 def complete(root: Any, line: str) -> int:

@@ -87,7 +87,9 @@ def check_policy(value: str) -> None:
 
 
 def check_answer_type(value: str) -> None:
-    if value != "auto":
+    if not value.startswith("regex:"):
+        choose(value, ANSWER_TYPES, "--answer-type")
+    else:
         from dynscale_cli.answers.types import AnswerType
 
         AnswerType.parse(value)

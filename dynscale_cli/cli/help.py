@@ -1,4 +1,4 @@
-"""Help: a page for each command, and the word that was meant where one was mistyped.
+"""Help: a page for each command, the pages of documentation, and the word that was meant where one was mistyped.
 
 Pages are laid out by typer's own formatter, with its panels as sections: its Rich pages take twice the start-up, and
 four screens for `ask`. `--help` shows a command's everyday flags, `--help-all` the rest, too. Knows nothing of what
@@ -8,8 +8,10 @@ flags do.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -17,11 +19,20 @@ import typer
 from dynscale_cli.errors import UsageError
 from dynscale_cli.values import nearest
 
+from .flags import INTEGER
+
 WIDEST: Final = 100  # columns of a page
 FIRST: Final = 30  # of the flags' column; a longer one has its help below it
 ALL: Final = "dynscale.help_all"
 COMMANDS, OPTIONS, ARGUMENTS = "Commands", "Options", "Arguments"
-KINDS: Final = {"float": "a number", "int": "a whole number"}  # what the parser calls a type
+FOLDER: Final = Path(__file__).parent.parent / "docs"
+DOCS = """
+dynscale docs
+dynscale docs files
+"""
+_COMMENT: Final = re.compile(r"^<!--.*?-->\n", re.MULTILINE)
+KINDS: Final = {"float": "a number", "int": "a whole number", "integer": "a whole number"}  # as the parser has them
+_REFUSED: Final = re.compile(r"(?:'([^']*)'|(\S+)) is not |(nan) is ")
 # What other programs call it, or what is no flag here: what to do instead.
 SYNONYMS: Final = {
     "--n-predict": "--max-tokens", "--predict": "--max-tokens", "--num-predict": "--max-tokens",
@@ -143,36 +154,91 @@ def show_help(
     typer.echo(page.get_help())
 
 
+def topics(incomplete: str = "") -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("*.md"))
+
+
+def docs(
+    topic: Annotated[
+        str | None, typer.Argument(metavar="[TOPIC]", help="Such as files or servers.", autocompletion=topics)
+    ] = None,
+) -> None:
+    """Show a page of the documentation, or list the topics."""
+    if topic is None:
+        known = topics()
+        width = max(map(len, known))
+        for name in known:
+            print(f"{name:<{width}}  {_title(name)}")
+        return
+    if topic not in (known := topics()):
+        raise UsageError(f"no such topic: {topic}", f"dynscale docs {nearest(topic, known) or ''}".rstrip())
+    print(_COMMENT.sub("", _page(topic)), end="")
+
+
+def _page(topic: str) -> str:
+    return (FOLDER / f"{topic}.md").read_text(encoding="utf-8")
+
+
+def _title(topic: str) -> str:
+    return _page(topic).partition("\n")[0].removeprefix("# ")
+
+
 def mistyped(error: Any) -> UsageError:
     """The parser's error as users meet all others: one line, and the nearest thing that would have worked."""
     ctx = getattr(error, "ctx", None)
     path = ctx.command_path if ctx else "dynscale"
     message = error.format_message().rstrip(".")
-    if (option := getattr(error, "option_name", None)) and ctx and error.__class__.__name__ == "NoSuchOption":
+    option = getattr(error, "option_name", None)
+    if option and ctx and error.__class__.__name__ == "NoSuchOption":
         return UsageError(f"no such option: {option}", _option(option, ctx, path))
     if ctx and message.startswith("No such command") and hasattr(ctx.command, "commands"):
         return _command(message.removeprefix("No such command "), ctx, path)
     param = getattr(error, "param", None)
     if param and error.__class__.__name__ == "MissingParameter" and param.param_type_name == "argument":
         return UsageError(f"{argument(param)} is missing", f"{path} --help")
+    if error.__class__.__name__ == "BadOptionUsage":
+        return UsageError(f"{option} needs a value", f"{path} --help")
+    if param and (refused := not_a_number(param, error.message)):
+        return refused
     if param:
         message = message.replace(param.get_error_hint(ctx), " / ".join(param.opts or [param.human_readable_name]))
-    for kind, known in KINDS.items():
-        message = message.replace(f"is not a valid {kind} range", f"is not {known}")
-        message = message.replace(f"is not a valid {kind}", f"is not {known}")
     return UsageError(message, f"{path} --help")
+
+
+def not_a_number(param: Any, message: str) -> UsageError | None:
+    """What the parser says of a number that a flag does not take, as all flags say it; None for any other flag."""
+    wanted, told = _wanted(param), _REFUSED.search(message)
+    if not wanted or told is None:
+        return None
+    name = next((name for name in param.opts if name.startswith("--")), argument(param))
+    value = next(filter(None, told.groups()), "").removesuffix(".0")
+    fitting = param.default if isinstance(param.default, int | float) else getattr(param.type, "min", None)
+    return UsageError(f"{name} {value}: not {wanted}", "" if fitting is None else f"{name} {fitting:g}")
+
+
+def _wanted(param: Any) -> str:
+    """The numbers that a flag takes, in words: `a number from 0 to 1`; nothing for what takes no number."""
+    kind = KINDS.get(param.type.name.partition(" ")[0])
+    low, high = getattr(param.type, "min", None), getattr(param.type, "max", None)
+    if kind is None or low is None:
+        return kind or ""
+    return f"{kind} from {low:g} to {high:g}" if high is not None and high != INTEGER else f"{kind}, {low:g} or more"
 
 
 def _option(option: str, ctx: Any, path: str) -> str:
     known = [name for param in ctx.command.get_params(ctx) for name in (*param.opts, *param.secondary_opts)]
     pages = f"{path} --help-all" if "--help-all" in known else f"{path} --help"
-    other = SYNONYMS.get(option, "")
-    if other and (not other.startswith("--") or other.partition(",")[0] in known):
-        return f"{path} {other}"
     if option[1:2].isdecimal() and any(param.name == "questions" for param in ctx.command.params):
         return f"{path} -- QUESTION, for one that begins with a dash"
-    meant = nearest(option, [name for name in known if name.startswith("-")])
-    return f"{path} {meant}, or see them all: {pages}" if meant else pages
+    synonyms = {
+        name: other
+        for name, other in SYNONYMS.items()
+        if not other.startswith("--") or other.partition(",")[0] in known
+    }
+    meant = nearest(option, [*synonyms, *(name for name in known if name.startswith("-"))])
+    if option in synonyms:
+        return f"{path} {synonyms[option]}"
+    return f"{path} {synonyms.get(meant or '', meant)}, or see them all: {pages}" if meant else pages
 
 
 def _command(quoted: str, ctx: Any, path: str) -> UsageError:

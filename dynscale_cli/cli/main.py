@@ -17,7 +17,7 @@ import typer
 from dynscale_cli.display.text import report
 from dynscale_cli.errors import DynscaleError
 
-from . import ask, bench, completion, config, docs, doctor, help, models, replay, runs
+from . import ask, bench, completion, config, doctor, help, models, replay, runs
 from .parser import Group, adopt
 
 ESCAPED: Final = "dynscale.escaped"  # how standard output writes what its encoding has no letter for
@@ -65,7 +65,7 @@ app.command("replay", epilog=replay.EXAMPLES)(replay.replay)
 app.add_typer(runs.app, name="runs")
 app.add_typer(config.app, name="config")
 app.command("doctor", cls=doctor.Doctor, epilog=doctor.EXAMPLES)(doctor.doctor)
-app.command("docs", epilog=docs.EXAMPLES)(docs.docs)
+app.command("docs", epilog=help.DOCS)(help.docs)
 app.command("completions", epilog=completion.EXAMPLES)(completion.completions)
 app.command("help", epilog="dynscale help runs resume")(help.show_help)
 adopt(app)

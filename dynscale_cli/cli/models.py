@@ -159,22 +159,23 @@ def show_model(
     """Tell what a model is, what a run of it takes, and whether that fits in memory."""
     from dynscale_cli.display.models import show_lines
     from dynscale_cli.engine.options import CACHE_BYTES, CPU_WIDTH, LoadOptions, available
+    from dynscale_cli.engine.reasoning import opening_by_name
     from dynscale_cli.engine.trial import standing
     from dynscale_cli.models.gguf import read_header
-    from dynscale_cli.models.info import TYPICAL, fit
+    from dynscale_cli.models.info import fit, show, thinks, usual
     from dynscale_cli.models.resolve import resolve
 
     options = LoadOptions(cache_type_k=cache_type_k, cache_type_v=cache_type_v)  # raises for types that there are not
     header = read_header(resolve(name))
     sizes = CACHE_BYTES[cache_type_k], CACHE_BYTES[cache_type_v]
-    needs = fit(header, parallel or CPU_WIDTH, ctx_size or TYPICAL, *sizes, available())
-    here = standing(header, options)
+    thinking = thinks(header.chat_template, opening_by_name(header.names, header.thought_tokens))
+    width, tokens = usual(thinking.startswith("yes"), CPU_WIDTH)
+    needs = fit(header, parallel or width, ctx_size or tokens, *sizes, available())
+    shown = show(header, needs, standing(header, options), thinking)
     if json_output:
-        from dynscale_cli.models.info import show
-
-        _print_json([show(header, needs, here)])
+        _print_json([shown])
     else:
-        print("\n".join(show_lines(name or header.path.stem, header, needs, here)))
+        print("\n".join(show_lines(name or header.path.stem, header, needs, shown)))
 
 
 @app.command("rm")

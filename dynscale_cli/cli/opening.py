@@ -220,7 +220,7 @@ class ModelServer:
     ) -> ServerEngine:
         """An engine over the servers: the server's context is what it is, whatever the prompts."""
         from dynscale_cli.engine.server.connect import open_server
-        from dynscale_cli.engine.thinking import server_fields
+        from dynscale_cli.engine.template import server_fields
 
         engine = open_server(
             self._server.wait(),

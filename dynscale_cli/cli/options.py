@@ -377,6 +377,16 @@ class Options:
         )
 
 
+def notice(options: Options) -> Callable[[str], None]:
+    """What says a line on standard error, unless it is to be quiet."""
+
+    def tell(text: str) -> None:
+        if not options.quiet:
+            say(f"dynscale: {text}")
+
+    return tell
+
+
 def _all_help(ctx: typer.Context, wanted: bool) -> None:
     if wanted:
         ctx.meta[ALL] = True

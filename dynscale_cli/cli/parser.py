@@ -20,7 +20,7 @@ from dynscale_cli.errors import DynscaleError, ModelError, UsageError
 from dynscale_cli.settings import PLAIN, Key, Kind
 
 from .flags import PREFIX
-from .help import write_page
+from .help import not_a_number, write_page
 
 NEVER = ("profile", "api-key")  # a name for other settings; a secret, which no file of settings should hold
 TABLED = {"journal": "journal.enabled"}  # TOML has no room for a value and a table of one name
@@ -96,6 +96,8 @@ class Command(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
+            if getattr(error, "ctx", ctx) is None:
+                error.ctx = ctx  # type: ignore[attr-defined]
             _blame(self, ctx, error)
             raise
 
@@ -182,7 +184,8 @@ def _key(name: str, param: Any, command: Any) -> Key:
         except Exception as error:
             if not hasattr(error, "format_message"):
                 raise
-            raise UsageError(f"{name}: {getattr(error, 'message', '').rstrip('.')}") from None
+            message = getattr(error, "message", "")
+            raise not_a_number(param, message) or UsageError(f"{name}: {message.rstrip('.')}") from None
 
     default, counts = param.default, param.metavar in COUNTS
     if counts and isinstance(default, str) and default.isdigit():

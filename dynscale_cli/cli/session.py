@@ -1,143 +1,42 @@
-"""One `ask` from its questions to its exit code: read, load, run, show.
+"""One run from its engine to its exit code, as `ask` and `runs resume` share it: sized, run, shown, kept.
 
-Owns the order in which a session's parts come to life, and the exit code. How the model is opened is `opening`'s
-business; what is decoded and how it is shown is decided elsewhere.
+Owns the exit code, and the words about how a run is kept. How the model is opened is `opening`'s business; what is
+decoded, stored and shown is decided elsewhere.
 """
 
 from __future__ import annotations
 
 import contextlib
-import random
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dynscale_cli.display.text import say
+from dynscale_cli.display.text import report, say
 from dynscale_cli.engine.options import EXPECTED
 from dynscale_cli.errors import BudgetError, DynscaleError, UsageError
-from dynscale_cli.questions import STDIN, Question
+from dynscale_cli.questions import Question
 
-from .inputs import Inputs, check_inputs, notice_unread, read_inputs
-from .interrupts import Interrupts, watch
-from .journal import JournalSession
-from .opening import ModelFile, ModelServer, open_model
-from .options import Options
+from .interrupts import Interrupts
+from .opening import ModelFile, ModelServer
+from .options import Options, notice
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.protocol import Engine, Message
     from dynscale_cli.run.events import Event
-    from dynscale_cli.run.request import Settings
+    from dynscale_cli.run.request import RunRequest, Settings
     from dynscale_cli.run.run import Run
     from dynscale_cli.run.store import Recorder
-    from dynscale_cli.run.stored import Past, StoredRun
+    from dynscale_cli.run.stored import Past
 
 DONE, UNANSWERED = 0, 3
-ANY_SEED = -1  # asks for one that nobody chose
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
 LEAST_ANSWER = 32  # tokens that a sample needs behind its prompt
 UNANIMOUS = 4  # samples that settle a question when they agree
 MEASURED = 8  # how many of the longest questions are laid out to size the context
 
 
-def answer(options: Options) -> int:
-    """Run a session; the exit code. Raises DynscaleError."""
-    if STDIN in map(str, options.file or ()):
-        files = [path for path in options.file or () if str(path) != STDIN]
-        options = replace(options, questions=[*(options.questions or ()), STDIN], file=files or None)
-    if options.seed == ANY_SEED:
-        options = replace(options, seed=random.SystemRandom().randrange(2**31))
-        _notice(options)(f"seed {options.seed}")
-    check_inputs(options)  # before anything about a model is said
-    with watch() as interrupts:
-        model = open_model(options, _notice(options))
-        asked = read_inputs(options, _notice(options))
-        questions, options = asked.questions, model.suited(options)
-        settings = options.settings(
-            _budget(options, asked), context=asked.context, server=isinstance(model, ModelServer)
-        )
-        engine = _engine(options, model, questions, settings, interrupts)
-        session = JournalSession(_notice(options), quiet=options.quiet, flags=_named_again(options))
-        if options.journal:
-            session.begin(
-                questions, settings, engine.info, model.identity(), model.options, next(iter(options.file or ()), None)
-            )
-        notice_unread(options, _notice(options))
-        return _run(options, questions, settings, engine, session, interrupts)
-
-
-def _budget(options: Options, asked: Inputs) -> int:
-    """In tokens. A context comes on top of the budget that nobody chose; a token is taken for three of its bytes."""
-    budget = options.cap().total(len(asked.questions))
-    return budget if options.nearness("budget") else budget + len(asked.context.encode()) // 3
-
-
-def _named_again(options: Options) -> str:
-    """Flags without which a run that is gone on with would not send the key to its servers."""
-    from dynscale_cli.engine.server.endpoints import api_key
-
-    if not (options.endpoint and options.typed("endpoint") and api_key()):
-        return ""
-    return "".join(f" --endpoint {url}" for url in options.endpoint)
-
-
-def go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) -> int:
-    """Go on with a run where it stopped, up to `budget` tokens over all its parts; the exit code.
-
-    `options` says with which model and how to show it.
-    """
-    from dynscale_cli.run.stored import Past
-
-    with watch() as interrupts:
-        model = open_model(options, _notice(options))
-        _same_model(stored, model.identity())
-        settings = replace(stored.settings, budget=budget, stream=options.show)
-        engine = _engine(options, model, stored.questions, settings, interrupts)
-        session = JournalSession(_notice(options), quiet=options.quiet, flags=_named_again(options))
-        session.take(journal)
-        try:
-            journal.resume(settings.budget)
-        except DynscaleError as error:  # what is spent from here on would be spent again
-            engine.close()
-            raise DynscaleError(f"{error.message}: the run stays as it is", "make room on the disk") from error
-        return _run(options, stored.questions, settings, engine, session, interrupts, Past(stored))
-
-
-def _run(
-    options: Options,
-    questions: Sequence[Question],
-    settings: Settings,
-    engine: Engine,
-    session: JournalSession,
-    interrupts: Interrupts,
-    past: Past | None = None,
-) -> int:
-    from dynscale_cli.run.run import Run
-
-    stopped = lambda: bool(interrupts)  # noqa: E731
-    with contextlib.closing(engine), session.kept():
-        run = Run(questions, engine, settings, journal=session.journal, past=past, interrupted=stopped)
-        try:
-            code = _show(options, questions, run, interrupts)
-        finally:
-            run.leave()
-    return session.code(code, interrupted=bool(interrupts))
-
-
-def _same_model(stored: StoredRun, identity: dict[str, Any]) -> None:
-    from dynscale_cli.run.request import difference
-
-    if changed := difference(stored.request.model, identity):
-        was = stored.request.model
-        flag = "--endpoint URL" if was["kind"] == "server" else "-m FILE"
-        raise UsageError(
-            f"run {stored.id} was made with another model than {identity['path']}: {changed}",
-            f"name the one it was made with ({was['path']}): dynscale runs resume {stored.id} {flag}",
-        )
-
-
-def _engine(
+def sized_engine(
     options: Options,
     model: ModelFile | ModelServer,
     questions: Sequence[Question],
@@ -186,18 +85,33 @@ def _expected_samples(settings: Settings, questions: int, expected: int) -> int:
     return min(bought, most * questions)
 
 
-def _notice(options: Options) -> Callable[[str], None]:
-    def tell(text: str) -> None:
-        if not options.quiet:
-            say(f"dynscale: {text}")
+def run_session(
+    options: Options,
+    questions: Sequence[Question],
+    settings: Settings,
+    engine: Engine,
+    kept: KeptRun,
+    interrupts: Interrupts,
+    past: Past | None = None,
+) -> int:
+    """Run, show, keep; the exit code. Closes the engine."""
+    from dynscale_cli.run.run import Run
 
-    return tell
+    stopped = lambda: bool(interrupts)  # noqa: E731
+    with contextlib.closing(engine), kept:
+        run = Run(questions, engine, settings, journal=kept.recorder, past=past, interrupted=stopped)
+        try:
+            code = _show(options, questions, run, interrupts)
+        finally:
+            run.leave()
+    return kept.code(code, interrupted=bool(interrupts))
 
 
 def _show(options: Options, questions: Sequence[Question], run: Run, interrupts: Interrupts) -> int:
     """Run, and show what happens as it happens. Nothing that was answered is lost to what fails later."""
     from dynscale_cli.display.answers import Answers
-    from dynscale_cli.display.lines import Explain, Verdicts, choose_display
+    from dynscale_cli.display.lines import choose_display
+    from dynscale_cli.display.results import Explain, Verdicts
     from dynscale_cli.run.events import RunFinished
 
     verdicts = Verdicts([question.text for question in questions], shutil.get_terminal_size().columns)
@@ -284,8 +198,79 @@ def _export(options: Options, questions: Sequence[Question], run: Run) -> Iterat
 
     pool = Pool(options.export, questions, AnswerType.parse(run.settings.answer_type), run.state.equivalence)
     if all(question.gold is None for question in questions):
-        _notice(options)("the questions state no right answers, so replay cannot score the exported pool")
+        notice(options)("the questions state no right answers, so replay cannot score the exported pool")
     try:
         yield (pool.handle,)
     finally:
         pool.finish()
+
+
+class KeptRun:
+    """How a run is kept in the store, if it is, and what the user hears of that. A context manager around the run.
+
+    A run that could not begin as it was asked for leaves nothing behind.
+    """
+
+    def __init__(self, options: Options, recorder: Recorder | None = None) -> None:
+        from dynscale_cli.settings import setting
+
+        self.recorder = recorder
+        self._max_bytes: int = setting("journal.max-size")  # over all runs; raises UsageError where it is not valid
+        self._options, self._notice = options, notice(options)
+        self._refused = False
+
+    def begin(self, request: RunRequest, questions: Sequence[Question]) -> None:
+        """Store what is asked. Where that cannot be done the run goes without."""
+        from dynscale_cli.run.store import Store
+
+        try:
+            self.recorder = Store(max_bytes=self._max_bytes).create(request, questions)
+        except DynscaleError as error:
+            self._refused = True
+            report(DynscaleError(f"this run is not kept: {error.message}", "--no-journal asks for none"))
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self.recorder is None:
+            return
+        never_begun = isinstance(error, BudgetError | UsageError)
+        if isinstance(error, DynscaleError) and not never_begun:
+            never_begun = not self.recorder.drawn
+            if not never_begun:
+                self._tell_how_to_go_on()
+        self.recorder.close(discard_empty=never_begun)
+        self._trim(self.recorder.id)
+
+    def code(self, code: int, *, interrupted: bool) -> int:
+        """The exit code, which tells when something could not be kept; and how to go on where the run was stopped."""
+        if self.recorder is not None and self.recorder.failure is not None:
+            self._refused = True
+            if self._options.quiet:
+                report(DynscaleError(self.recorder.failure))
+        elif interrupted:
+            self._tell_how_to_go_on()
+        elif self.recorder is not None and self.recorder.cut_short:
+            self._notice(f"the budget is spent; to buy more: {self._resume()} --budget +{self.recorder.budget}")
+        return 1 if self._refused and not interrupted else code
+
+    def _tell_how_to_go_on(self) -> None:
+        if self.recorder is not None and self.recorder.failure is None:
+            self._notice(f"to go on with this run: {self._resume()}")
+
+    def _resume(self) -> str:
+        """The command, with the flags without which the key would not be sent to the run's servers."""
+        from dynscale_cli.engine.server.endpoints import api_key
+
+        assert self.recorder is not None
+        told = self._options.endpoint if self._options.typed("endpoint") and api_key() else None
+        return f"dynscale runs resume {self.recorder.id}" + "".join(f" --endpoint {url}" for url in told or ())
+
+    def _trim(self, own: str) -> None:
+        from dynscale_cli.run.store import Store
+
+        gone = Store(max_bytes=self._max_bytes).trim(keep=own)
+        if gone:
+            names = ", ".join(gone)
+            self._notice(f"removed to stay below {self._max_bytes:,} bytes of runs: {names}")

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from dynscale_cli.display.text import columns, count, plain
 from dynscale_cli.models.files import in_bytes, in_parameters
 from dynscale_cli.models.gguf import GGUFHeader
-from dynscale_cli.models.info import Fit, Listed, Listing, show
+from dynscale_cli.models.info import Fit, Listed, Listing, Shown
 
 HEAD = ("name", "architecture", "parameters", "quant", "context", "size", "where", "")
 
@@ -44,9 +44,8 @@ def closing_lines(listing: Listing) -> list[str]:
     return lines
 
 
-def show_lines(name: str, header: GGUFHeader, needs: Fit, here: str) -> list[str]:
+def show_lines(name: str, header: GGUFHeader, needs: Fit, shown: Shown) -> list[str]:
     """What a model is and what a run of it takes."""
-    shown = show(header, needs, here)
     experts = f", {header.experts_used} of {header.experts} experts at a time" if header.experts else ""
     window = f", {header.sliding_window:,} of them in layers with a sliding window" if header.sliding_window else ""
     facts = [
@@ -66,7 +65,7 @@ def show_lines(name: str, header: GGUFHeader, needs: Fit, here: str) -> list[str
         ("settings", settings(shown.recommended)),
         ("KV cache", _cache(header, needs)),
         ("memory", _memory(needs)),
-        ("llama.cpp", here),
+        ("llama.cpp", shown.here),
     ]
     return columns([(f"{label}:", plain(value)) for label, value in facts])
 

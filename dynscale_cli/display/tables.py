@@ -1,4 +1,4 @@
-"""Tables of a replay for the terminal, with a small picture of accuracy against tokens.
+"""Tables of benches and replays for the terminal, with a chart of accuracy against tokens in characters.
 
 Knows nothing of how the figures came about.
 """
@@ -6,12 +6,15 @@ Knows nothing of how the figures came about.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
+from rich.console import Group as Parts
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dynscale_cli.display.text import plain
+from dynscale_cli.display.text import clock, count, plain
+from dynscale_cli.evaluation.methods import BASELINE
 from dynscale_cli.evaluation.replay import (
     BUDGETS,
     LARGEST,
@@ -22,10 +25,145 @@ from dynscale_cli.evaluation.replay import (
     PolicyScore,
     ReplayReport,
 )
+from dynscale_cli.evaluation.scores import STEPS as BENCH_STEPS
+from dynscale_cli.evaluation.scores import SURE, BenchReport, Group, Interval, MethodScore, Reach
+
+
+def _table(title: str, first: str, *numbers: str) -> Table:
+    table = Table(title=Text(plain(title), "bold"), title_justify="left", box=None, pad_edge=False)
+    table.add_column(first, no_wrap=True)
+    for heading in numbers:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+# --- a bench ---------------------------------------------------------------------------------------------------
+
+HEIGHT = 12
+WIDEST = 76  # columns of the chart
+
+
+def bench_tables(report: BenchReport, width: int) -> RenderableType:
+    """The chart first, the summary last, next to the prompt."""
+    parts: list[RenderableType] = [*_chart(report, min(width, WIDEST)), Text(), _accuracy(report), Text()]
+    if report.levels:
+        parts += [_groups("accuracy in % at the largest budget", "level", report.levels, report.scores), Text()]
+    parts += [_groups("samples of a question", "samples right", report.difficulty, report.scores), Text()]
+    parts += [_tokens(report), Text(), *_words(report)]
+    return Parts(*parts)
+
+
+def _chart(report: BenchReport, width: int) -> Iterator[Text]:
+    yield Text("accuracy in % against tokens, on a logarithmic scale", style="bold")
+    marks = dict(zip((score.method for score in report.scores), MARKS, strict=False))
+    lines = [Line(marks[score.method], _logarithmic(score.curve, report.budgets)) for score in report.scores]
+    ends = (
+        f"{heading}: {budget:,.0f} tokens" for heading, budget in zip(headings(report), report.budgets, strict=True)
+    )
+    first, *_, last = [*ends] if len(report.budgets) > 1 else ["0", *ends]
+    for row in chart(lines, width, HEIGHT, first, last):
+        yield Text(row)
+    yield Text("  ".join(f"{mark} {name}" for name, mark in marks.items()), style="dim")
+
+
+def _logarithmic(curve: Sequence[float], budgets: Sequence[float]) -> list[float]:
+    """The curve from the first budget to the last, at points evenly spaced on a logarithmic scale."""
+    if len(budgets) == 1:
+        return list(curve)
+    ratio = budgets[0] / budgets[-1]
+    places = (round(BENCH_STEPS * ratio ** (1 - i / (WIDEST - 1))) for i in range(WIDEST))
+    return [curve[max(1, place) - 1] for place in places]
+
+
+def _accuracy(report: BenchReport) -> Table:
+    table = _table(f"accuracy in %, and difference to {BASELINE.name} at equal tokens", "method", *headings(report))
+    written = with_ends if report.questions > 1 else mean_alone
+    for score in report.scores:
+        table.add_row(score.method, *(written(point.accuracy) for point in score.points))
+        if score.method != BASELINE.name:
+            table.add_row("", *(written(point.gain, sign=True) for point in score.points), style="dim")
+    return table
+
+
+def headings(report: BenchReport) -> list[str]:
+    """The budgets as columns: samples of every question, or tokens."""
+    if report.samples:
+        return [f"×{count}" for count in report.samples]
+    return [f"{budget:,.0f}" for budget in report.budgets]
+
+
+def with_ends(value: Interval, sign: bool = False) -> str:
+    """`62.5 (48..75)`"""
+    ends = "..".join(f"{end:{'+' if sign else ''}.0f}" for end in (value.low, value.high))
+    return f"{mean_alone(value, sign)} ({ends})"
+
+
+def mean_alone(value: Interval, sign: bool = False) -> str:
+    """Of a single question, which has no interval."""
+    return f"{value.mean:{'+' if sign else ''}.1f}"
+
+
+def _groups(title: str, first: str, found: Sequence[Group], scores: Sequence[MethodScore]) -> Table:
+    """One value a method: how right it is of each level, or how many samples it has given to questions so hard."""
+    table = _table(title, first, "n", "right, %", *(_short(score.method) for score in scores))
+    for group in found:
+        values = group.accuracy if title.startswith("accuracy") else group.samples
+        cells = (f"{values[score.method]:.{0 if values is group.accuracy else 1}f}" for score in scores)
+        table.add_row(plain(group.name), str(group.questions), f"{group.one:.0f}", *cells)
+    return table
+
+
+def _short(name: str) -> str:
+    """Seven of them have to stand side by side."""
+    return {"self-consistency": "self-cons.", "adaptive-consistency": "adaptive"}.get(name, name)
+
+
+def _tokens(report: BenchReport) -> Table:
+    title = f"tokens to be as right as {BASELINE.name} at {headings(report)[-1]}, as a share; mean tokens of a run"
+    table = _table(title, "method", "share", "95%", "prompt", "generated", "reused", "samples", "seconds")
+    for score in report.scores:
+        last = score.points[-1]
+        spent = (f"{tokens:,.0f}" for tokens in (last.spent.prompt, last.spent.generated, last.spent.reused))
+        seconds = "" if last.seconds is None else f"{last.seconds:,.0f}"
+        share, ends = _ends(score.reach)
+        ends = ends if report.questions > 1 else ""
+        table.add_row(score.method, share, ends, *spent, f"{last.samples:.1f}", seconds)
+    return table
+
+
+def _ends(reach: Reach) -> tuple[str, str]:
+    def shown(share: float | None) -> str:
+        return "never" if share is None else f"{share:.2f}"
+
+    return shown(reach.share), f"{shown(reach.low)} to {shown(reach.high)}"
+
+
+def _words(report: BenchReport) -> Iterator[Text]:
+    for score in report.scores:
+        found = score.calibration
+        if score.method == "dynscale" and found.sure:
+            yield Text(
+                f"dynscale was at least {SURE:.0%} sure of {found.sure} of {found.questions} leaders: "
+                f"{found.majority} are the answer of most samples in all pools, {found.right} are right."
+            )
+    seeds, one = ", ".join(map(str, report.seeds)), f"{report.one:.0f}%"
+    interval = "In brackets: 95% intervals over questions, differences paired on them."
+    if report.questions == 1:
+        interval = "One question: no intervals."
+    rounds = "×k: what k samples of every question cost self-consistency. " if report.samples else ""
+    yield Text(
+        f"{count(report.questions, 'question')}, a single sample is right {one} of the time; seeds {seeds}; "
+        f"{plain(report.model)}. {rounds}{interval} "
+        f"{report.decoded:,} tokens decoded in {clock(report.seconds)}; pools: {', '.join(report.pools)}.",
+        style="dim",
+    )
+
+
+# --- a replay ---------------------------------------------------------------------------------------------------
 
 BARS = "▁▂▃▄▅▆▇█"
 PICTURE = 24  # columns
-BASELINE = "uniform, ties split"
+SPLIT = "uniform, ties split"
 
 
 def replay_tables(report: ReplayReport) -> RenderableType:
@@ -33,35 +171,32 @@ def replay_tables(report: ReplayReport) -> RenderableType:
     parts: list[RenderableType] = []
     if len(report.logs) > 1:
         parts += [part for log in report.logs for part in (_log_table(log), Text())]
-    parts += [_accuracy_table(report), Text(), _token_table(report.overall), Text(), _legend(report)]
-    return Group(*parts)
+    parts += [_gain_table(report), Text(), _token_table(report.overall), Text(), _legend(report)]
+    return Parts(*parts)
 
 
-def _table(title: str) -> Table:
-    table = Table(title=Text(plain(title), "bold"), title_justify="left", box=None, pad_edge=False)
-    table.add_column("policy", no_wrap=True)
-    return table
+def _budgets() -> Iterator[str]:
+    return (f"×{budget}" for budget in BUDGETS)
+
+
+def _targets() -> Iterator[str]:
+    return (f"to ×{target}" for target in TARGETS)
 
 
 def _log_table(log: LogReport) -> Table:
-    table = _table(f"{log.name}: {log.questions} questions, a round is {log.round_tokens:,.0f} tokens")
-    for budget in BUDGETS:
-        table.add_column(f"×{budget}", justify="right", no_wrap=True)
-    for target in TARGETS:
-        table.add_column(f"to ×{target}", justify="right", no_wrap=True)
-    table.add_row(BASELINE, *(f"{log.baseline[budget]:.1f}" for budget in BUDGETS), style="dim")
+    title = f"{log.name}: {log.questions} questions, a round is {log.round_tokens:,.0f} tokens"
+    table = _table(title, "policy", *_budgets(), *_targets())
+    table.add_row(SPLIT, *(f"{log.baseline[budget]:.1f}" for budget in BUDGETS), style="dim")
     for score in log.scores:
         accuracies = (f"{point.accuracy.mean:.1f}" for point in score.points)
         table.add_row(score.policy, *accuracies, *_reach(score))
     return table
 
 
-def _accuracy_table(report: ReplayReport) -> Table:
+def _gain_table(report: ReplayReport) -> Table:
     log = report.overall
-    table = _table(f"{log.name}: accuracy in %, and gain over {BASELINE}")
-    for budget in BUDGETS:
-        table.add_column(f"×{budget}", justify="right", no_wrap=True)
-    table.add_row(BASELINE, *(f"{log.baseline[budget]:.2f}" for budget in BUDGETS), style="dim")
+    table = _table(f"{log.name}: accuracy in %, and gain over {SPLIT}", "policy", *_budgets())
+    table.add_row(SPLIT, *(f"{log.baseline[budget]:.2f}" for budget in BUDGETS), style="dim")
     gain = _gains([point for score in log.scores for point in score.points], report.seeds)
     for score in log.scores:
         table.add_row(score.policy, *(f"{point.accuracy.mean:.2f}" for point in score.points))
@@ -81,11 +216,8 @@ def _gains(points: Sequence[PolicyPoint], seeds: int) -> Callable[[PolicyPoint],
 
 
 def _token_table(log: LogReport) -> Table:
-    table = _table("tokens to the accuracy of uniform, as a share of uniform's")
-    for target in TARGETS:
-        table.add_column(f"to ×{target}", justify="right", no_wrap=True)
-    table.add_column("spent", justify="right", no_wrap=True)
-    table.add_column("steps", justify="right", no_wrap=True)
+    title = "tokens to the accuracy of uniform, as a share of uniform's"
+    table = _table(title, "policy", *_targets(), "spent", "steps")
     table.add_column("accuracy, ×1 to ×32", no_wrap=True)
     low, high = _span(log.scores)
     for score in log.scores:
@@ -131,3 +263,42 @@ def _legend(report: ReplayReport) -> Text:
     else:
         parts.append(f"± is the 95% interval over {report.seeds} draws, paired.")
     return Text(" ".join([*parts, f"{report.in_flight} in flight; {ending}."]), style="dim")
+
+
+# --- a chart in characters: lines over one axis, a letter each ---------------------------------------------------
+
+MARKS = "abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Evenly spaced values and the mark that draws them. Of lines that meet, the last one given is seen."""
+
+    mark: str
+    values: Sequence[float]
+
+
+def chart(lines: Sequence[Line], width: int, height: int, left: str, right: str) -> list[str]:
+    """Rows of text, `width` wide, with the values' scale on the left; `left` and `right` name the ends of the axis."""
+    low, high = _scale([value for line in lines for value in line.values])
+    margin = max(len(f"{high:.0f}"), len(f"{low:.0f}")) + 2
+    columns = max(8, width - margin)
+    cells = [[" "] * columns for _ in range(height)]
+    for line in lines:
+        for column in range(columns):
+            value = line.values[round(column * (len(line.values) - 1) / (columns - 1))]
+            row = round((value - low) / (high - low) * (height - 1))
+            cells[height - 1 - row][column] = line.mark
+    labels = {0: f"{high:.0f}", (height - 1) // 2: f"{(high + low) / 2:.0f}", height - 1: f"{low:.0f}"}
+    rows = [f"{labels.get(n, ''):>{margin - 2}} │" + "".join(row) for n, row in enumerate(cells)]
+    gap = max(1, columns - len(left) - len(right))
+    return [row.rstrip() for row in rows] + [
+        " " * (margin - 1) + "└" + "─" * columns,
+        " " * margin + left + " " * gap + right,
+    ]
+
+
+def _scale(values: Sequence[float]) -> tuple[float, float]:
+    """Whole fives around all values, never one point: below it there is room if not above, as at 100%."""
+    low, high = 5 * (min(values) // 5), 5 * -(-max(values) // 5)
+    return (low, high) if high > low else (max(0, low - 5), max(5, high))

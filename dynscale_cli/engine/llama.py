@@ -55,14 +55,22 @@ class LlamaModel:
 
     Raises ModelError for whatever llama.cpp refuses; a damaged file can take the process down, so see `trial` first,
     which also tells the `buffers` to use. `token_bytes`: what the KV cache holds for one token at most; 0: unknown.
+    `opening`: see `ChatTemplate`.
     """
 
     def __init__(
-        self, path: Path, options: LoadOptions, name: str = "", *, buffers: Buffers = "all", token_bytes: int = 0
+        self,
+        path: Path,
+        options: LoadOptions,
+        name: str = "",
+        *,
+        buffers: Buffers = "all",
+        token_bytes: int = 0,
+        opening: str = "",
     ) -> None:
         self.lib = binding()
         self.options, self.buffers, self.token_bytes = options, buffers, token_bytes
-        self.threads = options.threads or physical_cores()
+        self._opening, self.threads = opening, options.threads or physical_cores()
         self.name = name or path.stem
         self._pieces: dict[int, bytes] = {}
         log_clear()
@@ -96,7 +104,8 @@ class LlamaModel:
             return None
         now = datetime.fromisoformat(options.day) if options.day else None
         eos = self._special(self.lib.llama_vocab_eos(self.vocab))
-        return ChatTemplate(source, self.bos, eos, think=options.think, variables=options.template_kwargs, now=now)
+        variables, opening = options.template_kwargs, self._opening
+        return ChatTemplate(source, self.bos, eos, think=options.think, variables=variables, now=now, opening=opening)
 
     @property
     def thinks(self) -> bool:
@@ -111,7 +120,7 @@ class LlamaModel:
         if self.template is None:
             return Prompt(tuple(self.tokenize(render_plain(messages), special=True)), stop=BASE_STOP)
         text = self.template.render(messages)
-        tokens = self._tokenize_turns(text, messages)
+        tokens = self._tokenize_turns(self.template, text, messages)
         return Prompt(tuple(tokens), open_thought=self.template.state(text, messages) == "open")
 
     def tokenize(self, text: str, special: bool = False, parse: bool = True) -> list[int]:
@@ -212,21 +221,15 @@ class LlamaModel:
         text = self.lib.llama_vocab_get_text(self.vocab, token) if token >= 0 else None
         return text.decode("utf-8", "replace") if text else ""
 
-    def _tokenize_turns(self, text: str, messages: Seq[Message]) -> list[int]:
+    def _tokenize_turns(self, template: ChatTemplate, text: str, messages: Seq[Message]) -> list[int]:
         """Tokens of a rendered conversation; a turn that spells a control token stays plain text."""
         begin = not (self.bos and text.startswith(self.bos))
-        contents = [m.content.strip() for m in messages]
-        if all(self.tokenize(c) == self.tokenize(c, parse=False) for c in contents):
+        if all(self.tokenize(m.content) == self.tokenize(m.content, parse=False) for m in messages):
             return self.tokenize(text, special=begin)
-        tokens: list[int] = []
-        for content in contents:
-            head, found, text = text.partition(content) if content else ("", "", text)
-            if found:
-                tokens += self.tokenize(head, special=begin) + self.tokenize(content, parse=False)
-                begin = False
-            else:
-                text = head + text
-        return tokens + self.tokenize(text, special=begin)
+        tokens = self._begin if begin else []
+        for part, said in template.parts(text, messages):
+            tokens = tokens + self.tokenize(part, parse=not said)
+        return tokens
 
 
 def cut(text: str, start: int, end: int) -> int:

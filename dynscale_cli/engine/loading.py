@@ -14,6 +14,7 @@ from dynscale_cli.errors import EngineError
 from . import jinja, trial
 from .options import CACHE_BYTES, CPU_WIDTH, GPU_WIDTH, LoadOptions
 from .protocol import Message
+from .reasoning import opening_by_name
 
 if TYPE_CHECKING:
     from dynscale_cli.models.gguf import GGUFHeader
@@ -44,7 +45,8 @@ def load_model(
         jinja.prepare()
     from .llama import LlamaModel
 
-    return LlamaModel(header.path, options, buffers=verdict.buffers, token_bytes=token_bytes(header, options))
+    size, opening = token_bytes(header, options), opening_by_name(header.names, header.thought_tokens)
+    return LlamaModel(header.path, options, buffers=verdict.buffers, token_bytes=size, opening=opening)
 
 
 def open_engine(

@@ -267,6 +267,33 @@ def _unfinished() -> re.Pattern[str]:
     return re.compile(_UNFINISHED, re.IGNORECASE)
 
 
+# Words in the names of models that think though their templates may not tell, and in those of models that do not.
+_THINKERS = re.compile(
+    r"think|reason|(?<![a-z0-9])(?:(?:open-?)?r1|qwq|qvq|mimo|minimax-?m1|marco-o1|sky-t1|medgemma)(?![0-9])"
+)
+_OTHERS = re.compile(r"non?[-_ ]?(?:think|reason)|(?<![a-z])(?:base|embed|rerank|reward|prm|judge)")
+# Of families whose vocabulary has the markers, the models that answer at once say so in their names.
+_AT_ONCE = re.compile(
+    r"(?<![a-z])(?:instruct|coder?|chat|it|pt|base|embed\w*|rerank\w*|reward|ocr|guard)(?![a-z])|non?[-_ ]?think"
+)
+
+
+def opening_by_name(name: str, tokens: bool) -> str:
+    """The marker that opens the thoughts of a model that thinks though its template may not tell; else empty.
+
+    Its name tells, or the `tokens` <think> and </think> of its vocabulary.
+    """
+    name = name.lower()
+    if _THINKERS.search(name) and not _OTHERS.search(name):
+        return "<unused94>thought\n" if "medgemma" in name else "<think>\n"
+    return "<think>\n" if tokens and not _AT_ONCE.search(name) else ""
+
+
+def known_format(opening: str) -> ReasoningFormat:
+    """The format of a model that opens its thoughts like this."""
+    return ReasoningFormat(opening, _closing(_name(opening)), thinks=True)
+
+
 def _name(marker: str) -> str:
     """What the two ends of one thought have in common, as far as they have anything."""
     lowered = marker.strip().lower()

@@ -323,6 +323,12 @@ class GGUFHeader:
     tensors: int
     sampling: Mapping[str, float] = field(default_factory=dict)  # what it recommends: temp, top_p, top_k, min_p
     kind: str = ""  # general.type
+    thought_tokens: bool = False  # its vocabulary has <think> and </think>, and its template does not say why
+
+    @property
+    def names(self) -> str:
+        """All that its makers, and whoever keeps it here, call it."""
+        return f"{self.name} {self.path.stem}"
 
     @property
     def recurrent(self) -> bool:
@@ -409,6 +415,7 @@ def _describe(path: Path, container: Container, parts: int) -> GGUFHeader:
         tensors=len(container.tensors),
         sampling=_sampling(container),
         kind=container.text("general.type") or "",
+        thought_tokens=_thought_tokens(container),
     )
 
 
@@ -420,6 +427,15 @@ def _sampling(container: Container) -> dict[str, float]:
         if value is not None and 0 <= value <= highest:
             found[name] = round(value, 6)
     return found
+
+
+def _thought_tokens(container: Container) -> bool:
+    """Whether the vocabulary has the usual markers of thoughts; not looked at where a template speaks of them."""
+    tokens, template = container.values.get("tokenizer.ggml.tokens"), container.text("tokenizer.chat_template")
+    if not isinstance(tokens, Array) or tokens.kind != STRING or not template or "think" in template:
+        return False
+    raw = container.buffer[tokens.start : tokens.end]
+    return all(_U64.pack(len(token)) + token in raw for token in (b"<think>", b"</think>"))
 
 
 def _quantisation(container: Container) -> str:

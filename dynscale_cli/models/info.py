@@ -21,7 +21,8 @@ from dynscale_cli.models.stores import SOURCES, LocalModel
 ROUND = 256  # llama.cpp rounds a sequence's share of the cache up to this many tokens
 THINKING_TOKENS, THINKING_SAMPLES = 8192, 4  # what a model that thinks gets for a sample, and for a question
 NO: Final = "no"
-TYPICAL = 1280  # tokens: a short question, a sample of the default 1024, and asking it for its answer, rounded up
+PROMPT = 256  # tokens of a short question, and of asking for its answer
+TYPICAL = 1024 + PROMPT  # tokens of a sample by default
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +170,15 @@ def fit(header: GGUFHeader, width: int, context: int, key_bytes: float, value_by
     return Fit(width, context, header.size, width * one, free, widest)
 
 
-def thinks(template: str | None) -> str:
-    """Whether a model thinks before it answers, as far as its chat template tells, and what switches it."""
+def thinks(template: str | None, opening: str = "") -> str:
+    """Whether a model thinks before it answers, by its chat template or else by `opening`, and what switches it."""
     if not template:
         return NO
     from dynscale_cli.engine.template import ChatTemplate
 
     try:
-        laid_out, off = ChatTemplate(template, "", ""), ChatTemplate(template, "", "", think="off")
+        laid_out = ChatTemplate(template, "", "", opening=opening)
+        off = ChatTemplate(template, "", "", think="off", opening=opening)
     except ModelError:
         return "unknown: its chat template cannot be read"
     if not laid_out.reasoning.thinks:
@@ -185,6 +187,11 @@ def thinks(template: str | None) -> str:
         return "yes, always"
     switch = ", ".join(off.thinking.variables) or off.thinking.system
     return f"{'yes' if laid_out.thinking.on else 'no'} (--think sets {switch} in its template)"
+
+
+def usual(thinking: bool, width: int) -> tuple[int, int]:
+    """Samples side by side for a question, of at most `width`, and tokens of each where nobody chooses."""
+    return (min(width, THINKING_SAMPLES), THINKING_TOKENS + PROMPT) if thinking else (width, TYPICAL)
 
 
 def recommended(sampling: Mapping[str, float], *, thinking: bool) -> dict[str, Any]:
@@ -228,8 +235,7 @@ class Shown:
     here: str  # what is known of it with this build of llama.cpp on this machine
 
 
-def show(header: GGUFHeader, needs: Fit, here: str) -> Shown:
-    thinking = thinks(header.chat_template)
+def show(header: GGUFHeader, needs: Fit, here: str, thinking: str) -> Shown:
     return Shown(
         path=str(header.path),
         title=header.name,

@@ -48,7 +48,7 @@ create table questions (
     result text, primary key (run, place)) without rowid;
 create table draws (
     draw integer primary key, run text not null, place integer not null, number integer not null, kind text not null,
-    seen text, came integer, time real, finish text, answer text, key text, committed integer, forced integer,
+    seen text, came integer, time real, finish text, answer text, key text, forced integer,
     prompt integer, generated integer, reused integer, weight real, logprob real, text text, error text, final integer,
     more text);
 create index draws_as_they_came on draws (run, came);

@@ -25,6 +25,7 @@ class Standing:
     votes: tuple[tuple[str, float], ...] = ()  # (answer as shown, votes), most first
     confidence: float = 0.0  # P(the leader would still lead in the long run); 0 without votes
     settled: bool = False
+    counts: tuple[int, ...] = ()  # samples that gave each of these answers, whatever they weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Result:
         0  # samples that were cut off, `forced` ones among them: their votes weigh half, and settle nothing alone
     )
     note: str | None = None  # what would help, where most of them were
+    counts: dict[str, int] = field(default_factory=dict)  # samples that gave each answer, whatever they weigh
 
 
 @dataclass(frozen=True, slots=True)

@@ -292,7 +292,7 @@ class Run:
         said = self.engine.reasoning.split(event.text, sample.draft.request.prompt.open_thought).said
         answer = extract(said, question.kind, choices=question.question.choices)
         cut = event.reason == "length" and not sample.closing and not self._forcing.is_answered(said)
-        if not question.kind.long and (answer is None or not answer.committed or cut):
+        if not question.kind.long and (answer is None or cut):
             answer = None
             if not sample.closing and self._is_asked(sample, event):
                 return

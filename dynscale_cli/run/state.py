@@ -100,7 +100,6 @@ class InFlight:
             text=event.text,
             answer=answer.text if answer else None,
             key=answer.key if answer else None,
-            committed=answer is None or answer.committed,
             tokens=event.tokens,
             finish=finish,
             forced=self.closing and finish != "stop",
@@ -195,6 +194,12 @@ class QuestionState:
     def shown(self) -> tuple[tuple[str, float], ...]:
         """(answer as shown, weight), most votes first."""
         return tuple((text, weight) for _, text, weight in self.tally.votes) if self.tally else ()
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many samples gave each of the answers shown."""
+        given = Counter(self.tally.key_of.values()) if self.tally else Counter()
+        return tuple(given[key] for key in self.votes)
 
     @property
     def combined(self) -> str | None:
@@ -400,7 +405,9 @@ class RunState:
     def standing(self, q: int) -> Standing:
         state = self.open[q]
         settled = self.allocator.is_settled(q)
-        return Standing(len(state.samples), state.pending, state.shown, self.allocator.confidence(q), settled)
+        return Standing(
+            len(state.samples), state.pending, state.shown, self.allocator.confidence(q), settled, state.counts
+        )
 
     @property
     def kinds(self) -> dict[str, KindReport]:
@@ -437,6 +444,7 @@ class RunState:
             gold=question.gold,
             correct=self._correct(state, answer),
             prompts=self.settings.prompts.version,
+            counts={text: count for (text, _), count in zip(state.shown, state.counts, strict=True)},
         )
 
     def _correct(self, state: QuestionState, answer: str | None) -> bool | None:

@@ -52,7 +52,7 @@ SUMMARY: Final = (
     " from runs order by active desc, rowid desc"
 )
 
-COLUMNS: Final = ("answer", "key", "committed", "forced", "finish", "weight", "logprob", "text")  # as in a Sample
+COLUMNS: Final = ("answer", "key", "forced", "finish", "weight", "logprob", "text")  # as in a Sample
 BESIDE: Final = (*COLUMNS, "number", "kind", "seen", "tokens")  # what is in no `more`
 
 State = Literal["running", "finished", "interrupted", "failed", "killed", "damaged", "newer"]
@@ -236,8 +236,8 @@ def _draw(row: sqlite3.Row, run: StoredRun) -> Sampled | Dropped:
         tokens = Tokens(int(row["prompt"]), int(row["generated"]), int(row["reused"]))
         if row["finish"] in ("dropped", "failed"):
             return Dropped(q, number, kind, tokens, row["error"], bool(row["final"]))
-        told = {name: row[name] for name in COLUMNS} | {"weight": float(row["weight"])}
-        told |= {name: bool(row[name]) for name in ("forced", "committed")}
+        told = {name: row[name] for name in COLUMNS}
+        told |= {"weight": float(row["weight"]), "forced": bool(row["forced"])}
         more = json.loads(row["more"]) if row["more"] else {}
         return Sampled(q, Sample(number=number, kind=kind, tokens=tokens, seen=_seen(row), **told, **more))
     except (KeyError, TypeError, ValueError, IndexError):

@@ -41,7 +41,6 @@ class Sample:
     weight: float = 1.0  # of its vote
     logprob: float | None = None  # mean over generated tokens, where asked for
     seen: tuple[int, ...] = ()  # numbers of the samples that a chain was built from
-    committed: bool = True  # its answer was stated, not guessed from how it ends
 
     @property
     def cut(self) -> bool:
@@ -50,7 +49,7 @@ class Sample:
 
     @property
     def ballot(self) -> Ballot:
-        answer = None if self.key is None else Answer(self.key, self.answer or "", self.committed)
+        answer = None if self.key is None else Answer(self.key, self.answer or "")
         return Ballot(self.number, answer, self.tokens.generated, self.weight, self.logprob)
 
 

@@ -32,7 +32,7 @@ from dynscale_cli.engine.protocol import (
     Tokens,
 )
 from dynscale_cli.engine.reasoning import ReasoningFormat
-from dynscale_cli.engine.thinking import server_fields
+from dynscale_cli.engine.template import server_fields
 from dynscale_cli.errors import EngineError
 
 from .client import Accepted, Alone, ChatClient, ChatRequest, Dead, News, Over, Said
