@@ -342,7 +342,7 @@ class Run:
         tokens = self.engine.cancel(sample.id)
         dropped = Dropped(sample.question, sample.number, sample.draft.kind, tokens)
         self._over(sample, dropped, tokens)
-        self.state.drop(dropped)
+        self.state.drop(dropped, sample.lived)
 
     def _over(self, sample: InFlight, draw: Sampled | Dropped, tokens: Tokens) -> None:
         """A sample is in flight no more: it is kept before it counts, and gives back what it did not use."""

@@ -292,16 +292,16 @@ class RunState:
         self.question(q).pay(kind, tokens)
         self.tokens += tokens
 
-    def drop(self, dropped: Dropped) -> Stopped | None:
+    def drop(self, dropped: Dropped, lived: int = 0) -> Stopped | None:
         """A pull came to nothing, or was stopped; what it has cost stays paid. Returns why `q` is done, if it is.
 
-        A sample that was stopped is drawn again where the question gets another.
+        A sample that was stopped is drawn again where the question gets another; `lived`: tokens that it will have.
         """
         q, state = dropped.q, self.question(dropped.q)
         self.pay(q, dropped.kind, dropped.tokens)
         state.pending -= 1
         if dropped.failed is None:
-            state.expect(dropped.number, dropped.tokens.generated)
+            state.expect(dropped.number, lived)
         else:
             state.failures += 1
             if dropped.final or state.failures >= FAILURES:
