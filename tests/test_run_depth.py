@@ -10,8 +10,8 @@ from dynscale_cli.allocation import policies
 from dynscale_cli.engine.protocol import Sampling, Tokens
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import Answered, Notice, RunFinished, SampleFinished, SampleStarted, Stepped
+from dynscale_cli.run.request import Settings
 from dynscale_cli.run.run import Run
-from dynscale_cli.run.settings import Settings
 from dynscale_cli.run.state import CUT_WEIGHT
 from dynscale_cli.sampling.prompts import Prompts
 from tests.scripted import scripted_engine

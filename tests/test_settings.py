@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from dynscale_cli import toml
-from dynscale_cli.cli import ask, flags, parser
+from dynscale_cli.cli import ask, parser
 from dynscale_cli.cli.main import _run, app
 from dynscale_cli.errors import UsageError
 from dynscale_cli.settings import BUILT_IN, PLAIN, setting
@@ -144,14 +144,14 @@ def test_the_built_in_profiles_are_valid():
 def test_the_values_of_flags_are_those_of_the_rooms():
     from dynscale_cli.allocation import POLICIES
     from dynscale_cli.answers import types, vote
-    from dynscale_cli.run.settings import DEFAULT_MAX_TOKENS
+    from dynscale_cli.run.request import DEFAULT_MAX_TOKENS
     from dynscale_cli.sampling import prompts, sampler
 
-    assert flags.POLICIES == POLICIES
-    assert flags.MODES == sampler.MODES
-    assert flags.LAYOUTS == prompts.LAYOUTS
-    assert flags.VOTES == vote.METHODS
-    assert (*types._NAMES, "regex:") == flags.ANSWER_TYPES
+    assert parser.POLICIES == POLICIES
+    assert parser.MODES == sampler.MODES
+    assert parser.LAYOUTS == prompts.LAYOUTS
+    assert parser.VOTES == vote.METHODS
+    assert (*types._NAMES, "regex:") == parser.ANSWER_TYPES
     assert KEYS["budget"].default == f"{2 * DEFAULT_MAX_TOKENS}/q"  # two samples of full length
 
 

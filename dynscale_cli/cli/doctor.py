@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .completion import model_names
-from .flags import THREADS, once
 from .help import styled
-from .parser import Command, keys
+from .parser import THREADS, Command, keys, once
 
 if TYPE_CHECKING:
     from dynscale_cli.doctor import Finding

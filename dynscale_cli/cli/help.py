@@ -17,9 +17,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from dynscale_cli.errors import UsageError
-from dynscale_cli.values import nearest
-
-from .flags import INTEGER
+from dynscale_cli.values import INTEGER, nearest
 
 WIDEST: Final = 100  # columns of a page
 FIRST: Final = 30  # of the flags' column; a longer one has its help below it

@@ -18,17 +18,16 @@ from dynscale_cli.errors import BudgetError, DynscaleError, UsageError
 from dynscale_cli.questions import Question
 
 from .interrupts import Interrupts
-from .opening import ModelFile, ModelServer
+from .opening import ModelFile, ModelServer, Wanted
 from .options import Options, notice
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.protocol import Engine, Message
     from dynscale_cli.run.events import Event
-    from dynscale_cli.run.request import RunRequest
-    from dynscale_cli.run.resume import Past
+    from dynscale_cli.run.request import RunRequest, Settings
     from dynscale_cli.run.run import Run
-    from dynscale_cli.run.settings import Settings
     from dynscale_cli.run.store import Recorder
+    from dynscale_cli.run.stored import Past
 
 DONE, UNANSWERED = 0, 3
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
@@ -47,14 +46,13 @@ def sized_engine(
     """An engine, ready to go, its context sized to the questions."""
     longest = sorted(questions, key=lambda q: len(q.text), reverse=True)[:MEASURED]
     prompts = [settings.prompts.parallel(question, compared=True) for question in longest]
-    engine = model.engine(
-        options,
+    wanted = Wanted(
         prompts,
-        interrupts,
         most=min(settings.max_tokens, settings.budget) if isinstance(model, ModelFile) else settings.max_tokens,
         least=0 if settings.mode == "parallel" else min(CHAIN_CONTEXT, settings.budget),
         samples=_expected_samples(settings, len(questions), model.expected),
     )
+    engine = model.engine(options, wanted, interrupts)
     if settings.prompts.context:
         trained = model.header.context_length if isinstance(model, ModelFile) and options.ctx_size is None else 0
         _check_context(engine, prompts[-1], trained)
