@@ -19,8 +19,8 @@ from dynscale_cli.evaluation.methods import BASELINE, LEVELS, NAMED, arithmetic,
 from dynscale_cli.evaluation.runs import BenchRequest, BenchRuns, BenchStopped
 from dynscale_cli.evaluation.trajectory import Judge, in_order
 from dynscale_cli.questions import Question
-from dynscale_cli.run.settings import Settings
-from dynscale_cli.run.sink import Dropped, Sampled, Start
+from dynscale_cli.run.events import Dropped, Sampled, Start
+from dynscale_cli.run.request import Settings
 from dynscale_cli.run.store import Store
 from dynscale_cli.sampling.samples import Sample
 from tests.scripted import scripted_engine

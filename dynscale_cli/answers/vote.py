@@ -113,13 +113,8 @@ def _of_the_kind(voters: list[Ballot], kind: AnswerType) -> list[Ballot]:
     """
     if not kind.guessed:
         return voters
-    fitting, others = [], 0
-    for ballot in voters:
-        if ballot.answer is not None and _fits(ballot.answer.key, kind):
-            fitting.append(ballot)
-        else:
-            others += ballot.answer is not None and ballot.answer.committed
-    return fitting if fitting and len(fitting) >= others else voters
+    fitting = [ballot for ballot in voters if ballot.answer is not None and _fits(ballot.answer.key, kind)]
+    return fitting if 2 * len(fitting) >= len(voters) else voters
 
 
 @lru_cache(maxsize=1 << 12)

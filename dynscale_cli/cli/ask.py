@@ -26,8 +26,7 @@ from .parser import Command
 if TYPE_CHECKING:
     from dynscale_cli.engine.protocol import EngineInfo
     from dynscale_cli.questions import Question
-    from dynscale_cli.run.request import RunRequest
-    from dynscale_cli.run.settings import Settings
+    from dynscale_cli.run.request import RunRequest, Settings
 
     from .opening import ModelFile, ModelServer
 

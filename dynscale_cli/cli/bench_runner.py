@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dynscale_cli.evaluation.runs import BenchRuns
     from dynscale_cli.evaluation.scores import BenchReport
     from dynscale_cli.evaluation.trajectory import Judge
-    from dynscale_cli.run.settings import Settings
+    from dynscale_cli.run.request import Settings
 
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
 WIDTH = 110  # columns where standard output is no terminal

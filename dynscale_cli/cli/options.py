@@ -57,7 +57,7 @@ from .parser import (
 )
 
 if TYPE_CHECKING:
-    from dynscale_cli.run.settings import Settings
+    from dynscale_cli.run.request import Settings
 
 # Where a value can be from; each goes before those on its left.
 SOURCES: Final = ("DEFAULT", "FILE", "PROFILE", "ENVIRONMENT", "COMMANDLINE")
@@ -288,7 +288,7 @@ class Options:
         `context` is the text that all questions are about.
         """
         from dynscale_cli.engine.protocol import Sampling
-        from dynscale_cli.run.settings import Settings
+        from dynscale_cli.run.request import Settings
         from dynscale_cli.sampling.prompts import load_prompts
 
         return Settings(

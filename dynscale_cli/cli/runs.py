@@ -293,7 +293,7 @@ def _go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) 
 
     `options` says with which model and how to show it.
     """
-    from dynscale_cli.run.resume import Past
+    from dynscale_cli.run.stored import Past
 
     from .interrupts import watch
     from .opening import open_model

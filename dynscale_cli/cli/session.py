@@ -24,11 +24,10 @@ from .options import Options, notice
 if TYPE_CHECKING:
     from dynscale_cli.engine.protocol import Engine, Message
     from dynscale_cli.run.events import Event
-    from dynscale_cli.run.request import RunRequest
-    from dynscale_cli.run.resume import Past
+    from dynscale_cli.run.request import RunRequest, Settings
     from dynscale_cli.run.run import Run
-    from dynscale_cli.run.settings import Settings
     from dynscale_cli.run.store import Recorder
+    from dynscale_cli.run.stored import Past
 
 DONE, UNANSWERED = 0, 3
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it

@@ -10,34 +10,36 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from dynscale_cli.answers.extract import Answer, extract
-from dynscale_cli.answers.vote import Ballot
-from dynscale_cli.engine.protocol import Aborted, Engine, EngineEvent, Failed, Finished, Piece, Remark
+from dynscale_cli.answers.extract import extract
+from dynscale_cli.engine.protocol import Aborted, Engine, EngineEvent, Failed, Finished, Piece, Remark, Tokens
 from dynscale_cli.errors import BudgetError, DynscaleError, EngineError
 from dynscale_cli.questions import Question
 from dynscale_cli.sampling.chains import ChainShare, prior_share
-from dynscale_cli.sampling.sampler import Draft, Sampler
+from dynscale_cli.sampling.sampler import Sampler
 from dynscale_cli.sampling.samples import Finish, Sample
 
-from .admission import AdmissionState, Reservation, admit
+from .admission import Admission, Reservation
 from .events import (
     Answered,
+    Dropped,
+    Ended,
     Event,
+    How,
     Notice,
     RunStarted,
+    Sampled,
     SampleFinished,
     SampleStarted,
     SampleText,
+    Sink,
+    Start,
     Stepped,
     Stopped,
 )
 from .forcing import Forcing
-from .resume import Past
-from .settings import Settings
-from .sink import Dropped, Ended, How, Nowhere, Sampled, Sink, Start
+from .request import Settings
 from .state import InFlight, QuestionState, RunState
-
-REFUSED = 64  # questions laid out for nothing before the budget is said to be at its end
+from .stored import Past
 
 
 class Run:
@@ -77,16 +79,15 @@ class Run:
             share=ChainShare(_prior(settings, engine)),
         )
         self.state = RunState(questions, settings, self.sampler.share, engine.info)
-        self._journal: Sink = journal or Nowhere()
+        self.admission = Admission(engine, self.sampler, self._forcing, self.state)
+        self._journal = journal or Sink()
         self._past = past
         self._clock, self._interrupted = clock, interrupted
         self._begun = self._part_begun = clock()
         self._in_flight: dict[int, InFlight] = {}
         self._next_id = first_id
-        self._cheapest: int | None = None  # what one sample would cost, of those refused
-        self._refused = 0  # questions that were laid out and are too dear for what is left of the budget
         self._failure: DynscaleError | None = None
-        self._stopped = self._over = self._time_is_up = self._told_overdrawn = False
+        self._stopped = self._closed = self._time_is_up = self._told_overdrawn = False
 
     def events(self) -> Iterator[Event]:
         info = self.engine.info
@@ -105,10 +106,11 @@ class Run:
         yield state.account(interrupted=self._stopped)
         if self._failure is not None:
             raise self._failure
-        if self._cheapest is not None and not state.forecast.samples and not self._stopped:
+        cheapest = self.admission.cheapest
+        if cheapest is not None and not state.forecast.samples and not self._stopped:
             raise BudgetError(
-                f"a budget of {self.settings.budget:,} does not pay for one sample, which needs {self._cheapest:,}",
-                f"dynscale ask --budget {max(2048, 2 * self._cheapest)} ...",
+                f"a budget of {self.settings.budget:,} does not pay for one sample, which needs {cheapest:,}",
+                f"dynscale ask --budget {max(2048, 2 * cheapest)} ...",
             )
 
     def leave(self) -> None:
@@ -116,7 +118,7 @@ class Run:
         if self._past is not None and not self._past.told:  # the state is not complete
             if (ended := self._past.account(self.settings.budget)) is not None:
                 self._journal.ended(ended)
-        elif not self._over:
+        elif not self._closed:
             for sample in list(self._in_flight.values()):
                 self._stop(sample)
             self._close("interrupted")
@@ -170,10 +172,8 @@ class Run:
     def _complain(self) -> Iterator[Event]:
         if complaint := self._journal.complaint():
             yield Notice(complaint)
-        over = self.state.ledger.overdrawn
-        if (
-            over and not self._in_flight and not self._told_overdrawn
-        ):  # what is in flight may give back what pays for it
+        over = 0 if self._in_flight else self.state.ledger.overdrawn  # what is in flight may give back what pays for it
+        if over and not self._told_overdrawn:
             self._told_overdrawn = True
             yield Notice(f"the server spent more than it was asked to: {over:,} tokens beyond the budget")
 
@@ -188,20 +188,18 @@ class Run:
             q = self.state.allocator.choose(self.state.is_ready)
             if q is None:
                 return
-            if self._is_out_of_reach(q):
+            if not self._in_flight and self.admission.is_out_of_reach(q):
                 self.state.close(q)
                 continue
             question = self._lay_out(q)
             if question.error is not None:
                 yield from self._finish(q, "error")
-                continue
-            asked, granted = self._admit(question)
-            if granted is not None:
+            elif granted := self.admission.grant(question, self._next_id, self._in_flight.values()):
                 yield from self._start(q, question, granted)
-            elif self._in_flight:
+            elif self._in_flight:  # what comes back may make room for it
                 return
             else:
-                self._refuse(q, asked.least)
+                self.state.close(q)
 
     def _lay_out(self, q: int) -> QuestionState:
         """The question's state, with its prompt in the model's own tokens or the reason why there is none."""
@@ -213,70 +211,17 @@ class Run:
                 question.error = error.message
         return question
 
-    def _admit(self, question: QuestionState) -> tuple[Reservation, Reservation | None]:
-        """What the question's next sample asks for, and what it is granted beside those in flight, if it may start."""
-        assert question.asked is not None
-        number, id = question.next_number, self._next_id
-        votes, combine = list(question.votes), self.state.is_combined(question)
-        draft = self.sampler.draft(question.asked, number, id, question.samples, votes, combine=combine)
-        asked = self._price(question, draft)
-        now = self._admission(question)
-        granted = admit(asked, now)
-        if granted is None and not self._in_flight and asked.bounded and asked.draft.kind == "chain":
-            # A parallel sample in the place of a chain that is too dear: its prompt is bounded, often by four times it.
-            asked = self._price(question, self.sampler.parallel(question.asked, number, id))
-            granted = admit(asked, now)
-        return asked, granted
-
-    def _price(self, question: QuestionState, draft: Draft) -> Reservation:
-        """What a sample costs before it generates anything, and to be asked for its answer."""
-        upfront = self.engine.info.upfront
-        answer = 0 if upfront and question.kind.long else self._forcing.spare(draft.request)
-        return Reservation(draft, self.engine.prefill_cost(draft.request), answer, bounded=upfront)
-
-    def _admission(self, question: QuestionState) -> AdmissionState:
-        return AdmissionState(
-            free=self.state.ledger.free,
-            expected=self.state.expected(question),
-            ahead=sum(self.state.remaining(sample) for sample in self._in_flight.values()),
-            free_slots=self.engine.free_slots,
-            running=bool(self._in_flight),
-            first=not question.samples,
-        )
-
-    def _refuse(self, q: int, needed: int) -> None:
-        """Nothing is in flight and this sample is too dear: the question gets no more of them."""
-        if not self.state.open[q].samples:
-            self._cheapest = min(needed, self._cheapest or needed)
-        self._refused += 1
-        self.state.close(q)
-
-    def _is_out_of_reach(self, q: int) -> bool:
-        """Once the budget is at its end: whether a question need not be laid out to know that it is too dear.
-
-        There may be a hundred thousand of them, which end as they are; a cheaper one among them is still looked for.
-        """
-        if not self._refused or self._in_flight or q in self.state.open:
-            return False
-        if self._refused >= REFUSED:
-            return True
-        if self.engine.info.upfront:  # of a server's prompts, only upper bounds are known
-            return False
-        room = self.state.ledger.free - self._forcing.reserve
-        return self.sampler.outgrows(self.questions[q], room, compared=not self.state.kind(q).long)
-
     def _start(self, q: int, state: QuestionState, granted: Reservation) -> Iterator[Event]:
         draft, number = granted.draft, state.next_number
         id = draft.request.id
         if not self.state.ledger.reserve(id, granted.prompt, granted.answer, granted.ahead):
             raise AssertionError("a sample was affordable and then was not")
-        self._journal.started(Start(q, number, draft.kind, draft.seen), self.state.time)
+        self._journal.started(Start(q, number, draft.kind, draft.seen))
+        thoughts = self.engine.reasoning.tracker(draft.request.prompt.open_thought)
+        self._in_flight[id] = InFlight(draft, q, number, thoughts, state.unfinished.get(number, 0))
         self.state.begin(q, number)
         self._next_id += 1
         self.engine.submit(draft.request)
-        self._in_flight[id] = InFlight(
-            draft, q, number, self.engine.reasoning.tracker(draft.request.prompt.open_thought)
-        )
         question = state.question
         yield SampleStarted(q, question.id, question.text, number, draft.kind, self.state.standing(q))
 
@@ -355,11 +300,10 @@ class Run:
             sample.cut_off("length")
         if sample.in_thought and not sample.closing:  # a guess in a thought is no answer
             answer = None
-        del self._in_flight[event.id]
         if self.settings.stream:
             for said, thinking in sample.thoughts.finish():
                 yield SampleText(sample.question, sample.number, said, thinking)
-        yield from self._take(sample, self.state.weigh(sample.question, sample.sample(event, answer)), answer)
+        yield from self._take(sample, self.state.weigh(sample.question, sample.sample(event, answer)))
 
     def _is_asked(self, sample: InFlight, event: Finished) -> bool:
         """Have a sample that has ended say its answer; False where that cannot be paid for."""
@@ -370,14 +314,11 @@ class Run:
         sample.in_thought = in_thought and event.reason == "length"
         return True
 
-    def _take(self, in_flight: InFlight, sample: Sample, answer: Answer | None) -> Iterator[Event]:
+    def _take(self, in_flight: InFlight, sample: Sample) -> Iterator[Event]:
         """A sample is done: it is kept, then paid for, then it votes."""
         q = in_flight.question
-        self._journal.sampled(Sampled(q, sample), self.state.time)
-        self.state.ledger.settle(in_flight.id, sample.tokens.billed)
-        self.state.pay(q, sample.kind, sample.tokens)
-        ballot = Ballot(sample.number, answer, sample.tokens.generated, sample.weight, sample.logprob)
-        stopped = self.state.count(q, sample, ballot)
+        self._over(in_flight, Sampled(q, sample), sample.tokens)
+        stopped = self.state.count(q, sample)
         if stopped is not None:  # what is still in flight could not change it
             for other in [other for other in self._in_flight.values() if other.question == q]:
                 self._stop(other)
@@ -388,12 +329,9 @@ class Run:
     def _failed(self, sample: InFlight, event: Failed) -> Iterator[Event]:
         """A sample came to nothing: its question may have another, or has an error of its own."""
         q, kind, tokens = sample.question, sample.draft.kind, event.tokens
-        final = event.hopeless and kind == "parallel"
-        self._journal.dropped(Dropped(q, sample.number, kind, tokens, event.message, final), self.state.time)
-        del self._in_flight[event.id]
-        self.state.ledger.settle(event.id, tokens.billed)
-        self.state.pay(q, kind, tokens)
-        stopped = self.state.fail(q, tokens, event.message, final=final)
+        dropped = Dropped(q, sample.number, kind, tokens, event.message, event.hopeless and kind == "parallel")
+        self._over(sample, dropped, tokens)
+        stopped = self.state.drop(dropped)
         failed = Sample(sample.number, kind, "", None, None, tokens, "failed", seen=sample.draft.seen)
         yield SampleFinished(q, failed, self.state.standing(q))
         if stopped is not None:
@@ -401,13 +339,16 @@ class Run:
 
     def _stop(self, sample: InFlight) -> None:
         """Cancel a sample; what it has cost stays paid."""
-        q, kind = sample.question, sample.draft.kind
         tokens = self.engine.cancel(sample.id)
-        self._journal.dropped(Dropped(q, sample.number, kind, tokens), self.state.time)
+        dropped = Dropped(sample.question, sample.number, sample.draft.kind, tokens)
+        self._over(sample, dropped, tokens)
+        self.state.drop(dropped, sample.lived)
+
+    def _over(self, sample: InFlight, draw: Sampled | Dropped, tokens: Tokens) -> None:
+        """A sample is in flight no more: it is kept before it counts, and gives back what it did not use."""
+        self._journal.returned(draw, self.state.time)
         self.state.ledger.settle(sample.id, tokens.billed)
-        self.state.pay(q, kind, tokens)
         del self._in_flight[sample.id]
-        self.state.stop(q, sample.number, tokens)
 
     # Ends
 
@@ -429,7 +370,7 @@ class Run:
 
     def _close(self, how: How) -> None:
         state, ledger = self.state, self.state.ledger
-        self._over = True
+        self._closed = True
         unanswered = state.unanswered + state.answered.count(0)
         self._journal.ended(Ended(how, ledger.settled, ledger.budget, state.settled, unanswered, state.time))
 
