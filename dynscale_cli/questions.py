@@ -207,7 +207,7 @@ def _lines(stream: BinaryIO, source: str) -> Iterator[Line]:
             name = "FILE" if source == STDIN_NAME else quote(source)
             raise UsageError(
                 f"{source}, line {number}, byte {error.start + 1}: not UTF-8",
-                f"if it was saved on Windows: iconv -f WINDOWS-1252 -t UTF-8 {name} | dynscale ask -",
+                f"saved on Windows? iconv -f WINDOWS-1252 -t UTF-8 {name} | dynscale ask -",
             ) from None
 
 

@@ -225,7 +225,7 @@ def _same_questions(stored: StoredRun) -> None:
     if not same:
         raise UsageError(
             f"{source['path']} has changed since run {stored.id} began",
-            f"dynscale runs resume {stored.id} --stored-questions goes on with the questions as they were",
+            f"dynscale runs resume {stored.id} --stored-questions asks them as they were",
         )
 
 

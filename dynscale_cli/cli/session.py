@@ -69,8 +69,8 @@ def _check_context(engine: Engine, prompt: list[Message], trained: int) -> None:
         room = max(room, trained)
         engine.close()
         raise UsageError(
-            f"the context and a question take {needed:,} tokens, and the model holds {room:,}",
-            "ask about a part of it, or take a model of a longer context: dynscale models list",
+            f"the context and a question take {needed:,} tokens; the model holds {room:,}",
+            "ask about a part of it, or take a larger one: dynscale models list",
         )
 
 
