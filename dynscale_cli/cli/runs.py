@@ -102,7 +102,19 @@ def resume(
     Prints the answers of the whole run as `ask` would; what was drawn before is not drawn again.
     -m or --endpoint say where the same model is now, if it was moved.
     """
-    return _resume(options, run, budget, stored_questions=stored_questions)
+    from dynscale_cli.run.store import Store
+
+    store = Store()
+    journal, stored = store.reopen(run)
+    try:
+        if not stored_questions:
+            _same_questions(stored)
+        options = _as_before(options, stored)
+        for damage in stored.damage if not options.quiet else ():
+            say(f"dynscale: {damage}; the run goes on without it")
+        return _go_on(options, _budget(budget, stored), journal, stored)
+    finally:
+        journal.close()
 
 
 @app.command()
@@ -158,23 +170,6 @@ def path(run: Run = None) -> None:
 
 
 # --- going on with a run: what may have changed meanwhile, and what may not ---------------------------------------
-
-
-def _resume(options: Options, run: str | None, budget: str | None, *, stored_questions: bool) -> int:
-    """The exit code. Raises DynscaleError where the run cannot be gone on with, or should not."""
-    from dynscale_cli.run.store import Store
-
-    store = Store()
-    journal, stored = store.reopen(run)
-    try:
-        if not stored_questions:
-            _same_questions(stored)
-        options = _as_before(options, stored)
-        for damage in stored.damage if not options.quiet else ():
-            say(f"dynscale: {damage}; the run goes on without it")
-        return _go_on(options, _budget(budget, stored), journal, stored)
-    finally:
-        journal.close()
 
 
 def _as_before(options: Options, stored: StoredRun) -> Options:
