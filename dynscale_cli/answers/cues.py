@@ -331,7 +331,7 @@ def _until(text: str, form: Form, at: int, start: int) -> Statement:
         said = said[mark.end() :] if mark is not None else said
         if rest[: len(rest) - len(said)].rstrip(" \t").endswith("```"):
             said = "```" + said
-    consumed = len(window) - len(said)
+    consumed = (len(first) if said and said in first else len(window)) - len(said)
     if said.startswith(("```", "{", "[")):
         return _block(text, form, at, start + consumed) or _line(form, said, at, start + consumed)
     for opening, closing in _DISPLAY:
