@@ -252,7 +252,7 @@ class KeptRun:
         elif interrupted:
             self._tell_how_to_go_on()
         elif self.recorder is not None and self.recorder.cut_short:
-            self._notice(f"the budget is spent; to buy more: {self._resume()} --budget +{self.recorder.budget}")
+            self._notice(f"budget spent; to buy more: {self._resume()} --budget +{self.recorder.budget}")
         return 1 if self._refused and not interrupted else code
 
     def _tell_how_to_go_on(self) -> None:
