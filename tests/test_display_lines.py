@@ -43,7 +43,7 @@ def test_a_question_without_a_name_is_named_by_its_words_where_there_are_several
 
 
 def test_questions_without_an_answer_and_with_an_error() -> None:
-    assert answer_line(result(0, None, stopped="no answer"), 1, 1) == "1/1 q1  no answer  612 tokens  no answer"
+    assert answer_line(result(0, None, stopped="no answer"), 1, 1) == "1/1 q1  no answer  612 tokens  none in 6 samples"
     line = answer_line(result(0, None, stopped="error", error="the prompt needs 9000 tokens"), 1, 1)
     assert line.endswith("the prompt needs 9000 tokens")
     told = "the prompt of 1,250,052 tokens does not fit a context of 1,024 tokens"

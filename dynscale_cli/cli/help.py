@@ -205,22 +205,19 @@ def mistyped(error: Any) -> UsageError:
 
 def not_a_number(param: Any, message: str) -> UsageError | None:
     """What the parser says of a number that a flag does not take, as all flags say it; None for any other flag."""
-    wanted, told = _wanted(param), _REFUSED.search(message)
-    if not wanted or told is None:
+    told = _REFUSED.search(message)
+    kind = KINDS.get(param.type.name.partition(" ")[0])
+    if kind is None or told is None:
         return None
     name = next((name for name in param.opts if name.startswith("--")), argument(param))
     value = next(filter(None, told.groups()), "").removesuffix(".0")
-    fitting = param.default if isinstance(param.default, int | float) else getattr(param.type, "min", None)
-    return UsageError(f"{name} {value}: not {wanted}", "" if fitting is None else f"{name} {fitting:g}")
-
-
-def _wanted(param: Any) -> str:
-    """The numbers that a flag takes, in words: `a number from 0 to 1`; nothing for what takes no number."""
-    kind = KINDS.get(param.type.name.partition(" ")[0])
     low, high = getattr(param.type, "min", None), getattr(param.type, "max", None)
-    if kind is None or low is None:
-        return kind or ""
-    return f"{kind} from {low:g} to {high:g}" if high is not None and high != INTEGER else f"{kind}, {low:g} or more"
+    if high is not None and (high != INTEGER or len(value) > len(str(INTEGER))):
+        kind += f" from {low:g} to {high:,}"
+    elif low is not None:
+        kind += f", {low:g} or more"
+    fitting = param.default if isinstance(param.default, int | float) else low
+    return UsageError(f"{name} {value}: not {kind}", "" if fitting is None else f"{name} {fitting:g}")
 
 
 def _option(option: str, ctx: Any, path: str) -> str:

@@ -193,15 +193,16 @@ def _export(options: Options, questions: Sequence[Question], run: Run) -> Iterat
         yield ()
         return
     from dynscale_cli.answers.types import AnswerType
-    from dynscale_cli.run.export import Pool
+    from dynscale_cli.run.export import NewFile, Pool
 
-    pool = Pool(options.export, questions, AnswerType.parse(run.settings.answer_type), run.state.equivalence)
+    file = NewFile(options.export)
+    pool = Pool(questions, AnswerType.parse(run.settings.answer_type), run.state.equivalence)
     if all(question.gold is None for question in questions):
         notice(options)("the questions state no right answers, so replay cannot score the exported pool")
     try:
         yield (pool.handle,)
     finally:
-        pool.finish()
+        file.write(pool.lines())
 
 
 class KeptRun:
@@ -251,7 +252,7 @@ class KeptRun:
         elif interrupted:
             self._tell_how_to_go_on()
         elif self.recorder is not None and self.recorder.cut_short:
-            self._notice(f"the budget is spent; to buy more: {self._resume()} --budget +{self.recorder.budget}")
+            self._notice(f"budget spent; to buy more: {self._resume()} --budget +{self.recorder.budget}")
         return 1 if self._refused and not interrupted else code
 
     def _tell_how_to_go_on(self) -> None:

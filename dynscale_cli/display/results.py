@@ -15,6 +15,7 @@ from dynscale_cli.sampling.samples import Sample
 
 REASON: Final = 160  # characters of an error, whose end often says what to do
 OUTCOMES: Final = {"budget": "budget spent", "limit": "all its samples", "time": "time is up"}
+COLUMNS, LEAST_ANSWER = 80, 12  # of a line, where the rest leaves room for so much of the answer
 QUESTION: Final = 32  # cells of a question in a line, where it has no name of its own
 
 
@@ -53,6 +54,8 @@ def stopped(result: Result) -> str:
     """Why a question got no more samples, in a word or two; for an error, what it was."""
     if result.stopped == "error" and result.error:
         return short(result.error, REASON)
+    if result.stopped == "no answer":
+        return f"none in {count(result.samples, 'sample')}"
     return OUTCOMES.get(result.stopped, result.stopped)
 
 
@@ -89,12 +92,11 @@ def _remarks(result: Result) -> list[str]:
 
 def answer_line(result: Result, done: int, questions: int) -> str:
     """`3/64 q17  42  5 of 6 votes  612 tokens  settled`; the question, where it has no name of its own."""
-    parts = [short(_answer(result))]
-    if questions > 1 or named(result.id, result.index):
-        parts.insert(0, f"{done}/{questions} {title(result)}")
-    if result.votes:
-        parts.append(votes(result))
-    return "  ".join([*parts, count(result.tokens.billed, "token"), stopped(result), *_remarks(result)])
+    before = [f"{done}/{questions} {title(result)}"] if questions > 1 or named(result.id, result.index) else []
+    after = [votes(result)] if result.votes else []
+    after += [count(result.tokens.billed, "token"), stopped(result), *_remarks(result)]
+    room = COLUMNS - sum(width(part) + 2 for part in (*before, *after))
+    return "  ".join([*before, cut(_answer(result), max(LEAST_ANSWER, room)), *after])
 
 
 def sample_lines(name: str, sample: Sample) -> str:

@@ -123,7 +123,8 @@ def _facts(stored: StoredRun) -> Iterable[tuple[str, str]]:
     yield "run", f"{stored.id}, {stored.state}" + (f", in {stored.parts} parts" if stored.parts > 1 else "")
     yield "begun", f"{_local(request.started)}, by dynscale {plain(request.dynscale)} {plain(request.command)}"
     source = f" from {plain(request.source['path'])}" if request.source else ""
-    yield "questions", f"{request.questions:,}{source}, {len(stored.final):,} done"
+    answered = sum(result.answer is not None for result in stored.results.values())
+    yield "questions", f"{request.questions:,}{source}, {answered:,} answered"
     yield "model", f"{plain(request.model['name'])}, {request.width} side by side, context {request.context:,}"
     yield "tokens", f"{stored.spent:,} of {stored.budget:,} spent"
     settings = stored.settings

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from dynscale_cli.engine.protocol import Engine
 from dynscale_cli.sampling.sampler import Draft, Sampler
 
-from .forcing import Forcing
-from .state import InFlight, QuestionState, RunState
+from .forcing import Forcing, InFlight
+from .state import QuestionState, RunState
 
 # A sample is given three times the length expected of it before others have to wait for it: of lengths that are as
 # spread as waiting times are, one in twenty is longer, and that one is asked for its answer.
