@@ -34,12 +34,13 @@ JSON_SUFFIXES: Final = frozenset({".jsonl", ".ndjson", ".json"})
 DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
 TEXT_SUFFIXES: Final = frozenset({".txt", ".md"})
 PARQUET: Final = ".parquet"
+MAGIC: Final = b"PAR1"  # the first bytes of a Parquet file
 BOM: Final = b"\xef\xbb\xbf"
 UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 GZIP: Final = b"\x1f\x8b"
 PIECE: Final = 1 << 16  # bytes looked at for a NUL before a line's end is waited for
-CSV_HINT: Final = "The first row names the columns: id, question, choices, answer; only question is needed."
-NO_COLUMN_HINT: Final = f'{CSV_HINT} --template "… {{column}} …" makes questions of others.'
+CSV_HINT: Final = "the first row names the columns: id, question, choices, answer"
+NO_COLUMN_HINT: Final = 'name one "question", or make them of others: --template "… {column} …"'
 
 _OPENS: Final = re.compile(r"\s*(\{|\[\s*(\{|$))")
 _HALVES: Final = re.compile("[\ud800-\udfff]")
@@ -132,7 +133,7 @@ def _argument(text: str) -> Iterator[Record]:
     if not text.strip():
         raise UsageError("the question is empty", EXAMPLE)
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise UsageError("the question is not UTF-8", "Set the terminal to UTF-8, or ask from a file: -f FILE.")
+        raise UsageError("the question is not UTF-8", "set the terminal to UTF-8, or ask from a file: -f FILE")
     yield Record(0, None, text.strip())
 
 
@@ -151,7 +152,7 @@ def _matching(path: Path) -> list[Path]:
         return [path]
     matching = [Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if Path(name).is_file()]
     if not matching:
-        raise UsageError(f"{path}: no file matches", "Name a file that you may read: -f FILE.")
+        raise UsageError(f"{path}: no file matches", "name a file that you may read: -f FILE")
     return matching
 
 
@@ -160,9 +161,9 @@ def _opened(path: Path, source: _Source) -> Iterator[Record]:
         with path.open("rb") as stream:
             yield from _records(stream, source)
     except IsADirectoryError:
-        raise UsageError(f"{path}: a directory, not a file", "Name a file that you may read.") from None
+        raise UsageError(f"{path}: a directory, not a file", "name a file that you may read") from None
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}", "Name a file that you may read.") from None
+        raise UsageError(f"{path}: {error.strerror or error}", "name a file that you may read") from None
 
 
 def _records(stream: BinaryIO, source: _Source) -> Iterator[Record]:
@@ -174,7 +175,7 @@ def _records(stream: BinaryIO, source: _Source) -> Iterator[Record]:
             source.records.append(record)
             yield record
         if empty:
-            raise UsageError(f"{source.name}: no question in it", "One question a line, JSONL, or CSV with a header.")
+            raise UsageError(f"{source.name}: no question in it", "one question a line, JSONL, or CSV with a header")
 
 
 @contextmanager
@@ -183,7 +184,7 @@ def _named(source: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UsageError(f"{source}: {error.strerror or error}", "Name a file that you may read: -f FILE.") from None
+        raise UsageError(f"{source}: {error.strerror or error}", "name a file that you may read: -f FILE") from None
 
 
 def _read(stream: BinaryIO, source: _Source) -> Iterator[Record]:
@@ -206,7 +207,7 @@ def _lines(stream: BinaryIO, source: str) -> Iterator[Line]:
             name = "FILE" if source == STDIN_NAME else quote(source)
             raise UsageError(
                 f"{source}, line {number}, byte {error.start + 1}: not UTF-8",
-                f"If it was saved on Windows: iconv -f WINDOWS-1252 -t UTF-8 {name} | dynscale ask -",
+                f"if it was saved on Windows: iconv -f WINDOWS-1252 -t UTF-8 {name} | dynscale ask -",
             ) from None
 
 
@@ -221,10 +222,12 @@ def _raw_lines(stream: BinaryIO, source: str) -> Iterator[bytes]:
             if piece.startswith(GZIP):
                 name = "FILE" if source == STDIN_NAME else quote(source)
                 raise UsageError(f"{source}: compressed by gzip", f"gzip -dc {name} | dynscale ask -")
+            if piece.startswith(MAGIC):
+                raise UsageError(f"{source}: Parquet, which is read from a file of that name", "-f FILE.parquet")
             piece = piece.removeprefix(BOM)
         if b"\0" in piece:
             place = f"{source}, line {number}, byte {len(held) + piece.index(0) + 1}"
-            hint = "Questions are UTF-8 text, JSONL or CSV; from UTF-16: iconv -f UTF-16 -t UTF-8 FILE | dynscale ask -"
+            hint = "name text, JSONL or CSV; from UTF-16: iconv -f UTF-16 -t UTF-8 FILE"
             raise UsageError(f"{place}: a NUL byte: not a text file", hint)
         held += piece
         if held.endswith(b"\n"):
@@ -392,7 +395,7 @@ def _parquet(stream: BinaryIO, source: str) -> Iterator[Found]:
                 number += 1
                 yield number, row
     except lib.ArrowException as error:
-        raise UsageError(f"{source}: not Parquet: {str(error).partition(chr(10))[0]}", HINT) from None
+        raise UsageError(f"{source}: not Parquet: {str(error).partition('.')[0]}", "save it as JSONL") from None
 
 
 def _kind(value: Any) -> str:
@@ -421,13 +424,13 @@ def _places(source: _Source) -> Iterator[tuple[Record, str]]:
             raise _ambiguous(source, record)
         if not 0 <= index < len(record.choices):
             message = f"{source.name}, line {record.line}: the answer {record.gold} is no place among the choices"
-            raise UsageError(message, "Give the letter or the text of the right choice.")
+            raise UsageError(message, "give the letter or the text of the right choice")
         yield record, LETTERS[index]
 
 
 def _ambiguous(source: _Source, record: Record) -> UsageError:
     message = f"{source.name}, line {record.line}: the answer {record.gold} may mean more than one choice"
-    return UsageError(message, "Give the letter or the text of the right choice, or count all answers from 0.")
+    return UsageError(message, "give the letter or the text of the right choice, or count from 0")
 
 
 def _numbered(asked: Sequence[Record], letters: dict[int, str], tell: Tell | None) -> list[Question]:

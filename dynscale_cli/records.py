@@ -21,7 +21,7 @@ TEXT: Final = ("question", "prompt", "problem", "query", "instruction", "input")
 GOLD: Final = ("answerkey", "answer_key", "gold", "answer", "answers", "correct_answer", "target", "correct", "label")
 CHOICES: Final = ("choices", "options", "endings")
 LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-HINT: Final = 'One JSON object a line, such as {"question": "What is 17 + 25?", "answer": "42"}; plain text: .txt'
+HINT: Final = 'one JSON object a line: {"question": "What is 17 + 25?", "answer": "42"}'
 
 _WORKED: Final = re.compile(r"####\s*(\S.*?)\s*\Z")  # the end of a worked answer in GSM8K
 _LETTERED: Final = re.compile(r"(?:(?:option|choice|op|answer)[ _]?)?(?P<label>[a-j]|\d{1,2})")
@@ -86,7 +86,8 @@ class Fields:
                 used.add("input")
                 text = f"{text}\n\n{found['input']}".strip()
         if text is None:
-            raise UsageError(f"{place}: no question", self.hint)
+            names = ", ".join(list(found)[:8]) or "none"
+            raise UsageError(f"{place}: no question; its fields: {names}", _name_one(found))
         if not isinstance(text, str):
             raise UsageError(f"{place}: the question must be text, not {_kind(text)}", self.hint)
         if not text.strip():
@@ -102,7 +103,7 @@ class Fields:
             value = found.get(name.lower())
             if value is None:
                 have = ", ".join(found) or "none"
-                raise UsageError(f"{place}: no field {name!r} for the template", f"The fields there: {have}.")
+                raise UsageError(f"{place}: no field {name!r} for the template", f"the fields there: {have}")
             values[name] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             used.add(name.lower())
         used.update(TEXT)
@@ -185,6 +186,12 @@ class Fields:
             return LETTERS[lowered.index(text.lower())]
         worked = _WORKED.search(text)
         return worked[1] if worked else text or None
+
+
+def _name_one(found: Mapping[str, Any]) -> str:
+    """What to do about fields of which none is the question."""
+    name = next((name for name, value in found.items() if isinstance(value, str)), "field")
+    return f'call it "question", or make one of the fields: --template "… {{{name}}} …"'
 
 
 def template_fields(template: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from dynscale_cli.errors import UsageError
 
+INTEGER: Final = 2**31 - 1  # the largest that llama.cpp takes; beyond it a number becomes another one
 STDIN: Final = "-"  # names standard input where a file could stand
 _COUNT = re.compile(r"((?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d+)?|\.\d+)\s*([kmb]?)", re.IGNORECASE)  # 1,5k is none
 _LAYERS = re.compile(r"[0-9]{1,6}")
@@ -49,12 +50,12 @@ class Budget:
         return self.tokens * questions if self.each else self.tokens
 
 
-def parse_budget(text: str) -> Budget:
+def parse_budget(text: str, name: str = "--budget") -> Budget:
     """A count of tokens, or one a question: 12k, 2048/q. Raises UsageError."""
     count, slash, per = text.partition("/")
     if slash and per.strip().lower() not in ("q", "question"):
-        raise UsageError(f"--budget {text}: not a count of tokens", "--budget 12k for all, --budget 2k/q a question")
-    return Budget(parse_tokens(count), bool(slash))
+        raise UsageError(f"{name} {text}: not a count of tokens", f"{name} 12k for all, {name} 2k/q a question")
+    return Budget(parse_tokens(count, name), bool(slash))
 
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -95,12 +96,12 @@ def parse_size(text: str, name: str) -> int:
     return round(size)
 
 
-def parse_layers(text: str) -> int:
+def parse_layers(text: str, name: str = "--n-gpu-layers") -> int:
     """Layers to offload: a count, or `auto` and `all` for as many as the build can (-1)."""
     if text.lower() in ("auto", "all", "-1"):
         return -1
     if not _LAYERS.fullmatch(text):
-        raise UsageError(f"--n-gpu-layers {text}: not a count of layers", "use a number, auto or all")
+        raise UsageError(f"{name} {text}: not a count of layers", "use a number, auto or all")
     return int(text)
 
 
@@ -112,16 +113,16 @@ def parse_floats(text: str, name: str) -> tuple[float, ...]:
         raise UsageError(f"{name} {text}: not a list of numbers", f"use commas, such as {name} 3,1") from error
 
 
-def parse_variables(text: str) -> dict[str, Any]:
+def parse_variables(text: str, name: str = "--template-kwargs") -> dict[str, Any]:
     """A JSON object. Raises UsageError."""
     import json
 
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise UsageError(f"--template-kwargs {text}: not JSON: {error}", HINT_VARIABLES) from error
+        raise UsageError(f"{name} {text}: not JSON: {error}", HINT_VARIABLES) from error
     if not isinstance(found, dict):
-        raise UsageError(f"--template-kwargs {text}: not an object", HINT_VARIABLES)
+        raise UsageError(f"{name} {text}: not an object", HINT_VARIABLES)
     return found
 
 

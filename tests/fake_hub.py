@@ -25,6 +25,7 @@ class Hub:
     excess: bytes = b""  # send more than announced
     etag: str = ""  # answer with this one instead of the content's
     padding: int = 0  # bytes of nothing in the list of files
+    listed: bytes | None = None  # what comes in its place
     announced: dict[str, int] = field(default_factory=dict)  # path -> a size that is a lie
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     hung: threading.Event = field(default_factory=threading.Event)
@@ -102,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
             for path, content in self.hub.repos[repo].items()
         ]
         listed = {"id": repo, "modelId": repo, "sha": COMMIT, "siblings": siblings}
-        body = json.dumps(listed).encode() + b" " * self.hub.padding
+        body = self.hub.listed or json.dumps(listed).encode() + b" " * self.hub.padding
         self.answer(200, {"Content-Type": "application/json"}, body)
 
     def resolve(self, repo: str, name: str) -> None:

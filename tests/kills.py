@@ -20,11 +20,10 @@ from dynscale_cli.engine.batched import BatchedEngine
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import Answered
-from dynscale_cli.run.request import RunRequest
-from dynscale_cli.run.resume import Past
+from dynscale_cli.run.request import RunRequest, Settings
 from dynscale_cli.run.run import Run
-from dynscale_cli.run.settings import Settings
 from dynscale_cli.run.store import Store
+from dynscale_cli.run.stored import Past
 from tests.scripted import ScriptedBackend
 
 QUESTIONS = [Question(n, f"q{n}", f"What is {n} plus {n}?") for n in range(16)]

@@ -136,5 +136,3 @@ def test_a_guessed_kind_gives_way_where_most_samples_state_something_else() -> N
     guessed = AnswerType.parse("auto").for_question("How many is it?")
     assert tally(ballots(("unknown", 9), ("7", 9), ("unknown", 9)), guessed).weights == {"unknown": 2, "7": 1}
     assert tally(ballots(("unknown", 9)), guessed).weights == {"unknown": 1}
-    loose = [Ballot(n, Answer("words", "words", committed=False), 9) for n in (1, 2)]
-    assert tally([*ballots(("7", 9)), *loose], guessed).weights == {"7": 1}

@@ -19,8 +19,8 @@ from dynscale_cli.evaluation.methods import BASELINE, LEVELS, NAMED, arithmetic,
 from dynscale_cli.evaluation.runs import BenchRequest, BenchRuns, BenchStopped
 from dynscale_cli.evaluation.trajectory import Judge, in_order
 from dynscale_cli.questions import Question
-from dynscale_cli.run.settings import Settings
-from dynscale_cli.run.sink import Dropped, Sampled, Start
+from dynscale_cli.run.events import Dropped, Sampled, Start
+from dynscale_cli.run.request import Settings
 from dynscale_cli.run.store import Store
 from dynscale_cli.sampling.samples import Sample
 from tests.scripted import scripted_engine
@@ -190,7 +190,7 @@ def test_methods_have_names_and_any_policy_goes_with_any_mode():
 
 def test_pulls_count_in_the_order_in_which_they_began_up_to_the_first_that_is_missing():
     def done(q, number):
-        return Sampled(q, Sample(number, "parallel", "", "1", "1", Tokens(0, 9), "stop"), True)
+        return Sampled(q, Sample(number, "parallel", "", "1", "1", Tokens(0, 9), "stop"))
 
     stopped = Dropped(1, 0, "parallel", Tokens(3))
     begun = [done(0, 0), stopped, done(1, 1), done(1, 0), Start(2, 0, "parallel"), done(0, 1)]

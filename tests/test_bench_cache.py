@@ -7,8 +7,8 @@ import pytest
 from dynscale_cli.evaluation.sample_cache import ReplayedEngine, SampleCache
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import RunFinished, SampleFinished, Stepped
+from dynscale_cli.run.request import Settings
 from dynscale_cli.run.run import Run
-from dynscale_cli.run.settings import Settings
 from tests.scripted import scripted_engine
 
 QUESTIONS = [Question(n, str(n), f"How many are number {n} here?", (), str(100 + n)) for n in range(6)]

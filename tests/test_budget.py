@@ -8,8 +8,8 @@ import pytest
 from dynscale_cli.errors import BudgetError, EngineError
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import Answered, RunFinished, Stepped
+from dynscale_cli.run.request import Settings
 from dynscale_cli.run.run import Run
-from dynscale_cli.run.settings import Settings
 from tests.scripted import scripted_engine
 
 POLICIES = ("race", "ucb", "adaptive", "early-stop", "uniform")

@@ -117,7 +117,8 @@ def test_a_flag_with_a_value_it_does_not_know(tmp_path, flag, value, said):
     ],
 )
 def test_a_number_out_of_its_range(tmp_path, flag, value):
-    assert_refused(dynscale("ask", flag, value, QUESTION, cwd=tmp_path), 2, flag)
+    names = {"-c": "--ctx-size", "-np": "--parallel", "-t": "--threads"}
+    assert_refused(dynscale("ask", flag, value, QUESTION, cwd=tmp_path), 2, f"{names.get(flag, flag)} {value}")
 
 
 @pytest.mark.parametrize("arguments", [("ask", "--budget"), ("ask", "--no-such-flag", "x"), ("serve",), ("replay",)])

@@ -7,17 +7,8 @@ import io
 import pytest
 
 from dynscale_cli.display import text as words
-from dynscale_cli.display.lines import (
-    Explain,
-    Lines,
-    Quiet,
-    Score,
-    Verdicts,
-    answer_line,
-    choose_display,
-    closing_lines,
-    question_line,
-)
+from dynscale_cli.display.lines import Lines, Quiet, Score, choose_display, closing_lines
+from dynscale_cli.display.results import Explain, Verdicts, answer_line, question_line
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.run.events import (
     Answered,
@@ -45,8 +36,14 @@ def test_one_line_a_question() -> None:
     assert answer_line(result(16, gold="42", correct=True), 3, 64).endswith("612 tokens  settled  right")
 
 
+def test_a_question_without_a_name_is_named_by_its_words_where_there_are_several() -> None:
+    told = result(0, "7", id="1", question="What is 3 + 4?")
+    assert answer_line(told, 1, 2) == "1/2 What is 3 + 4?  7  5 of 6 votes  612 tokens  settled"
+    assert answer_line(told, 1, 1) == "7  5 of 6 votes  612 tokens  settled"
+
+
 def test_questions_without_an_answer_and_with_an_error() -> None:
-    assert answer_line(result(0, None, stopped="no answer"), 1, 1) == "1/1 q1  no answer  612 tokens  no answer"
+    assert answer_line(result(0, None, stopped="no answer"), 1, 1) == "1/1 q1  no answer  612 tokens  none in 6 samples"
     line = answer_line(result(0, None, stopped="error", error="the prompt needs 9000 tokens"), 1, 1)
     assert line.endswith("the prompt needs 9000 tokens")
     told = "the prompt of 1,250,052 tokens does not fit a context of 1,024 tokens"
@@ -126,9 +123,22 @@ class TestVerdicts:
 
     def test_a_long_answer_keeps_its_lines_and_nothing_is_cut_off(self) -> None:
         verdicts = Verdicts(["What is 0 + 25?", "b"], 80)
-        row = verdicts.row(result(0, "TCP connects.\nUDP\x1b[2J does not.", votes={"x": 3.0}))
+        said = "TCP connects.\nUDP\x1b[2J does not."
+        row = verdicts.row(result(0, said, votes={said: 3.0}))
         assert row == "What is 0 + 25?\n  TCP connects.\n  UDP does not.\n  3 of 3 votes · settled after 612 tokens\n"
         assert "word " * 20 in verdicts.row(result(0, "word " * 20 + "end"))
+
+    def test_a_response_that_a_sample_wrote_from_the_others_has_no_votes(self) -> None:
+        row = Verdicts(["Compare them."], 80).row(result(0, "Both\nsend.", votes={"One": 1.0, "Two": 2.0}, samples=4))
+        assert row == "Both\nsend.\n\nwritten from 3 samples · settled after 612 tokens\n"
+
+    def test_half_votes_are_counted_as_samples_and_the_cut_ones_are_named(self) -> None:
+        cut = result(0, "7", votes={"7": 2.5, "9": 1.0}, counts={"7": 3, "9": 2}, cut=3)
+        row = Verdicts(["What is 3 + 4?"], 80).row(cut)
+        assert row == "7   3 of 5 votes · settled after 612 tokens · 3 samples cut off\n"
+        assert answer_line(cut, 1, 9) == "1/9 q1  7  3 of 5 votes  612 tokens  settled  3 samples cut off"
+        stored = result(0, "7", votes={"7": 2.5, "9": 1.0})
+        assert "3 of 4 votes" in answer_line(stored, 1, 9)
 
     def test_questions_that_differ_at_their_ends_can_be_told_apart(self) -> None:
         texts = [f"In the long story about the {'very ' * 30}old man, who is the {name}?" for name in ("son", "dog")]
@@ -206,8 +216,8 @@ def test_explain_tells_why_each_question_got_its_samples() -> None:
 
 
 def test_explain_names_all_that_was_voted_for() -> None:
-    line = question_line(result(0, votes={"41": 1.0, "42": 4.5, "7": 1.0, "8": 0.5}))
-    assert "4.5 votes against 1 for 41 and 1.5 for 2 others" in line
+    line = question_line(result(0, votes={"42": 4.5, "41": 1.0, "7": 1.0, "8": 0.5}))
+    assert "5 votes against 1 for 41 and 2 for 2 others" in line
 
 
 def test_explain_tells_what_each_kind_earned_and_cost() -> None:

@@ -19,8 +19,8 @@ from dynscale_cli.engine.scheduler import Sequence, Share
 from dynscale_cli.errors import EngineError, ModelError
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import Answered
+from dynscale_cli.run.request import Settings
 from dynscale_cli.run.run import Run
-from dynscale_cli.run.settings import Settings
 from tests import tiny_gguf
 from tests.tiny_gguf import write_tiny_gguf
 

@@ -169,6 +169,21 @@ def test_a_list_of_files_that_does_not_end_is_not_read(hub: Hub, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
+    "told",
+    [
+        b"<html>please log in</html>",
+        b"[" * 200_000,
+        b'{"id": "a/b", "sha": 7, "siblings": []}',
+        b'{"id": "a/b", "sha": "%s", "siblings": {"a": 1}}' % (b"0" * 40),
+        b'{"id": "a/b", "sha": "%s", "siblings": [{"rfilename": "m.gguf", "size": "many"}]}' % (b"0" * 40),
+    ],
+)
+def test_a_list_of_files_of_another_form_is_one_line(hub: Hub, tmp_path: Path, told: bytes) -> None:
+    hub.listed = told
+    assert "cannot be understood" in failure(pull(hub, tmp_path))
+
+
+@pytest.mark.parametrize(
     ("name", "value", "words"),
     [
         pytest.param("ALL_PROXY", "socks5://127.0.0.1:9", "ALL_PROXY names a SOCKS proxy", marks=NO_SOCKS),

@@ -9,9 +9,18 @@ import pytest
 from dynscale_cli.allocation import policies
 from dynscale_cli.engine.protocol import Sampling, Tokens
 from dynscale_cli.questions import Question
-from dynscale_cli.run.events import Answered, Notice, RunFinished, SampleFinished, SampleStarted, Stepped
+from dynscale_cli.run.events import (
+    Answered,
+    Dropped,
+    Notice,
+    RunFinished,
+    SampleFinished,
+    SampleStarted,
+    Sink,
+    Stepped,
+)
+from dynscale_cli.run.request import Settings
 from dynscale_cli.run.run import Run
-from dynscale_cli.run.settings import Settings
 from dynscale_cli.run.state import CUT_WEIGHT
 from dynscale_cli.sampling.prompts import Prompts
 from tests.scripted import scripted_engine
@@ -136,6 +145,64 @@ def test_samples_longer_than_thought_let_the_oldest_finish():
     assert result.answer == "42"
     assert result.forced <= 1
     assert any("stopped so that older ones could finish" in note for note in notices(events))
+
+
+def long_ones(prompt, seed):
+    """One sample in five takes 900 words, the others 20."""
+    return " so" * (900 if seed % 5 == 0 else 20) + f"\nAnswer: {seed % 3}"
+
+
+def test_a_sample_that_was_stopped_is_begun_again_only_where_twice_what_it_had_is_left_over():
+    """It would be stopped again, and again, each time for what it had got to."""
+
+    class Watch(Sink):
+        def returned(self, draw, time):
+            if isinstance(draw, Dropped):
+                had[draw.q, draw.number] = max(draw.tokens.generated, had.get((draw.q, draw.number), 0))
+
+        def started(self, start):
+            if (start.q, start.number) in had and run._in_flight:
+                beside = sum(map(run.state.remaining, run._in_flight.values()))
+                again.append((2 * had[start.q, start.number], run.state.ledger.free - beside))
+
+    had, again = {}, []
+    for seed in range(2):
+        had.clear()
+        questions = [Question(n, str(n), f"How many are {n}?") for n in range(6)]
+        settings = Settings(budget=4000, max_tokens=4000, mode="parallel", answer_type="number", seed=seed)
+        run = Run(questions, scripted_engine(long_ones, width=16), settings, journal=Watch(), clock=lambda: 0.0)
+        list(run.events())
+    assert len(again) > 3
+    assert all(needed <= free for needed, free in again)
+
+
+def test_what_outlives_its_forecast_tells_how_long_the_next_will_be():
+    """None is begun for nothing beside it, and the oldest can finish."""
+    engine = scripted_engine(lambda prompt, seed: " hmm" * 600 + "\nAnswer: 42", width=4, forced=lambda *_: "7")
+    engine._backend.info = replace(engine.info, expected=20)
+    settings = Settings(budget=3000, max_tokens=2000, mode="parallel", answer_type="number")
+    run = Run([Question(0, "0", "How many?")], engine, settings, clock=lambda: 0.0)
+    [result] = results(list(run.events()))
+    assert (result.answer, result.cut) == ("42", 0)
+    assert run.state.stopped <= 3
+
+
+def test_a_thousand_questions_with_a_budget_for_forty_get_forty_answers():
+    def script(prompt, seed):
+        return " so" * (5 + seed % 35) + "\nAnswer: 42"
+
+    alone, beside = (ask(script, 1000, width, budget=2000) for width in (1, 16))
+    for events in (alone, beside):
+        assert all(result.samples <= 1 for result in results(events))
+    answered = [sum(result.answer is not None for result in results(events)) for events in (alone, beside)]
+    assert answered[0] > 35
+    assert answered[1] > 0.9 * answered[0]
+
+
+def test_a_budget_for_one_sample_is_spent_on_one():
+    events = ask(lambda prompt, seed: " so" * 20 + "\nAnswer: 42", 10, 16, budget=80)
+    assert [result.answer for result in results(events)].count("42") == 1
+    assert sum(isinstance(event, SampleStarted) for event in events) == 1
 
 
 def test_a_length_that_is_known_beforehand_begins_no_more_than_fit():

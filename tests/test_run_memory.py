@@ -10,8 +10,8 @@ import pytest
 from dynscale_cli.questions import Question
 from dynscale_cli.run import waiting
 from dynscale_cli.run.events import Answered, SampleFinished, Stepped
+from dynscale_cli.run.request import Settings
 from dynscale_cli.run.run import Run
-from dynscale_cli.run.settings import Settings
 from tests.scripted import scripted_engine
 
 DICE = random.Random(1)

@@ -13,7 +13,7 @@ from dynscale_cli.sampling.samples import Sample, keep
 def sample(number, key, kind="parallel", text=None, seen=(), earlier=()):
     said = f"reason {number}\nAnswer: {key}" if text is None else text
     found = Sample(number, kind, said, key, key, Tokens(0, 50), "stop", seen=seen)
-    return keep(found, committed=True, earlier=earlier)
+    return keep(found, earlier)
 
 
 def count(text):

@@ -7,8 +7,8 @@ import pytest
 
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import Answered, RunFinished, SampleFinished, Stepped
+from dynscale_cli.run.request import Settings
 from dynscale_cli.run.run import Run
-from dynscale_cli.run.settings import Settings
 from tests.scripted import scripted_engine
 
 QUESTIONS = 80

@@ -27,9 +27,8 @@ from dynscale_cli.engine.template import server_fields
 from dynscale_cli.errors import DynscaleError, EngineError, UsageError
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import Answered, Notice, RunFinished, SampleFinished, Stepped
-from dynscale_cli.run.request import RunRequest
+from dynscale_cli.run.request import RunRequest, Settings
 from dynscale_cli.run.run import Run
-from dynscale_cli.run.settings import Settings
 from dynscale_cli.run.store import Store
 from tests.chat_server import ChatServer, Script, Talk, count
 

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from dynscale_cli import toml
-from dynscale_cli.cli import flags, parser, session
+from dynscale_cli.cli import ask, parser
 from dynscale_cli.cli.main import _run, app
 from dynscale_cli.errors import UsageError
 from dynscale_cli.settings import BUILT_IN, PLAIN, setting
@@ -60,7 +60,7 @@ def asked(run, monkeypatch):
 
     def call(*arguments):
         told = []
-        monkeypatch.setattr(session, "answer", lambda asking: told.append(asking) or 0)
+        monkeypatch.setattr(ask, "answer", lambda asking: told.append(asking) or 0)
         code, _, errors = run("ask", "Why?", *arguments)
         assert code == 0, errors
         return told[0]
@@ -144,14 +144,14 @@ def test_the_built_in_profiles_are_valid():
 def test_the_values_of_flags_are_those_of_the_rooms():
     from dynscale_cli.allocation import POLICIES
     from dynscale_cli.answers import types, vote
-    from dynscale_cli.run.settings import DEFAULT_MAX_TOKENS
+    from dynscale_cli.run.request import DEFAULT_MAX_TOKENS
     from dynscale_cli.sampling import prompts, sampler
 
-    assert flags.POLICIES == POLICIES
-    assert flags.MODES == sampler.MODES
-    assert flags.LAYOUTS == prompts.LAYOUTS
-    assert flags.VOTES == vote.METHODS
-    assert (*types._NAMES, "regex:") == flags.ANSWER_TYPES
+    assert parser.POLICIES == POLICIES
+    assert parser.MODES == sampler.MODES
+    assert parser.LAYOUTS == prompts.LAYOUTS
+    assert parser.VOTES == vote.METHODS
+    assert (*types._NAMES, "regex:") == parser.ANSWER_TYPES
     assert KEYS["budget"].default == f"{2 * DEFAULT_MAX_TOKENS}/q"  # two samples of full length
 
 
@@ -159,7 +159,7 @@ BAD = [
     ("# mine\n\ntmep = 1\n", 3, "there is no setting tmep", "temp"),
     ('temp = "hot"\n', 1, "temp wants a number", "config set temp 0.8"),
     ("a = [\n1,\n]\n", 1, "there is no setting a", "config unset a"),
-    ("temp = 0.5\ntop-p = 3\n", 2, "top-p: 3.0 is not in the range", "config set top-p 0.95"),
+    ("temp = 0.5\ntop-p = 3\n", 2, "top-p 3: not a number from 0 to 1", "config set top-p 0.95"),
     ("threads = 1.5\n", 1, "threads wants a whole number", "config set threads 0"),
     ("exhaust = 1\n", 1, "exhaust wants true or false", "config set exhaust false"),
     ("max-tokens = 8\nmax_tokens = 9\n", 2, "set twice", "config unset max"),
@@ -217,7 +217,7 @@ def test_a_file_that_cannot_be_read(file, run, content, said):
     ("name", "text", "said"),
     [
         ("DYNSCALE_TEMP", "hot", "wants a number, not hot"),
-        ("DYNSCALE_TEMP", "11", "11.0 is not in the range"),
+        ("DYNSCALE_TEMP", "11", "11: not a number from 0 to 10"),
         ("DYNSCALE_BUDGET", "12kk", "not a count of tokens"),
         ("DYNSCALE_BUDGET", "²", "not a count of tokens"),
         ("DYNSCALE_BUDGET", "9" * 5000, "more than any run can spend"),
@@ -243,7 +243,7 @@ def test_a_bad_variable_does_not_matter_beside_the_flag(asked, monkeypatch):
 def test_a_variable_that_is_no_setting_is_named_with_the_one_that_is(asked, run, monkeypatch):
     monkeypatch.setenv("DYNSCALE_TOPK", "3")
     monkeypatch.setenv("DYNSCALE_MODELS_FOLDERS", "/models")
-    monkeypatch.setattr(session, "answer", lambda options: 0)
+    monkeypatch.setattr(ask, "answer", lambda options: 0)
     assert run("ask", "Why?") == (0, "", "dynscale: DYNSCALE_TOPK is no setting; DYNSCALE_TOP_K is\n")
     assert run("ask", "-q", "Why?") == (0, "", "")
 
@@ -380,7 +380,7 @@ class TestConfig:
         [
             (("tmep", "1"), "there is no setting tmep", "temp"),
             (("temp", "hot"), "temp wants a number", "temp 0.8"),
-            (("temp", "11"), "not in the range", "temp 0.8"),
+            (("temp", "11"), "temp 11: not a number from 0 to 10", "temp 0.8"),
             (("policy", "rase"), "policy rase: unknown", "policy race"),
             (("temp", "0.5", "0.6"), "one value, not 2", "temp 0.5"),
             (("profile.mine.tmep", "1"), "there is no setting profile.mine.tmep", "temp"),

@@ -17,8 +17,8 @@ from dynscale_cli.run.events import (
     SampleText,
     Stepped,
 )
+from dynscale_cli.run.request import Settings
 from dynscale_cli.run.run import Run
-from dynscale_cli.run.settings import Settings
 from tests.scripted import scripted_engine
 
 

@@ -17,13 +17,23 @@ from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.questions import Question
 from dynscale_cli.run import database, request
 from dynscale_cli.run import store as stores
-from dynscale_cli.run.events import Answered, KindReport, Notice, Result, RunFinished, SampleFinished, members
-from dynscale_cli.run.request import RunRequest
-from dynscale_cli.run.resume import Past
+from dynscale_cli.run.events import (
+    Answered,
+    Dropped,
+    Ended,
+    KindReport,
+    Notice,
+    Result,
+    RunFinished,
+    Sampled,
+    SampleFinished,
+    Start,
+    members,
+)
+from dynscale_cli.run.request import RunRequest, Settings
 from dynscale_cli.run.run import Run
-from dynscale_cli.run.settings import Settings
-from dynscale_cli.run.sink import Dropped, Ended, Sampled, Start
 from dynscale_cli.run.store import Store
+from dynscale_cli.run.stored import Past
 from dynscale_cli.sampling.samples import Sample
 from tests.kills import script
 from tests.scripted import scripted_engine
@@ -106,17 +116,17 @@ def test_the_database_is_private_whatever_the_umask(store):
 def test_what_is_drawn_is_read_as_it_was_told(store):
     recorder = store.create(*asked())
     told = [
-        (Start(3, 1, "chain", (2, 0)), Sampled(3, SAMPLE, False)),
+        (Start(3, 1, "chain", (2, 0)), Sampled(3, SAMPLE)),
         (Start(3, 2, "parallel"), Dropped(3, 2, "parallel", Tokens(9, 2), "it broke off", True)),
         (Start(3, 3, "parallel"), Dropped(3, 3, "parallel", Tokens(9, 2))),
     ]
     waiting = Start(2, 0, "chain", (5,))
     for start, _ in told:
-        recorder.started(start, 0.5)
-    recorder.started(waiting, 0.5)
+        recorder.started(start)
+    recorder.started(waiting)
     recorder.allow(100)
     for _, came in reversed(told):
-        (recorder.sampled if isinstance(came, Sampled) else recorder.dropped)(came, 1.5)
+        recorder.returned(came, 1.5)
     recorder.allow(100)
     stored = store.read()
     assert list(stored.draws()) == [(1.5, came) for _, came in reversed(told)]
@@ -427,8 +437,8 @@ def test_a_run_from_somewhere_else_is_not_called_one_s_own(store, monkeypatch, t
 
 def test_half_a_character_from_a_server_can_be_stored(store):
     recorder = store.create(*asked())
-    recorder.started(Start(0, 1, "chain"), 0.0)
-    recorder.sampled(Sampled(0, replace(SAMPLE, text="so \ud83d", seen=()), True), 0.0)
+    recorder.started(Start(0, 1, "chain"))
+    recorder.returned(Sampled(0, replace(SAMPLE, text="so \ud83d", seen=())), 0.0)
     recorder.close()
     assert [sample.text for _, sample in store.read().samples()] == ["so \ufffd"]
     assert recorder.failure is None

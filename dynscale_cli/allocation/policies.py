@@ -14,10 +14,11 @@ was tried for `race` is in TRIED.md.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from dynscale_cli.allocation.posterior import doubt_of, gain_at, is_sure, need
 from dynscale_cli.errors import UsageError
@@ -106,37 +107,54 @@ class Totals:
     mean_cost: float
 
 
-class Policy(Protocol):
-    """Where the next pull goes.
+@dataclass(frozen=True, slots=True)
+class Policy(ABC):
+    """Where the next pull goes; as it is here, one that never settles and goes by `terms` alone.
 
     An arm's index is split in two, so that a choice among many thousands of questions stays cheap: `terms` is
     asked only when the arm changed, `scores` combines all arms' terms with what changes with every pull. The highest
     score is pulled. The first of the two terms may be -inf: then so must the score be.
     """
 
+    settles: ClassVar[bool] = False  # whether it ever calls a question settled; if not, it spends whatever it is given
+
     @property
+    @abstractmethod
     def name(self) -> str:
         """As given to `--policy`."""
 
-    @property
-    def settles(self) -> bool:
-        """Whether it ever calls a question settled. If not, it spends whatever it is given."""
-
-    def sure(self, arm: Arm, confidence: float) -> bool:
-        """Whether more samples are not expected to change the arm's leader."""
-
-    def need(self, arm: Arm, confidence: float) -> int:
-        """The fewest further samples that could settle the arm: no more than these are worth having in flight."""
-
+    @abstractmethod
     def terms(self, arm: Arm) -> tuple[float, float]:
         """What depends on the arm alone, for an arm that was pulled at least once."""
 
+    def sure(self, arm: Arm, confidence: float) -> bool:
+        """Whether more samples are not expected to change the arm's leader."""
+        return False
+
+    def need(self, arm: Arm, confidence: float) -> int:
+        """The fewest further samples that could settle the arm: no more than these are worth having in flight."""
+        return NO_LIMIT
+
     def scores(self, first: Floats, second: Floats, totals: Totals) -> Floats:
         """One index per arm from both terms, each of shape (questions,)."""
+        return first
 
 
 @dataclass(frozen=True, slots=True)
-class Race:
+class Settling(Policy):
+    """One under which a question is settled once its leader leads with the confidence asked for."""
+
+    settles: ClassVar[bool] = True
+
+    def sure(self, arm: Arm, confidence: float) -> bool:
+        return is_sure(arm.votes, arm.first, arm.second, confidence)
+
+    def need(self, arm: Arm, confidence: float) -> int:
+        return need(arm.first, arm.second, confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Race(Settling):
     """Pull where the expected gain per square root of a token is highest; stop where the leader is sure.
 
     A pull is worth what it is expected to add to being right about the answer that the model would settle on, per token
@@ -146,13 +164,6 @@ class Race:
     """
 
     name: ClassVar[str] = "race"
-    settles: ClassVar[bool] = True
-
-    def sure(self, arm: Arm, confidence: float) -> bool:
-        return is_sure(arm.votes, arm.first, arm.second, confidence)
-
-    def need(self, arm: Arm, confidence: float) -> int:
-        return need(arm.first, arm.second, confidence)
 
     def terms(self, arm: Arm) -> tuple[float, float]:
         """(worth of a pull)^2 * (n + 1), and the tokens of all n samples: see `scores`."""
@@ -193,27 +204,17 @@ def gain_rate(first: float, second: float, samples: int, pending: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Uniform:
+class Uniform(Policy):
     """Fewest pulls first, to the end of the budget."""
 
     name: ClassVar[str] = "uniform"
-    settles: ClassVar[bool] = False
-
-    def sure(self, arm: Arm, confidence: float) -> bool:
-        return False
-
-    def need(self, arm: Arm, confidence: float) -> int:
-        return NO_LIMIT
 
     def terms(self, arm: Arm) -> tuple[float, float]:
         return float(-arm.pulls), 0.0
 
-    def scores(self, first: Floats, second: Floats, totals: Totals) -> Floats:
-        return first
-
 
 @dataclass(frozen=True, slots=True)
-class Ucb:
+class Ucb(Policy):
     """Uncertainty plus `c` times an exploration bonus: u + c * sqrt(ln t / n), to the end of the budget.
 
     u is the entropy of the answers seen, as a share of the most that as many samples could have; t and n count pulls,
@@ -221,17 +222,10 @@ class Ucb:
     """
 
     c: float = 1.0
-    settles: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
         return "ucb" if self.c == 1.0 else f"ucb:{self.c:g}"
-
-    def sure(self, arm: Arm, confidence: float) -> bool:
-        return False
-
-    def need(self, arm: Arm, confidence: float) -> int:
-        return NO_LIMIT
 
     def terms(self, arm: Arm) -> tuple[float, float]:
         return _uncertainty(arm), self.c / math.sqrt(max(arm.pulls, 1))
@@ -257,27 +251,17 @@ def _round_robin(arm: Arm) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Adaptive:
+class Adaptive(Settling):
     """Round-robin over the questions whose leader does not yet lead with the confidence asked for."""
 
     name: ClassVar[str] = "adaptive"
-    settles: ClassVar[bool] = True
-
-    def sure(self, arm: Arm, confidence: float) -> bool:
-        return is_sure(arm.votes, arm.first, arm.second, confidence)
-
-    def need(self, arm: Arm, confidence: float) -> int:
-        return need(arm.first, arm.second, confidence)
 
     def terms(self, arm: Arm) -> tuple[float, float]:
         return _round_robin(arm), 0.0
 
-    def scores(self, first: Floats, second: Floats, totals: Totals) -> Floats:
-        return first
-
 
 @dataclass(frozen=True, slots=True)
-class EarlyStop:
+class EarlyStop(Policy):
     """Round-robin over the questions without a unanimous window: `window` samples in a row that all say the same."""
 
     window: int = 5
@@ -297,9 +281,6 @@ class EarlyStop:
 
     def terms(self, arm: Arm) -> tuple[float, float]:
         return _round_robin(arm), 0.0
-
-    def scores(self, first: Floats, second: Floats, totals: Totals) -> Floats:
-        return first
 
 
 def parse_policy(text: str) -> Policy:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -21,7 +20,7 @@ from dynscale_cli.answers.dates import possible_days
 from dynscale_cli.answers.latex import box_at, prose
 from dynscale_cli.answers.normalize import plain
 from dynscale_cli.answers.quantities import Quantity, as_quantity, bare
-from dynscale_cli.answers.reading import read
+from dynscale_cli.answers.reading import read_loosely
 from dynscale_cli.answers.structures import list_members, math_key
 from dynscale_cli.answers.text import text_key
 from dynscale_cli.answers.types import AnswerType
@@ -198,9 +197,7 @@ def canonical(text: str, kind: AnswerType, choices: Sequence[str] = ()) -> str |
         return text_key(said) or None
     if kind.name == "math":
         return math_key(said)
-    reading = read(said, kind, choices)
-    if reading is None and kind.guessed:
-        reading = read(said, replace(kind, name="auto"))
+    reading = read_loosely(said, kind, choices)
     return reading[0] if reading is not None else None
 
 

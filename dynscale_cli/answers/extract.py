@@ -1,32 +1,53 @@
 """From a completion to the answer it commits itself to.
 
-Owns the order of belief: the last committed answer counts; without one, what the completion ends on. "No answer" is
-None and never votes. A guessed kind gives way where a statement says something else. Linear in the completion, and
-never raises on any text. Thoughts are gone before.
+Owns the order of belief: the last committed answer counts; without one, an ending that cannot be meant otherwise.
+Everything else is "no answer", which is None and never votes: such a sample is asked for its answer. A guessed kind
+gives way where a statement says something else. Linear in the completion, and never raises on any text. Thoughts are
+gone before.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from dynscale_cli.answers.cues import Statement, statements
-from dynscale_cli.answers.fallback import ending
-from dynscale_cli.answers.normalize import lower, plain, strip_markup
-from dynscale_cli.answers.patterns import last_match
-from dynscale_cli.answers.reading import read, read_math
-from dynscale_cli.answers.text import FILLER, Reading, is_told, read_json, states_none, text_key
+from dynscale_cli.answers.normalize import lower, plain, strip_markup, word_set, words
+from dynscale_cli.answers.reading import read, read_loosely, read_math
+from dynscale_cli.answers.text import (
+    FILLER,
+    Reading,
+    asks_for_output,
+    is_told,
+    last_sentence,
+    read_json,
+    states_none,
+    text_key,
+)
 from dynscale_cli.answers.types import AnswerType
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`key`: canonical, votes are counted by it; `text`: as shown; `committed`: stated, not guessed from the ending."""
+    """`key`: canonical, votes are counted by it; `text`: as shown."""
 
     key: str
     text: str
-    committed: bool = True
+
+
+def extract(completion: str, kind: AnswerType, *, choices: Sequence[str] = ()) -> Answer | None:
+    """The answer of what a completion says (its thoughts are gone), None if it gives none.
+
+    `choices`: options of a multiple-choice question, in order.
+    """
+    reading = _extract(completion.strip(), kind, choices)
+    return Answer(*reading) if reading is not None else None
 
 
 _BOX = re.compile(r"<\|(?:begin|end)_of_box\|>|^<answer>|</answer>$")
@@ -38,43 +59,32 @@ _RUN_ON = re.compile(
 )
 
 
-def extract(completion: str, kind: AnswerType, *, choices: Sequence[str] = ()) -> Answer | None:
-    """The answer of what a completion says (its thoughts are gone), None if it gives none.
-
-    `choices`: options of a multiple-choice question, in order.
-    """
-    rest = completion.strip()
-    if not rest:
-        return None
+def _extract(said: str, kind: AnswerType, choices: Sequence[str]) -> Reading | None:
     if kind.name == "regex":
-        said = last_match(kind.pattern, rest)
-        return Answer(*said) if said is not None else None
+        return last_match(kind.pattern, said)
     if kind.long:
-        rest = _BOX.sub("", rest).strip()
-        key = text_key(rest)
-        return Answer(key, rest) if key else None
+        said = _BOX.sub("", said).strip()
+        key = text_key(said)
+        return (key, said) if key else None
     if kind.name == "json":
-        found = read_json(rest, anywhere=True)
+        found = read_json(said, anywhere=True)
         if found is not None or not kind.guessed:
-            return Answer(*found) if found is not None else None
-    return _extract(plain(rest), rest, kind, choices)
-
-
-def _extract(text: str, original: str, kind: AnswerType, choices: Sequence[str]) -> Answer | None:
+            return found
+    text = plain(said)
     lowered = lower(text)
     run_on = _RUN_ON.search(text)
     if run_on is not None:
-        answer, _ = _committed(text[: run_on.start()], lowered[: run_on.start()], kind, choices)
-        if answer is not None:
-            return answer
-    answer, dangling = _committed(text, lowered, kind, choices)
-    if answer is not None or dangling:
-        return answer
-    found = ending(text, original, kind, choices)
-    return Answer(*found[0], committed=found[1]) if found is not None else None
+        reading, _ = _committed(text[: run_on.start()], lowered[: run_on.start()], kind, choices)
+        if reading is not None:
+            return reading
+    reading, dangling = _committed(text, lowered, kind, choices)
+    return reading if reading is not None or dangling else _ending(text, kind, choices)
 
 
-def _committed(text: str, lowered: str, kind: AnswerType, choices: Sequence[str]) -> tuple[Answer | None, bool]:
+# --- what is stated --------------------------------------------------------------------------------------------
+
+
+def _committed(text: str, lowered: str, kind: AnswerType, choices: Sequence[str]) -> tuple[Reading | None, bool]:
     """(last committed answer, whether the text breaks off behind "Answer:" with nothing stated)."""
     dangling = False
     revision: Reading | None = None
@@ -85,47 +95,54 @@ def _committed(text: str, lowered: str, kind: AnswerType, choices: Sequence[str]
         if statement.form == "revision":
             revision = revision or read(statement.content, kind, choices)
             continue
-        if not strip_markup(statement.content) and not is_told(statement.content, kind.wording.topic):
+        content = strip_markup(statement.content)
+        if not content and not is_told(statement.content, kind.wording.topic):
             dangling = dangling or not text[statement.end :].strip(" *_#\n\t:`$")
             continue
-        if statement.form in ("sentence", "reverse") and _says_nothing(strip_markup(statement.content), kind):
+        if statement.form in ("sentence", "reverse") and _says_nothing(content, kind):
             continue
-        said = _calmly(statement)
+        said = _calmly(statement) + _further_lines(text, statement, kind)
         reading = _boxes(text, statement, kind) or read(said, kind, choices)
         if reading is not None:
-            return Answer(*(revision or reading)), False
-        if states_none(strip_markup(statement.content)):
+            return revision or reading, False
+        if states_none(content):
             return None, True
         if kind.guessed and other is None:
             # The question was taken for one that wants a number, say, and this sample answers otherwise.
             other = read(said, replace(kind, name="auto"))
             if other is not None and statement.form != "sentence":
                 break
-    return (Answer(*other) if other is not None else None), dangling
+    return other, dangling
 
 
 # A sentence that breaks off or refers back: "The answer is the", "3 + 4 = 7, which is the answer".
-_POINTERS = frozenset(("which", "that", "this", "these", "those", "it", "the", "an", "as", "of", "in", "to", "so"))
+_POINTERS = word_set("which that this these those it the an as of in to so")
 
 
 def _says_nothing(content: str, kind: AnswerType) -> bool:
     """Whether what a sentence states is only its beginning, or what stands elsewhere."""
-    words = content.casefold().strip(" .,:;").split()
-    cut_short = kind.guessed and kind.name == "number" and words == ["a"]
-    return cut_short or (bool(words) and _POINTERS.issuperset(words)) or FILLER.fullmatch(content) is not None
+    said = content.casefold().strip(" .,:;").split()
+    cut_short = kind.guessed and kind.name == "number" and said == ["a"]
+    return cut_short or (bool(said) and _POINTERS.issuperset(said)) or FILLER.fullmatch(content) is not None
 
 
 def _calmly(statement: Statement) -> str:
     """ "The answer is 42!" says 42 with pleasure; a factorial stands in a box or between dollars."""
     content = statement.content
-    if (
-        statement.form in ("sentence", "label")
-        and content.rstrip(" *_").endswith("!")
-        and len(content) > 2
-        and not set(content) & {"$", "\\"}
-    ):
-        return content.rstrip("!*_ ")
-    return content
+    worded = statement.form in ("sentence", "label") and not set(content) & {"$", "\\"}
+    excited = len(content) > 2 and content.rstrip(" *_").endswith("!")
+    return content.rstrip("!*_ ") if worded and excited else content
+
+
+_LINES = re.compile(r"(?:\n[ \t]*\S+(?:[ \t]\S+){0,4}){1,40}(?=\s*\Z|[ \t]*\n[ \t]*\n)")
+
+
+def _further_lines(text: str, statement: Statement, kind: AnswerType) -> str:
+    """What a program prints is all the short lines behind its label."""
+    if statement.form != "label" or not asks_for_output(kind.wording.topic):
+        return ""
+    lines = _LINES.match(text, statement.end)
+    return lines.group() if lines is not None else ""
 
 
 _BETWEEN_BOXES = re.compile(
@@ -139,9 +156,8 @@ def _boxes(text: str, last: Statement, kind: AnswerType) -> Reading | None:
     if last.form != "box" or kind.name not in ("math", "auto", "number"):
         return None
     contents, start, joint = [last.content], last.start, ", "
-    for previous in (
-        statements(text[:start], lower(text[:start])) if text.count("boxed", max(0, start - 400), start) else ()
-    ):
+    near = text.count("boxed", max(0, start - 400), start)
+    for previous in statements(text[:start], lower(text[:start])) if near else ():
         between = _BETWEEN_BOXES.fullmatch(text[previous.end : start])
         if previous.form != "box" or between is None:
             break
@@ -149,3 +165,140 @@ def _boxes(text: str, last: Statement, kind: AnswerType) -> Reading | None:
         contents.append(previous.content)
         start = previous.start
     return read_math(joint.join(reversed(contents))) if len(contents) > 1 else None
+
+
+# --- what a completion ends on ---------------------------------------------------------------------------------
+
+_SHORT = 200  # characters of a completion that may be nothing but its answer
+_TAIL = 2400
+_FEW_WORDS = 6
+_WEAK_LABELS = word_set("conclusion verdict solution output decision choice selection response prediction final")
+_LABELLED = re.compile(r"[\s*_#>-]*(?P<label>[^\W\d_][\w' ]{1,40}?)[*_]{0,2}\s?:[*_]{0,2}\s*(?P<said>\S[^\n]*)")
+_SIDE_FIRST = re.compile(
+    r"[\s*_#>\"'`]*(?:yes|no|true|false|correct|incorrect)[*_\"'`]{0,3}(?:[.,;:!\n]|\s+-|\s*$)", re.IGNORECASE
+)
+_OPTION_FIRST = re.compile(r"[\s*_#>\"'`(\[]*(?:option\s+|choice\s+)?[A-J1-9][)\].:*_]", re.IGNORECASE)
+_OPTION_LINE = re.compile(r"^[ \t*_#>(\[-]*(?:(?:option|choice)\s+)?([A-J1-9])[)\].:*_]", re.IGNORECASE | re.MULTILINE)
+_MARKS = re.compile(r"\b([A-J])[).:](?=\s|$)")
+_CHECK = re.compile(
+    r"[\s*_#(]*(?:to\s+)?(?:double[- ]?)?(?:check|verify|verification|verifying|checking)\b", re.IGNORECASE
+)
+_SO = re.compile(r"\s*(?:so|thus|therefore|hence|then)\b", re.IGNORECASE)
+_YES = re.compile(r"\b(?:yes|true|correct|right)\b", re.IGNORECASE)
+_NO = re.compile(r"\b(?:no|false|incorrect|wrong|not)\b(?! wait)", re.IGNORECASE)
+_DENIED = re.compile(r"\b(?:not|incorrect|wrong|isn't|cannot)\b|[❌✗✘]", re.IGNORECASE)
+_GOES_ON = re.compile(r"\n|[.!?。;]\s+\S|,?\s+(?:not|but|so|i\.e\.)\s", re.IGNORECASE)
+_SEVERAL = re.compile(r"\b(?:and|or)\b|,\s")
+_BOLD = re.compile(r"\*\*([^*\n]{1,160})\*\*|__([^_\n]{1,160})__")
+_EQUALS_LAST = re.compile(r"(?:=|≈|\\approx)[ \t]*([^=\n≈]{1,120})$")
+
+
+def _ending(text: str, kind: AnswerType, choices: Sequence[str]) -> Reading | None:
+    """What counts as stated without a label: bold words or a result at the end, a first or last line, all of it."""
+    lines = (line for line in reversed(text[-_TAIL:].split("\n")) if any(char.isalnum() for char in line))
+    last = next(lines, "").strip()
+    if _CHECK.match(last):
+        return None
+    closing = _closing(text, last, kind, choices) or _behind_own_label(last, kind, choices)
+    if closing is not None:
+        return closing
+    for line in dict.fromkeys((text[:300].partition("\n")[0], last)):
+        reading = read(line, kind, choices) if _names_one(line, text, kind) else None
+        if reading is not None:
+            return reading
+    return _whole(text, kind, choices)
+
+
+def _closing(text: str, last: str, kind: AnswerType, choices: Sequence[str]) -> Reading | None:
+    """The only bold words of the last sentence, or what the last "=" gives."""
+    sentence = last_sentence(text[-_TAIL:])
+    bolds = [match[1] or match[2] for match in _BOLD.finditer(sentence)]
+    if len(bolds) == 1 and not bolds[0].rstrip().endswith(":") and len(bolds[0].split()) <= 8:
+        return read_loosely(bolds[0], kind, choices)
+    if kind.name in ("number", "math", "auto"):
+        equals = _EQUALS_LAST.search(last.rstrip(" .*_$\\)]`"))
+        several = sentence.count("=") > 1 and _SEVERAL.search(sentence) is not None
+        if equals is not None and not several and sum(word.isalpha() for word in equals[1].split()) <= 3:
+            return read_loosely(equals[1], kind, choices)
+    return None
+
+
+def _behind_own_label(last: str, kind: AnswerType, choices: Sequence[str]) -> Reading | None:
+    """ "Capital: Paris", where the question had the word, or "Verdict: no"."""
+    labelled = _LABELLED.fullmatch(last)
+    known = kind.wording.topic | _WEAK_LABELS
+    if labelled is None or not known.issuperset(words(labelled["label"])):
+        return None
+    return read_loosely(labelled["said"], kind, choices)
+
+
+def _names_one(line: str, text: str, kind: AnswerType) -> bool:
+    """Whether a line begins with a side or an option, and the completion names no other."""
+    if kind.name == "boolean":
+        return _SIDE_FIRST.match(line) is not None and not (_YES.search(text) and _NO.search(text))
+    if kind.name == "choice" and _OPTION_FIRST.match(line) and len(set(_MARKS.findall(line))) < 2:
+        return len(set(_OPTION_LINE.findall(text))) == 1 and not _DENIED.search(line)
+    return False
+
+
+def _whole(text: str, kind: AnswerType, choices: Sequence[str]) -> Reading | None:
+    """A completion of one sentence that is its answer, not a piece of reasoning."""
+    short = strip_markup(text)
+    if len(short) > _SHORT or _GOES_ON.search(short):
+        return None
+    reading = read_loosely(text, kind, choices)
+    if reading is None or kind.name in ("text", "math", "number"):
+        return reading
+    if kind.name == "choice" and len(set(_OPTION_LINE.findall(text.replace(" ", "\n")))) > 1:
+        return None
+    return reading if len(reading[1].split()) <= _FEW_WORDS and not _SO.match(short) else None
+
+
+# --- by a pattern of the user's --------------------------------------------------------------------------------
+
+SECONDS = 1.0  # that one completion's search may take: `(a+)+$` may try for longer than anyone can wait
+_REACH = 200_000
+_UNTIMED_REACH = 2_000
+
+
+class _TooLong(Exception):
+    pass
+
+
+def last_match(pattern: str, text: str) -> Reading | None:
+    """(key, text) of the last match's first group, or of all of it; None where nothing matches within the limit.
+
+    A pattern that ignores case makes answers that differ in case one vote.
+    """
+    compiled = re.compile(pattern)
+    try:
+        with _limited() as timed:
+            searched = text[-(_REACH if timed else _UNTIMED_REACH) :]
+            last = next(iter(deque(compiled.finditer(searched), maxlen=1)), None)
+    except _TooLong:
+        return None
+    if last is None:
+        return None
+    said = next((group for group in last.groups() if group is not None), last.group()).strip()
+    key = " ".join(plain(said).split())
+    return (key.casefold() if compiled.flags & re.IGNORECASE else key, said) if said else None
+
+
+@contextmanager
+def _limited() -> Iterator[bool]:
+    """Raises _TooLong inside after SECONDS, by an alarm, which Python's matcher lets through; yields False where none
+    can be set."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield False
+        return
+
+    def stop(*_: Any) -> None:
+        raise _TooLong
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        yield True
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)

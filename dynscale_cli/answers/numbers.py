@@ -81,7 +81,7 @@ def value_key(value: Fraction | Huge) -> str:
 _GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d?(?:,\d{2})+,\d{3}")
 
 
-def read_digits(body: str, comma_decimal: bool) -> tuple[str, str] | None:
+def read_digits(body: str) -> tuple[str, str] | None:
     """(whole, fraction) digits of a literal; None where its separators have no single reading."""
     separators = [char for char in body if not char.isdigit()]
     if not separators:
@@ -90,7 +90,7 @@ def read_digits(body: str, comma_decimal: bool) -> tuple[str, str] | None:
     whole, _, fraction = body.rpartition(last)
     kinds = set(separators)
     if len(kinds) == 1 and last in ",. '_":
-        return _one_separator(body, last, len(separators), comma_decimal)
+        return _one_separator(body, last, len(separators))
     # Two kinds of separator: the last is the decimal one, the other groups thousands.
     if len(kinds) == 2 and last in ".," and separators.count(last) == 1:
         grouped = whole.replace(separators[0], ",")
@@ -99,21 +99,21 @@ def read_digits(body: str, comma_decimal: bool) -> tuple[str, str] | None:
     return None
 
 
-def _one_separator(body: str, separator: str, count: int, comma_decimal: bool) -> tuple[str, str] | None:
+def _one_separator(body: str, separator: str, count: int) -> tuple[str, str] | None:
     whole, _, fraction = body.rpartition(separator)
     if separator == "." and count == 1:
         return whole, fraction
     if separator == "_" or _GROUPED.fullmatch(body.replace(separator, ",")):
         return body.replace(separator, ""), ""
     # "0,5" and "3,14" can only be decimals; "1,234" was taken as thousands above.
-    if separator == "," and count == 1 and comma_decimal:
+    if separator == "," and count == 1:
         return whole, fraction
     return None
 
 
-def body_value(body: str, *, comma_decimal: bool = True) -> Fraction | Huge | None:
+def body_value(body: str) -> Fraction | Huge | None:
     """The value of a bare literal such as `1,234.50`; None where it has no single reading."""
-    digits = read_digits(body, comma_decimal)
+    digits = read_digits(body)
     return None if digits is None else literal(*digits)
 
 

@@ -43,7 +43,6 @@ _CLOCK = re.compile(
     r"(?::(?P<minutes>[0-5]\d(?::[0-5]\d)?)(?!\d)(?:\s?(?P<half>[ap])\.?m\b)?|\s?(?P<hours>[ap])\.?m\b)", re.IGNORECASE
 )
 _VARIABLE = re.compile(r"[xyzn](?![^\W\d_])|[a-zA-Z]?\^|_|\s?(?:\\?(?:pi|sqrt)(?![a-z])|[π√])")
-_NEIGHBOURS = 6  # raw matches that may belong to one number and its surroundings
 _LONGEST_RANGE = 60  # characters
 _LONGEST_QUANTITY = 120
 
@@ -121,7 +120,7 @@ def _with_tail(value: Fraction | Huge, match: re.Match[str]) -> Fraction | Huge 
     """Fold an exponent, a denominator or the fraction of a mixed number into `value`."""
     sci, den, num = match["sci"], match["den"], match["num"]
     if sci is not None:
-        digits = read_digits(match["body"], True) or ("", "")
+        digits = read_digits(match["body"]) or ("", "")
         exponent = sci[1:] if sci[0] in "eE" else re.sub(r"[^-\d]", "", sci[sci.index("10") + 2 :])
         return literal(*digits, exponent)
     if isinstance(value, Huge):
@@ -197,7 +196,7 @@ def _is_part_of_a_name(text: str, match: re.Match[str], bare: bool) -> bool:
     return match["den"] is not None and text[end : end + 1] == "/"
 
 
-def _found_at(text: str, match: re.Match[str], comma_decimal: bool, joined: bool) -> Quantity | None:
+def _found_at(text: str, match: re.Match[str], joined: bool) -> Quantity | None:
     """The number that a raw match stands for, with what stands before and behind it.
 
     `joined`: the unit of a number ends where it begins ("1h30")."""
@@ -215,7 +214,7 @@ def _found_at(text: str, match: re.Match[str], comma_decimal: bool, joined: bool
         return clock
     if _is_part_of_a_name(text, match, not before.group() and not joined):
         return None
-    value = body_value(match["body"], comma_decimal=comma_decimal)
+    value = body_value(match["body"])
     value = _with_tail(value, match) if value is not None else None
     if value is None:
         return None
@@ -282,29 +281,14 @@ def _currency(sign: str) -> Unit | None:
     return unit_named(sign) or unit_named(sign.rstrip(".")) or unit_named(sign[-1])
 
 
-def numbers(text: str, *, comma_decimal: bool = True) -> Iterator[Quantity]:
+def numbers(text: str) -> Iterator[Quantity]:
     """The numbers of a plain text from left to right. A range ("5-7") is one answer, not two."""
-    return _read(text, _NUMBER.finditer(text), comma_decimal)
-
-
-def last_number(text: str) -> Quantity | None:
-    """The last of `numbers(text)`, without reading those before it."""
-    matches = list(_NUMBER.finditer(text))
-    for reach in (_NEIGHBOURS, _NEIGHBOURS**2, _NEIGHBOURS**3):
-        found = list(_read(text, iter(matches[-reach:]), True))
-        # Where the first look begins, a date or a range may have been cut in two.
-        if found and (len(found) > 1 or reach >= len(matches)):
-            return found[-1]
-    return None
-
-
-def _read(text: str, matches: Iterator[re.Match[str]], comma_decimal: bool) -> Iterator[Quantity]:
     pending: Quantity | None = None
-    for match in matches:
+    for match in _NUMBER.finditer(text):
         if pending is not None and match.start() < pending.end:
             continue  # the minutes of a clock
         attached = pending is not None and bool(pending.parts) and pending.end == match.start()
-        found = _found_at(text, match, comma_decimal, attached)
+        found = _found_at(text, match, attached)
         if found is None:
             continue
         if pending is not None:

@@ -113,13 +113,8 @@ def _of_the_kind(voters: list[Ballot], kind: AnswerType) -> list[Ballot]:
     """
     if not kind.guessed:
         return voters
-    fitting, others = [], 0
-    for ballot in voters:
-        if ballot.answer is not None and _fits(ballot.answer.key, kind):
-            fitting.append(ballot)
-        else:
-            others += ballot.answer is not None and ballot.answer.committed
-    return fitting if fitting and len(fitting) >= others else voters
+    fitting = [ballot for ballot in voters if ballot.answer is not None and _fits(ballot.answer.key, kind)]
+    return fitting if 2 * len(fitting) >= len(voters) else voters
 
 
 @lru_cache(maxsize=1 << 12)
@@ -173,7 +168,7 @@ def _commonest(key: str, ballots: list[Ballot]) -> Answer:
     for answer in answers:
         count[answer.text] = count.get(answer.text, 0) + 1
     text = max(count, key=lambda shown: count[shown])  # the first of equals: dicts keep order
-    return Answer(key, text, any(answer.committed for answer in answers))
+    return Answer(key, text)
 
 
 def _by_text(voters: list[Ballot]) -> list[tuple[str, list[Ballot], Answer]]:

@@ -26,8 +26,7 @@ from .parser import Command
 if TYPE_CHECKING:
     from dynscale_cli.engine.protocol import EngineInfo
     from dynscale_cli.questions import Question
-    from dynscale_cli.run.request import RunRequest
-    from dynscale_cli.run.settings import Settings
+    from dynscale_cli.run.request import RunRequest, Settings
 
     from .opening import ModelFile, ModelServer
 
@@ -56,10 +55,10 @@ def ask(options: Options, help_all: HelpAll = False) -> int:
 
     Answers go to standard output, in input order; all else to standard error.
     """
-    return _answer(options)
+    return answer(options)
 
 
-def _answer(options: Options) -> int:
+def answer(options: Options) -> int:
     """Read, load, run, show; the exit code."""
     from .interrupts import watch
     from .opening import ModelServer, open_model

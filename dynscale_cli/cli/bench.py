@@ -12,9 +12,8 @@ import typer
 
 from dynscale_cli.errors import UsageError
 
-from .flags import OUTPUT, once
 from .options import HelpAll, Options, takes
-from .parser import Command
+from .parser import OUTPUT, Command, once
 
 EXAMPLES = """
 dynscale bench

@@ -20,7 +20,7 @@ from dynscale_cli.questions import Question, read
 from dynscale_cli.values import STDIN
 
 from .interrupts import Interrupts, watch
-from .opening import ModelFile, ModelServer, open_model
+from .opening import ModelFile, ModelServer, Wanted, open_model
 from .options import Options
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dynscale_cli.evaluation.runs import BenchRuns
     from dynscale_cli.evaluation.scores import BenchReport
     from dynscale_cli.evaluation.trajectory import Judge
-    from dynscale_cli.run.settings import Settings
+    from dynscale_cli.run.request import Settings
 
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
 WIDTH = 110  # columns where standard output is no terminal
@@ -60,7 +60,7 @@ def compare(told: Benching) -> int:
         settings = _settings(told, plan, server=isinstance(model, ModelServer))
         longest = sorted(plan.questions, key=lambda q: len(q.text), reverse=True)[:8]
         prompts = [settings.prompts.parallel(question, compared=True) for question in longest]
-        engine = model.engine(told.options, prompts, interrupts, most=settings.max_tokens, least=CHAIN_CONTEXT)
+        engine = model.engine(told.options, Wanted(prompts, settings.max_tokens, CHAIN_CONTEXT), interrupts)
         with contextlib.closing(engine), _runs(told, plan, settings, model, engine, interrupts) as runs:
             return _run(told, plan, runs, interrupts)
 
@@ -270,7 +270,7 @@ def _measured_speed(options: Options, tokens: int, rounds: int) -> dict[str, Any
     model = open_model(options, say)
     if isinstance(model, ModelServer):
         raise UsageError("--speed measures llama.cpp in this process, not a server", "name a model with -m")
-    engine = model.engine(options, [[Message("user", QUESTION)]], Interrupts(), most=tokens)
+    engine = model.engine(options, Wanted([[Message("user", QUESTION)]], tokens), Interrupts())
     loaded = model.wait()
     say(f"{loaded.name}: {engine.info.width} samples of {tokens} tokens, {loaded.threads} threads")
     rates = []

@@ -13,8 +13,7 @@ from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.settings import Key, canonical, settle
 
 from .completion import profile_names
-from .flags import PREFIX
-from .parser import NEVER, Command, Group, keys
+from .parser import NEVER, PREFIX, Command, Group, keys
 
 if TYPE_CHECKING:
     from dynscale_cli.settings import Found

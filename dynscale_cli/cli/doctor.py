@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .completion import model_names
-from .flags import THREADS, once
 from .help import styled
-from .parser import Command, keys
+from .parser import THREADS, Command, keys, once
 
 if TYPE_CHECKING:
     from dynscale_cli.doctor import Finding
@@ -56,7 +55,10 @@ def doctor(
         import json
         from dataclasses import asdict
 
-        print(json.dumps({"ok": not wrong, "findings": [asdict(finding) for finding in seen]}, ensure_ascii=False))
+        from dynscale_cli.display.text import harmless
+
+        report = {"ok": not wrong, "findings": [asdict(finding) for finding in seen]}
+        print(harmless(json.dumps(report, ensure_ascii=False)))
     else:
         typer.echo(f"\n{_closing([finding.state for finding in seen])}")
     return 1 if wrong else 0

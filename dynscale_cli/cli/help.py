@@ -17,19 +17,20 @@ from typing import Annotated, Any, Final
 import typer
 
 from dynscale_cli.errors import UsageError
-from dynscale_cli.values import choose, nearest
+from dynscale_cli.values import INTEGER, nearest
 
 WIDEST: Final = 100  # columns of a page
 FIRST: Final = 30  # of the flags' column; a longer one has its help below it
 ALL: Final = "dynscale.help_all"
 COMMANDS, OPTIONS, ARGUMENTS = "Commands", "Options", "Arguments"
-KINDS: Final = {"float": "a number", "int": "a whole number"}  # what the parser calls a type
 FOLDER: Final = Path(__file__).parent.parent / "docs"
 DOCS = """
 dynscale docs
 dynscale docs files
 """
 _COMMENT: Final = re.compile(r"^<!--.*?-->\n", re.MULTILINE)
+KINDS: Final = {"float": "a number", "int": "a whole number", "integer": "a whole number"}  # as the parser has them
+_REFUSED: Final = re.compile(r"(?:'([^']*)'|(\S+)) is not |(nan) is ")
 # What other programs call it, or what is no flag here: what to do instead.
 SYNONYMS: Final = {
     "--n-predict": "--max-tokens", "--predict": "--max-tokens", "--num-predict": "--max-tokens",
@@ -167,7 +168,8 @@ def docs(
         for name in known:
             print(f"{name:<{width}}  {_title(name)}")
         return
-    choose(topic, topics(), "dynscale docs")
+    if topic not in (known := topics()):
+        raise UsageError(f"no such topic: {topic}", f"dynscale docs {nearest(topic, known) or ''}".rstrip())
     print(_COMMENT.sub("", _page(topic)), end="")
 
 
@@ -184,31 +186,54 @@ def mistyped(error: Any) -> UsageError:
     ctx = getattr(error, "ctx", None)
     path = ctx.command_path if ctx else "dynscale"
     message = error.format_message().rstrip(".")
-    if (option := getattr(error, "option_name", None)) and ctx and error.__class__.__name__ == "NoSuchOption":
+    option = getattr(error, "option_name", None)
+    if option and ctx and error.__class__.__name__ == "NoSuchOption":
         return UsageError(f"no such option: {option}", _option(option, ctx, path))
     if ctx and message.startswith("No such command") and hasattr(ctx.command, "commands"):
         return _command(message.removeprefix("No such command "), ctx, path)
     param = getattr(error, "param", None)
     if param and error.__class__.__name__ == "MissingParameter" and param.param_type_name == "argument":
         return UsageError(f"{argument(param)} is missing", f"{path} --help")
+    if error.__class__.__name__ == "BadOptionUsage":
+        return UsageError(f"{option} needs a value", f"{path} --help")
+    if param and (refused := not_a_number(param, error.message)):
+        return refused
     if param:
         message = message.replace(param.get_error_hint(ctx), " / ".join(param.opts or [param.human_readable_name]))
-    for kind, known in KINDS.items():
-        message = message.replace(f"is not a valid {kind} range", f"is not {known}")
-        message = message.replace(f"is not a valid {kind}", f"is not {known}")
     return UsageError(message, f"{path} --help")
+
+
+def not_a_number(param: Any, message: str) -> UsageError | None:
+    """What the parser says of a number that a flag does not take, as all flags say it; None for any other flag."""
+    told = _REFUSED.search(message)
+    kind = KINDS.get(param.type.name.partition(" ")[0])
+    if kind is None or told is None:
+        return None
+    name = next((name for name in param.opts if name.startswith("--")), argument(param))
+    value = next(filter(None, told.groups()), "").removesuffix(".0")
+    low, high = getattr(param.type, "min", None), getattr(param.type, "max", None)
+    if high is not None and (high != INTEGER or len(value) > len(str(INTEGER))):
+        kind += f" from {low:g} to {high:,}"
+    elif low is not None:
+        kind += f", {low:g} or more"
+    fitting = param.default if isinstance(param.default, int | float) else low
+    return UsageError(f"{name} {value}: not {kind}", "" if fitting is None else f"{name} {fitting:g}")
 
 
 def _option(option: str, ctx: Any, path: str) -> str:
     known = [name for param in ctx.command.get_params(ctx) for name in (*param.opts, *param.secondary_opts)]
     pages = f"{path} --help-all" if "--help-all" in known else f"{path} --help"
-    other = SYNONYMS.get(option, "")
-    if other and (not other.startswith("--") or other.partition(",")[0] in known):
-        return f"{path} {other}"
     if option[1:2].isdecimal() and any(param.name == "questions" for param in ctx.command.params):
         return f"{path} -- QUESTION, for one that begins with a dash"
-    meant = nearest(option, [name for name in known if name.startswith("-")])
-    return f"{path} {meant}, or see them all: {pages}" if meant else pages
+    synonyms = {
+        name: other
+        for name, other in SYNONYMS.items()
+        if not other.startswith("--") or other.partition(",")[0] in known
+    }
+    meant = nearest(option, [*synonyms, *(name for name in known if name.startswith("-"))])
+    if option in synonyms:
+        return f"{path} {synonyms[option]}"
+    return f"{path} {synonyms.get(meant or '', meant)}, or see them all: {pages}" if meant else pages
 
 
 def _command(quoted: str, ctx: Any, path: str) -> UsageError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from dynscale_cli.engine.options import EXPECTED, EXPECTED_THINKING, LoadOptions
@@ -65,6 +65,19 @@ def _server(options: Options) -> ServerOptions | None:
     return server
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an engine must have room for: the longest prompt and a sample of `most` tokens, `least` tokens at least.
+
+    `samples`: how many the run is expected to draw, where that is known.
+    """
+
+    prompts: Sequence[Sequence[Message]]
+    most: int
+    least: int = 0
+    samples: int | None = None
+
+
 class Background(Generic[T]):
     """`work`, under way in a thread. A signal is heard while somebody waits for it."""
 
@@ -114,20 +127,8 @@ class ModelFile:
 
         return gguf(self.header)
 
-    def engine(
-        self,
-        options: Options,
-        prompts: Sequence[Sequence[Message]],
-        interrupts: Interrupts,
-        *,
-        most: int,
-        least: int = 0,
-        samples: int | None = None,
-    ) -> BatchedEngine:
-        """An engine with room for the longest of `prompts` and a sample of `most` tokens, for `least` tokens at least.
-
-        `samples`: how many the run is expected to draw, where that is known. Waits for the model.
-        """
+    def engine(self, options: Options, wanted: Wanted, interrupts: Interrupts) -> BatchedEngine:
+        """An engine with room for what is wanted. Waits for the model."""
         from dynscale_cli.engine.loading import open_engine
 
         model = self.wait(quiet=options.quiet)
@@ -135,12 +136,12 @@ class ModelFile:
             self._notice("-ngl has no effect: this llama.cpp is built for the CPU alone; see dynscale doctor")
         engine = open_engine(
             model,
-            prompts,
-            most,
-            least=least,
+            wanted.prompts,
+            wanted.most,
+            least=wanted.least,
             context=options.ctx_size,
             width=options.parallel,
-            samples=samples,
+            samples=wanted.samples,
             notice=self._notice,
         )
         interrupts.on_first = engine.abort
@@ -214,16 +215,7 @@ class ModelServer:
         known = recommended({}, thinking=thinking)
         return replace(options, **{name: value for name, value in known.items() if not options.nearness(name)})
 
-    def engine(
-        self,
-        options: Options,
-        prompts: Sequence[Sequence[Message]],
-        interrupts: Interrupts,
-        *,
-        most: int,
-        least: int = 0,
-        samples: int | None = None,
-    ) -> ServerEngine:
+    def engine(self, options: Options, wanted: Wanted, interrupts: Interrupts) -> ServerEngine:
         """An engine over the servers: the server's context is what it is, whatever the prompts."""
         from dynscale_cli.engine.server.connect import open_server
         from dynscale_cli.engine.template import server_fields
@@ -232,7 +224,7 @@ class ModelServer:
         engine = open_server(
             server,
             context=options.ctx_size,
-            max_tokens=most,
+            max_tokens=wanted.most,
             width=options.parallel,
             fields=server_fields(self.options.think, self.options.template_kwargs, server.template),
             together=options.max_thinking is None,  # a thought of one sample cannot be closed in a shared request

@@ -1,7 +1,7 @@
 """What a run can be told: `Options`, one field for each flag of `ask`, which `bench` and `runs resume` share.
 
 A new flag is two edits: its field here, and the place that uses it (`Options.settings` for what a run decides by,
-`Options.loading` for what llama.cpp is told, `session` for the rest). How a flag is declared is `flags`' business.
+`Options.loading` for what llama.cpp is told, `session` for the rest). How a flag is declared is `parser`'s business.
 
 Owns spelling, ranges, help and defaults. Knows nothing of what a flag does.
 """
@@ -22,6 +22,7 @@ from dynscale_cli.display.text import say
 from dynscale_cli.engine.options import CACHE_TYPES, FLASH_ATTENTION, LEVELS, LoadOptions
 from dynscale_cli.errors import UsageError
 from dynscale_cli.values import (
+    INTEGER,
     Budget,
     file_text,
     parse_budget,
@@ -34,9 +35,9 @@ from dynscale_cli.values import (
 )
 
 from .completion import model_names, profile_names
-from .flags import (
+from .help import ALL
+from .parser import (
     ANSWER_TYPES,
-    INTEGER,
     LAYOUTS,
     MODEL,
     MODES,
@@ -49,17 +50,14 @@ from .flags import (
     VOTES,
     check_answer_type,
     check_policy,
-    number,
+    keys,
     once,
     setting,
-    text,
-    tokens,
-    words,
+    source,
 )
-from .help import ALL
 
 if TYPE_CHECKING:
-    from dynscale_cli.run.settings import Settings
+    from dynscale_cli.run.request import Settings
 
 # Where a value can be from; each goes before those on its left.
 SOURCES: Final = ("DEFAULT", "FILE", "PROFILE", "ENVIRONMENT", "COMMANDLINE")
@@ -89,16 +87,13 @@ class Options:
         list[str] | None, typer.Argument(metavar="QUESTION", help="Questions; - reads standard input.")
     ] = None
     file: Annotated[
-        list[Path] | None,
-        once(None, "FILE", "Questions: text, .jsonl, .csv, .parquet.", "--file", "-f"),
+        list[Path] | None, once(None, "FILE", "Questions: text, .jsonl, .csv, .parquet.", "--file", "-f")
     ] = None
     template: Annotated[
-        str | None,
-        once(None, "TEXT", 'Each question from a record\'s fields: "Is {name} in {country}?"', "--template"),
+        str | None, once(None, "TEXT", 'Each question from a record\'s fields: "Is {name} in {country}?"', "--template")
     ] = None
     context: Annotated[
-        list[Path] | None,
-        once(None, "FILE", "What all questions are about; - reads a pipe.", "--context"),
+        list[Path] | None, once(None, "FILE", "What all questions are about; - reads a pipe.", "--context")
     ] = None
     limit: Annotated[int | None, once(None, "N", "Only the first N questions.", "--limit", min=1, max=INTEGER)] = None
     whole: Annotated[bool, once(None, None, "The whole input is one question.", "--whole")] = False
@@ -119,7 +114,7 @@ class Options:
         setting(MODEL, "NAME", "A GGUF file, or a model's name.", "--model", "-m", autocompletion=model_names),
     ] = None
     n_gpu_layers: Annotated[
-        str, setting(MODEL, "N|auto", "Layers to put on the GPU.", "--n-gpu-layers", "-ngl", **text(parse_layers))
+        str, setting(MODEL, "N|auto", "Layers to put on the GPU.", "--n-gpu-layers", "-ngl", parse=parse_layers)
     ] = "auto"
     ctx_size: Annotated[
         int | None, setting(MODEL, "N", "Tokens one sample can hold, prompt included.", "--ctx-size", "-c", min=128)
@@ -139,47 +134,16 @@ class Options:
     ] = 0
     tensor_split: Annotated[
         str | None,
-        setting(
-            MODEL,
-            "N,N,…",
-            "Each GPU's share of the layers.",
-            "--tensor-split",
-            "-ts",
-            **text(lambda value: parse_floats(value, "--tensor-split")),
-        ),
+        setting(MODEL, "N,N,…", "Each GPU's share of the layers.", "--tensor-split", "-ts", parse=parse_floats),
     ] = None
     flash_attn: Annotated[
-        str,
-        setting(
-            MODEL,
-            "on|off|auto",
-            "Flash attention.",
-            "--flash-attn",
-            "-fa",
-            **words("--flash-attn", tuple(FLASH_ATTENTION)),
-        ),
+        str, setting(MODEL, "on|off|auto", "Flash attention.", "--flash-attn", "-fa", words=tuple(FLASH_ATTENTION))
     ] = "auto"
     cache_type_k: Annotated[
-        str,
-        setting(
-            MODEL,
-            "TYPE",
-            "Type of the cached keys.",
-            "--cache-type-k",
-            "-ctk",
-            **words("--cache-type-k", tuple(CACHE_TYPES)),
-        ),
+        str, setting(MODEL, "TYPE", "Type of the cached keys.", "--cache-type-k", "-ctk", words=tuple(CACHE_TYPES))
     ] = "f16"
     cache_type_v: Annotated[
-        str,
-        setting(
-            MODEL,
-            "TYPE",
-            "Type of the cached values.",
-            "--cache-type-v",
-            "-ctv",
-            **words("--cache-type-v", tuple(CACHE_TYPES)),
-        ),
+        str, setting(MODEL, "TYPE", "Type of the cached values.", "--cache-type-v", "-ctv", words=tuple(CACHE_TYPES))
     ] = "f16"
     rpc: Annotated[str | None, setting(MODEL, "HOST:PORT,…", "llama.cpp RPC servers to put layers on.", "--rpc")] = None
 
@@ -191,87 +155,62 @@ class Options:
     ] = None
     stall_timeout: Annotated[
         float,
-        setting(
-            MODEL, "SECONDS", "Silence after which a request is given up.", "--stall-timeout", **number(0.1, 86400)
-        ),
+        setting(MODEL, "SECONDS", "Silence after which a request is given up.", "--stall-timeout", span=(0.1, 86400)),
     ] = 120.0
 
     budget: Annotated[
-        str, setting(SPEND, "TOKENS", "12k in all, 2k/q a question.", "--budget", "-b", **text(parse_budget))
+        str, setting(SPEND, "TOKENS", "12k in all, 2k/q a question.", "--budget", "-b", parse=parse_budget)
     ] = "2048/q"
     max_samples: Annotated[
         int | None, setting(SPEND, "N", "Most samples of one question.", "--max-samples", min=1, max=INTEGER)
     ] = None
     time_limit: Annotated[
-        str | None,
-        setting(SPEND, "TIME", "Stop after 90s or 5m, and answer.", "--time-limit", **text(parse_seconds)),
+        str | None, setting(SPEND, "TIME", "Stop after 90s or 5m, and answer.", "--time-limit", parse=parse_seconds)
     ] = None
     chain_share: Annotated[
-        str,
-        setting(SPEND, "auto|P", "Share of chains to begin with, from 0 to 1.", "--chain-share", **text(parse_share)),
+        str, setting(SPEND, "auto|P", "Share of chains to begin with, from 0 to 1.", "--chain-share", parse=parse_share)
     ] = "auto"
     policy: Annotated[
         str,
         setting(
-            SPEND,
-            "NAME",
-            "race, ucb, adaptive, early-stop or uniform.",
-            "--policy",
-            **words("--policy", POLICIES, check_policy),
+            SPEND, "NAME", "race, ucb, adaptive, early-stop or uniform.", "--policy", words=POLICIES, parse=check_policy
         ),
     ] = "race"
     confidence: Annotated[
         float,
-        setting(SPEND, "P", "A question is settled when its leader is this sure.", "--confidence", **number(0.5, 1.0)),
+        setting(SPEND, "P", "A question is settled when its leader is this sure.", "--confidence", span=(0.5, 1.0)),
     ] = 0.95
     exhaust: Annotated[
         bool, setting(SPEND, None, "Spend the whole budget, settled or not.", "--exhaust/--no-exhaust")
     ] = False
 
     max_tokens: Annotated[
-        str, setting(SAMPLE, "TOKENS", "Most tokens of one sample.", "--max-tokens", "-n", **tokens("--max-tokens"))
+        str, setting(SAMPLE, "TOKENS", "Most tokens of one sample.", "--max-tokens", "-n", parse=parse_tokens)
     ] = "1024"
     max_thinking: Annotated[
-        str | None,
-        setting(SAMPLE, "TOKENS", "Close a <think> that is longer.", "--max-thinking", **tokens("--max-thinking")),
+        str | None, setting(SAMPLE, "TOKENS", "Close a <think> that is longer.", "--max-thinking", parse=parse_tokens)
     ] = None
-    temp: Annotated[float, setting(SAMPLE, "T", "Temperature; 0 is greedy.", "--temp", **number(0, 10))] = 0.8
-    top_p: Annotated[float, setting(SAMPLE, "P", "Nucleus sampling; 1 is off.", "--top-p", **number(0, 1))] = 0.95
+    temp: Annotated[float, setting(SAMPLE, "T", "Temperature; 0 is greedy.", "--temp", span=(0, 10))] = 0.8
+    top_p: Annotated[float, setting(SAMPLE, "P", "Nucleus sampling; 1 is off.", "--top-p", span=(0, 1))] = 0.95
     top_k: Annotated[int, setting(SAMPLE, "N", "Only the likeliest tokens; 0: off.", "--top-k", min=0, max=INTEGER)] = (
         40
     )
     min_p: Annotated[
-        float,
-        setting(SAMPLE, "P", "Least part of the likeliest token; 0: off.", "--min-p", **number(0, 1)),
+        float, setting(SAMPLE, "P", "Least part of the likeliest token; 0: off.", "--min-p", span=(0, 1))
     ] = 0.0
     stop: Annotated[list[str] | None, once(SAMPLE, "TEXT", "End a sample there; may be repeated.", "--stop")] = None
-    think: Annotated[
-        str, setting(SAMPLE, "LEVEL", "on, off, low, medium or high.", "--think", **words("--think", LEVELS))
-    ] = "auto"
+    think: Annotated[str, setting(SAMPLE, "LEVEL", "on, off, low, medium or high.", "--think", words=LEVELS)] = "auto"
     template_kwargs: Annotated[
         str | None,
-        setting(SAMPLE, "JSON", "Variables of the chat template.", "--template-kwargs", **text(parse_variables)),
+        setting(SAMPLE, "JSON", "Variables of the chat template.", "--template-kwargs", parse=parse_variables),
     ] = None
     seed: Annotated[int, setting(SAMPLE, "N", "-1 is random; else fixes a run.", "--seed", "-s")] = 0
     mode: Annotated[
-        str,
-        setting(
-            SAMPLE,
-            "MODE",
-            "hybrid, parallel, chain or sequential: kinds of samples.",
-            "--mode",
-            **words("--mode", MODES),
-        ),
+        str, setting(SAMPLE, "MODE", "hybrid, parallel, chain or sequential: kinds of samples.", "--mode", words=MODES)
     ] = "hybrid"
     layout: Annotated[
         str | None,
-        setting(
-            SAMPLE,
-            "NAME",
-            "How chains show samples: quoted, or turns (on a server).",
-            "--layout",
-            **words("--layout", LAYOUTS),
-        ),
+        setting(SAMPLE, "NAME", "How chains show samples: quoted, or turns (on a server).", "--layout", words=LAYOUTS),
     ] = None
     system: Annotated[str | None, setting(SAMPLE, "TEXT", "A system prompt.", "--system")] = None
     prompt_file: Annotated[Path | None, setting(SAMPLE, "FILE", "A TOML file of prompts.", "--prompt-file")] = None
@@ -283,18 +222,15 @@ class Options:
             "TYPE",
             "auto, number, choice, boolean, math, text, long, json or regex:PATTERN.",
             "--answer-type",
-            **words("--answer-type", ANSWER_TYPES, check_answer_type),
+            words=ANSWER_TYPES,
+            parse=check_answer_type,
         ),
     ] = "auto"
     vote: Annotated[
-        str,
-        setting(
-            OUTPUT, "NAME", "What a vote weighs: majority, length or confidence.", "--vote", **words("--vote", VOTES)
-        ),
+        str, setting(OUTPUT, "NAME", "What a vote weighs: majority, length or confidence.", "--vote", words=VOTES)
     ] = "majority"
     abstain_below: Annotated[
-        float,
-        setting(OUTPUT, "P", "Give no answer that is less sure than this.", "--abstain-below", **number(0, 1)),
+        float, setting(OUTPUT, "P", "Give no answer that is less sure than this.", "--abstain-below", span=(0, 1))
     ] = 0.0
 
     json: Annotated[bool, once(OUTPUT, None, "One JSON object a question.", "--json")] = False
@@ -352,7 +288,7 @@ class Options:
         `context` is the text that all questions are about.
         """
         from dynscale_cli.engine.protocol import Sampling
-        from dynscale_cli.run.settings import Settings
+        from dynscale_cli.run.request import Settings
         from dynscale_cli.sampling.prompts import load_prompts
 
         return Settings(
@@ -408,7 +344,7 @@ def takes(*names: str, **defaults: Any) -> Callable[[Callable[..., int]], Callab
     def give(command: Callable[..., int]) -> Callable[..., int]:
         def run(ctx: typer.Context, **told: Any) -> int:
             shared = {each.name: told.pop(each.name) for each in chosen}
-            options = Options(**shared, sources=_sources(ctx, shared))
+            options = Options(**shared, sources={name: source(ctx, name) for name in shared})
             if not options.quiet:
                 _tell_unknown(ctx)
             return command(options, **told)
@@ -430,19 +366,11 @@ def _parameter(name: str, kind: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 
 
-def _sources(ctx: typer.Context, names: Mapping[str, Any]) -> dict[str, str]:
-    from .parser import source  # which reads the settings, and knows these flags
-
-    return {name: source(ctx, name) for name in names}
-
-
 def _tell_unknown(ctx: typer.Context) -> None:
     """Name variables that look like settings and are none: DYNSCALE_TOPK for DYNSCALE_TOP_K."""
     if not any(name.startswith(PREFIX) for name in os.environ):
         return
     from dynscale_cli.settings import unknown_variables
-
-    from .parser import keys
 
     for name, meant in unknown_variables(keys(ctx.find_root().command), os.environ):
         say(f"dynscale: {name} is no setting" + (f"; {meant} is" if meant else ""))

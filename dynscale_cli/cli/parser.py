@@ -1,31 +1,104 @@
-"""The parser's own classes: commands whose flags may also be set by the environment, a profile or `config.toml`.
+"""How flags are declared, and the parser's own classes: commands whose flags may also be set elsewhere.
 
     flag  >  DYNSCALE_*  >  profile  >  config.toml  >  default
 
 The parser knows that order itself; this file hands it the values, and says where a refused one came from. Which flags
-are settings is read off their declarations: those with a variable of their own.
+are settings is read off their declarations: those that `setting` makes. Knows no flag.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from dynscale_cli.errors import DynscaleError, ModelError, UsageError
 from dynscale_cli.settings import PLAIN, Key, Kind
+from dynscale_cli.values import choose
 
-from .flags import PREFIX
-from .help import write_page
+from .help import not_a_number, write_page
+
+PREFIX: Final = "DYNSCALE_"
+MODEL, SPEND, SAMPLE, OUTPUT = "Model", "Budget (a hard cap)", "Sampling", "Answers"
+THREADS: Final = 512  # more of them end the process inside llama.cpp
+
+# Literal here, as the rooms that own them are not needed before a run is; a test holds them equal.
+POLICIES = ("race", "ucb", "adaptive", "early-stop", "uniform")
+MODES = ("hybrid", "parallel", "chain", "sequential")
+LAYOUTS = ("turns", "quoted")
+VOTES = ("majority", "length", "confidence")
+ANSWER_TYPES = ("auto", "number", "choice", "boolean", "math", "text", "long", "json", "regex:")
+
 
 NEVER = ("profile", "api-key")  # a name for other settings; a secret, which no file of settings should hold
 TABLED = {"journal": "journal.enabled"}  # TOML has no room for a value and a table of one name
 COUNTS = ("TOKENS", "N|auto")  # metavars of flags that are text and often a bare number
 _VALUES = "dynscale.settings"
+
+
+def once(
+    panel: str | None,
+    metavar: str | None,
+    help: str,
+    *names: str,
+    words: tuple[str, ...] = (),
+    parse: Callable[[str, str], Any] | None = None,
+    span: tuple[float, float] | None = None,
+    **more: Any,
+) -> Any:
+    """A flag of one run: for one of `words`, which a tab completes; a text that `parse` reads; a fraction in `span`.
+
+    `parse` is given the text and the flag's name. A text stays one, and so can be shown as it was written.
+    """
+    flag = names[0].partition("/")[0]
+
+    def check(value: Any) -> str:
+        parse(str(value), flag) if parse is not None else choose(str(value), words, flag)
+        return str(value)
+
+    if words:
+        more["autocompletion"] = lambda incomplete: list(words)
+    if words or parse is not None:
+        more["parser"] = check
+    if span is not None:
+        more.update(min=span[0], max=span[1], callback=_known)
+    return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=panel, **more)
+
+
+def setting(panel: str | None, metavar: str | None, help: str, *names: str, **more: Any) -> Any:
+    """A flag that is a setting, too: DYNSCALE_NAME, a profile and `config.toml` have it under its own name."""
+    variable = names[0].partition("/")[0][2:].upper().replace("-", "_")
+    return once(panel, metavar, help, *names, envvar=f"{PREFIX}{variable}", **more)
+
+
+def _known(value: float) -> float:
+    """Refuse what a range lets through: nan is below no bound and above none."""
+    if math.isnan(value):
+        raise typer.BadParameter("nan is not a number")
+    return value
+
+
+def check_policy(value: str, flag: str) -> None:
+    name, colon, _ = value.partition(":")
+    choose(name, POLICIES, flag)
+    if colon:
+        from dynscale_cli.allocation import parse_policy
+
+        parse_policy(value)
+
+
+def check_answer_type(value: str, flag: str) -> None:
+    if not value.startswith("regex:"):
+        choose(value, ANSWER_TYPES, flag)
+    else:
+        from dynscale_cli.answers.types import AnswerType
+
+        AnswerType.parse(value)
 
 
 class Defaults(Mapping[str, Any]):
@@ -96,6 +169,8 @@ class Command(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
+            if getattr(error, "ctx", ctx) is None:
+                error.ctx = ctx  # type: ignore[attr-defined]
             _blame(self, ctx, error)
             raise
 
@@ -182,7 +257,8 @@ def _key(name: str, param: Any, command: Any) -> Key:
         except Exception as error:
             if not hasattr(error, "format_message"):
                 raise
-            raise UsageError(f"{name}: {getattr(error, 'message', '').rstrip('.')}") from None
+            message = getattr(error, "message", "")
+            raise not_a_number(param, message) or UsageError(f"{name}: {message.rstrip('.')}") from None
 
     default, counts = param.default, param.metavar in COUNTS
     if counts and isinstance(default, str) and default.isdigit():

@@ -14,8 +14,9 @@ from typing import Annotated
 import typer
 
 from dynscale_cli.errors import UsageError
+from dynscale_cli.values import INTEGER
 
-from .flags import INTEGER, number
+from .parser import once
 
 DEFAULT_POLICIES = "race,ucb,adaptive,early-stop,uniform"
 WIDTH = 100  # columns where standard output is no terminal
@@ -40,9 +41,7 @@ def replay(
     ] = 16,
     confidence: Annotated[
         float,
-        typer.Option(
-            "--confidence", metavar="P", **number(0.5, 1.0), help="A question is settled when its leader is this sure."
-        ),
+        once(None, "P", "A question is settled when its leader is this sure.", "--confidence", span=(0.5, 1.0)),
     ] = 0.95,
     exhaust: Annotated[bool, typer.Option("--exhaust", help="Spend budgets in full, settled or not.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,

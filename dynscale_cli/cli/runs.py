@@ -293,7 +293,7 @@ def _go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) 
 
     `options` says with which model and how to show it.
     """
-    from dynscale_cli.run.resume import Past
+    from dynscale_cli.run.stored import Past
 
     from .interrupts import watch
     from .opening import open_model
@@ -308,7 +308,7 @@ def _go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) 
             journal.resume(settings.budget)
         except DynscaleError as error:  # what is spent from here on would be spent again
             engine.close()
-            raise DynscaleError(f"{error.message}: the run stays as it is", "make room on the disk") from error
+            raise DynscaleError(f"{error.message}: the run stays as it is", error.hint) from error
         return run_session(
             options, stored.questions, settings, engine, KeptRun(options, journal), interrupts, Past(stored)
         )

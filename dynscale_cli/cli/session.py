@@ -18,17 +18,16 @@ from dynscale_cli.errors import BudgetError, DynscaleError, UsageError
 from dynscale_cli.questions import Question
 
 from .interrupts import Interrupts
-from .opening import ModelFile, ModelServer
+from .opening import ModelFile, ModelServer, Wanted
 from .options import Options, notice
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.protocol import Engine, Message
     from dynscale_cli.run.events import Event
-    from dynscale_cli.run.request import RunRequest
-    from dynscale_cli.run.resume import Past
+    from dynscale_cli.run.request import RunRequest, Settings
     from dynscale_cli.run.run import Run
-    from dynscale_cli.run.settings import Settings
     from dynscale_cli.run.store import Recorder
+    from dynscale_cli.run.stored import Past
 
 DONE, UNANSWERED = 0, 3
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
@@ -47,14 +46,13 @@ def sized_engine(
     """An engine, ready to go, its context sized to the questions."""
     longest = sorted(questions, key=lambda q: len(q.text), reverse=True)[:MEASURED]
     prompts = [settings.prompts.parallel(question, compared=True) for question in longest]
-    engine = model.engine(
-        options,
+    wanted = Wanted(
         prompts,
-        interrupts,
         most=min(settings.max_tokens, settings.budget) if isinstance(model, ModelFile) else settings.max_tokens,
         least=0 if settings.mode == "parallel" else min(CHAIN_CONTEXT, settings.budget),
         samples=_expected_samples(settings, len(questions), model.expected),
     )
+    engine = model.engine(options, wanted, interrupts)
     if settings.prompts.context:
         trained = model.header.context_length if isinstance(model, ModelFile) and options.ctx_size is None else 0
         _check_context(engine, prompts[-1], trained)
@@ -111,7 +109,8 @@ def run_session(
 def _show(options: Options, questions: Sequence[Question], run: Run, interrupts: Interrupts) -> int:
     """Run, and show what happens as it happens. Nothing that was answered is lost to what fails later."""
     from dynscale_cli.display.answers import Answers
-    from dynscale_cli.display.lines import Explain, Verdicts, choose_display
+    from dynscale_cli.display.lines import choose_display
+    from dynscale_cli.display.results import Explain, Verdicts
     from dynscale_cli.run.events import RunFinished
 
     verdicts = Verdicts([question.text for question in questions], shutil.get_terminal_size().columns)
@@ -194,15 +193,16 @@ def _export(options: Options, questions: Sequence[Question], run: Run) -> Iterat
         yield ()
         return
     from dynscale_cli.answers.types import AnswerType
-    from dynscale_cli.run.export import Pool
+    from dynscale_cli.run.export import NewFile, Pool
 
-    pool = Pool(options.export, questions, AnswerType.parse(run.settings.answer_type), run.state.equivalence)
+    file = NewFile(options.export)
+    pool = Pool(questions, AnswerType.parse(run.settings.answer_type), run.state.equivalence)
     if all(question.gold is None for question in questions):
         notice(options)("the questions state no right answers, so replay cannot score the exported pool")
     try:
         yield (pool.handle,)
     finally:
-        pool.finish()
+        file.write(pool.lines())
 
 
 class KeptRun:
@@ -252,7 +252,7 @@ class KeptRun:
         elif interrupted:
             self._tell_how_to_go_on()
         elif self.recorder is not None and self.recorder.cut_short:
-            self._notice(f"the budget is spent; to buy more: {self._resume()} --budget +{self.recorder.budget}")
+            self._notice(f"budget spent; to buy more: {self._resume()} --budget +{self.recorder.budget}")
         return 1 if self._refused and not interrupted else code
 
     def _tell_how_to_go_on(self) -> None:

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
-from dynscale_cli.display.lines import Verdicts
+from dynscale_cli.display.results import Verdicts
 from dynscale_cli.display.text import harmless, plain, plain_lines
 from dynscale_cli.run.events import Answered, Event, Result, members
 from dynscale_cli.run.waiting import Spill

@@ -7,9 +7,8 @@ run's account a second. Remembers nothing else, so that it does not grow with th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
+from itertools import islice
 from typing import Final
 
 from dynscale_cli.run.events import (
@@ -24,36 +23,6 @@ from dynscale_cli.run.events import (
     Standing,
     Stepped,
 )
-
-SPARE: Final = 1024  # outdated entries that are not worth a clean-up
-
-
-class Ranks:
-    """Questions by confidence, the lowest first, in the order of their numbers where it is equal."""
-
-    def __init__(self, confidence_of: Callable[[int], float | None]) -> None:
-        """`confidence_of`: the confidence of a waiting question as it stands now, None for any other."""
-        self._confidence_of = confidence_of
-        self._heap: list[tuple[float, int]] = []
-        self._cleaned = 0  # entries left by the last clean-up
-
-    def put(self, confidence: float, index: int) -> None:
-        heappush(self._heap, (confidence, index))
-        if len(self._heap) > 2 * self._cleaned + SPARE:
-            self._heap = [entry for entry in set(self._heap) if self._confidence_of(entry[1]) == entry[0]]
-            heapify(self._heap)
-            self._cleaned = len(self._heap)
-
-    def lowest(self, limit: int) -> list[int]:
-        found: list[tuple[float, int]] = []
-        while self._heap and len(found) < limit:
-            entry = heappop(self._heap)
-            if self._confidence_of(entry[1]) == entry[0] and (not found or found[-1] != entry):
-                found.append(entry)
-        for entry in found:
-            heappush(self._heap, entry)
-        return [index for _, index in found]
-
 
 WINDOW: Final = 6.0  # seconds over which speed is averaged: longer than one prefill, shorter than a change of mind
 SOONEST: Final = 1.0  # seconds before which no speed is told
@@ -127,7 +96,7 @@ class Pace:
         return (last[column] - first[column]) / seconds if seconds >= soonest else None
 
 
-RECENT: Final = 64  # answered questions that may still be shown: more than a window has lines
+RECENT: Final = 64  # questions that wait or are answered and may be shown: more than a window has lines
 TAIL: Final = 4000  # characters of running text that are kept
 
 
@@ -162,7 +131,6 @@ class Board:
         self.text = ""
         self._speaking = False
         self._keep_text = keep_text
-        self._waiting = Ranks(self._if_waiting)
         self._places: list[int] = []  # questions in the order in which they were shown last
         self._limit = 0  # of rows, then
 
@@ -185,13 +153,14 @@ class Board:
             self.finished = event
 
     def chosen(self, limit: int, *, keep_places: bool = False) -> list[Row]:
-        """At most `limit` rows: the active and least settled first, then the last ones answered.
+        """At most `limit` rows: the active, of those that moved last the least settled, then the last ones answered.
 
         In input order; or, with `keep_places`, each where it was shown last, and new ones where others have gone:
         until the limit changes.
         """
         rows = sorted(self.active.values(), key=_urgency)[:limit]
-        rows += [self.rows[index] for index in self._waiting.lowest(limit - len(rows))]
+        waiting = (row for row in reversed(self.rows.values()) if not row.standing.pending)
+        rows += sorted(islice(waiting, RECENT), key=_urgency)[: limit - len(rows)]
         if room := limit - len(rows):
             rows += list(self.recent)[-room:]
         rows.sort(key=lambda row: row.index)
@@ -213,11 +182,7 @@ class Board:
             self.active[row.index] = row
         else:
             self.active.pop(row.index, None)
-            self._waiting.put(standing.confidence, row.index)
-
-    def _if_waiting(self, index: int) -> float | None:
-        row = self.rows.get(index)
-        return row.standing.confidence if row and not row.standing.pending else None
+            self.rows[row.index] = self.rows.pop(row.index)  # the last one that moved
 
     def _row(self, index: int, name: str, question: str) -> Row:
         row = self.rows.get(index)

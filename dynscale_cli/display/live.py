@@ -24,7 +24,8 @@ from rich.segment import ControlType, Segment
 from rich.style import Style
 
 from dynscale_cli.display.board import Board, Pace
-from dynscale_cli.display.lines import Score, Verdicts, closing_lines
+from dynscale_cli.display.lines import Score, closing_lines
+from dynscale_cli.display.results import Verdicts
 from dynscale_cli.display.terminal import borrow, in_front
 from dynscale_cli.display.text import plain, sayable
 from dynscale_cli.display.view import ASCII, FINE, Line, Reading, draw

@@ -1,4 +1,4 @@
-"""Earlier runs on standard output: a table on a terminal, plain columns in a pipe, JSON where it is asked for.
+"""Earlier runs on standard output: columns as wide as the window, JSON where it is asked for.
 
 Whatever a run says may come from somebody else: nothing of it reaches a terminal raw. Knows nothing of how runs are
 stored.
@@ -7,23 +7,29 @@ stored.
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dynscale_cli.display.text import columns, count, harmless, percent, plain, plain_lines, short
+from dynscale_cli.display.results import race, stopped
+from dynscale_cli.display.text import count, fitted, harmless, plain, plain_lines, short
 
 if TYPE_CHECKING:
+    from dynscale_cli.run.events import Result
     from dynscale_cli.run.stored import StoredRun, Summary
     from dynscale_cli.sampling.samples import Sample
 
-LIST = ("run", "state", "begun", "answered", "tokens", "budget", "model", "questions")
-RESULTS = ("question", "answer", "votes", "sure", "samples", "tokens", "stopped")
-NUMBERS = frozenset({"answered", "tokens", "budget", "votes", "sure", "samples"})
-FLEXIBLE = frozenset({"model", "question", "questions", "answer"})  # cut off where the window is narrow
-STYLES = {"running": "cyan", "finished": "green", "interrupted": "yellow", "killed": "yellow", "damaged": "red"}
+LIST = ("run", "state", "begun", "done", "tokens", "budget", "model", "questions")
+RESULTS = ("question", "answer", "votes", "samples", "tokens", "stopped")
+NUMBERS = frozenset({"done", "tokens", "budget", "votes", "samples"})
+CUTTABLE = frozenset({"model", "question", "questions", "answer"})
+DISPENSABLE = ("budget", "model")  # in a narrow window, for `runs show` tells them, too
+ROOMY = 100  # columns from which on nothing is left out
+COLORS = {"running": 36, "finished": 32, "interrupted": 33, "killed": 33, "damaged": 31}
 GOES_ON = ("interrupted", "killed", "failed")
 
 
@@ -32,25 +38,36 @@ def print_list(found: Sequence[Summary], *, as_json: bool = False) -> None:
         for run in found:
             _print_json(asdict(run))
     elif found:
-        _print(LIST, map(_row, found))
+        columns = shutil.get_terminal_size().columns
+        shown = [place for place, name in enumerate(LIST) if columns >= ROOMY or name not in DISPENSABLE]
+        rows = [[row[place] for place in shown] for row in map(_row, found)]
+        head, *lines = fitted([LIST[place] for place in shown], rows, columns, NUMBERS, CUTTABLE)
+        print("\n".join([head, *map(_colored, lines, found)]))
     elif sys.stdout.isatty():
         print('no runs yet: dynscale ask "What is 17 + 25?" begins one')
+
+
+def _colored(line: str, run: Summary) -> str:
+    color = COLORS.get(run.state)
+    if color is None or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return line
+    return line.replace(run.state, f"\x1b[{color}m{run.state}\x1b[0m", 1)
 
 
 def _row(run: Summary) -> tuple[str, ...]:
     if run.state in ("damaged", "newer"):
         return (run.id, run.state, *["-"] * (len(LIST) - 2))
     return (
-        run.id, run.state, _local(run.started), f"{run.answered:,}/{run.questions:,}", f"{run.spent:,}",
-        f"{run.budget:,}", plain(run.model), _questions(run),
+        run.id, run.state, _local(run.started, short=True), f"{run.answered:,}/{run.questions:,}", f"{run.spent:,}",
+        f"{run.budget:,}", run.model, _questions(run),
     )  # fmt: skip
 
 
 def _questions(run: Summary) -> str:
     """What was asked: the first question, and how many more there are, or from which file they are."""
     more = f" + {run.questions - 1:,}" if run.questions > 1 else ""
-    source = f"{plain(run.source)}: " if run.source else ""
-    return f"{source}{short(run.question)}{more}"
+    source = f"{run.source}: " if run.source else ""
+    return f"{source}{run.question}{more}"
 
 
 def print_run(stored: StoredRun, *, samples: bool = False, as_json: bool = False) -> None:
@@ -63,18 +80,15 @@ def print_run(stored: StoredRun, *, samples: bool = False, as_json: bool = False
     if samples:
         _print_samples(stored)
     elif stored.results:
-        print()
-        _print(RESULTS, (_result(stored, index) for index in sorted(stored.results)))
+        rows = (_result(stored.results[index]) for index in sorted(stored.results))
+        columns = shutil.get_terminal_size().columns
+        print("\n".join(["", *fitted(RESULTS, rows, columns, NUMBERS, CUTTABLE)]))
 
 
-def _result(stored: StoredRun, index: int) -> tuple[str, ...]:
-    result = stored.results[index]
-    sure = "-" if result.confidence is None else percent(result.confidence)
-    return (
-        short(result.question), "no answer" if result.answer is None else short(result.answer),
-        f"{next(iter(result.votes.values()), 0):g}", sure, str(result.samples), f"{result.tokens.billed:,}",
-        result.stopped,
-    )  # fmt: skip
+def _result(result: Result) -> tuple[str, ...]:
+    answer = "no answer" if result.answer is None else result.answer
+    tokens = f"{result.tokens.billed:,}"
+    return result.question, answer, race(result), str(result.samples), tokens, stopped(result)
 
 
 def _print_samples(stored: StoredRun) -> None:
@@ -109,7 +123,8 @@ def _facts(stored: StoredRun) -> Iterable[tuple[str, str]]:
     yield "run", f"{stored.id}, {stored.state}" + (f", in {stored.parts} parts" if stored.parts > 1 else "")
     yield "begun", f"{_local(request.started)}, by dynscale {plain(request.dynscale)} {plain(request.command)}"
     source = f" from {plain(request.source['path'])}" if request.source else ""
-    yield "questions", f"{request.questions:,}{source}, {len(stored.final):,} done"
+    answered = sum(result.answer is not None for result in stored.results.values())
+    yield "questions", f"{request.questions:,}{source}, {answered:,} answered"
     yield "model", f"{plain(request.model['name'])}, {request.width} side by side, context {request.context:,}"
     yield "tokens", f"{stored.spent:,} of {stored.budget:,} spent"
     settings = stored.settings
@@ -144,29 +159,11 @@ def _print_json(value: Mapping[str, Any]) -> None:
     print(harmless(json.dumps(value, ensure_ascii=False)))
 
 
-def _print(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    if sys.stdout.isatty():
-        _print_table(names, rows)
-    else:
-        numbers = {place for place, name in enumerate(names) if name in NUMBERS}
-        print("\n".join(columns([names, *rows], right=numbers)))
-
-
-def _print_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        table.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=name not in FLEXIBLE)
-    for row in rows:
-        table.add_row(*(Text(cell, style=STYLES.get(cell, ""), no_wrap=True, overflow="ellipsis") for cell in row))
-    Console().print(table)
-
-
-def _local(started: str) -> str:
+def _local(started: str, *, short: bool = False) -> str:
+    """A stored time on this machine's clock; `short` leaves the year out where it is this one."""
     try:
-        return datetime.fromisoformat(started.replace("Z", "+00:00")).astimezone().strftime("%Y-%m-%d %H:%M")
+        then = datetime.fromisoformat(started.replace("Z", "+00:00")).astimezone()
     except ValueError:
         return plain(started)
+    written = then.strftime("%Y-%m-%d %H:%M")
+    return written[5:] if short and then.year == datetime.now().year else written

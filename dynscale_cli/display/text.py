@@ -1,4 +1,4 @@
-"""Text for a terminal: what is safe to show, numbers and verdicts in words, columns, and lines on standard error.
+"""Text for a terminal: what is safe to show, numbers in words, columns, and lines on standard error.
 
 Owns what may reach a terminal raw: nothing that moves the cursor, sets a title or a clipboard, or turns the order
 of the letters around. Knows nothing of events or layout.
@@ -9,13 +9,10 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
 
 from dynscale_cli.errors import DynscaleError
-
-if TYPE_CHECKING:
-    from dynscale_cli.run.events import Result
 
 # Whole sequences first, so that their parameters vanish with them: operating system commands and other strings up to
 # their terminator, then control sequences, then any other escape. What is cut short loses its ESC below.
@@ -70,7 +67,6 @@ def sayable(text: str, encoding: str) -> str:
 
 
 LONGEST: Final = 60  # characters of an answer in a line
-REASON: Final = 160  # of an error, whose end often says what to do
 
 
 def short(text: str, limit: int = LONGEST) -> str:
@@ -79,21 +75,8 @@ def short(text: str, limit: int = LONGEST) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def amount(number: float) -> str:
-    """A whole number with separators, or one decimal: votes may be halves."""
-    return f"{number:,.0f}" if abs(number - round(number)) < 0.05 else f"{number:,.1f}"
-
-
 def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def votes(tally: Mapping[str, float]) -> str:
-    """How the leader stands: `5 of 6 votes`."""
-    if not tally:
-        return "no votes"
-    total = sum(tally.values())
-    return f"{amount(max(tally.values()))} of {amount(total)} {'vote' if total == 1 else 'votes'}"
 
 
 def percent(share: float | None) -> str:
@@ -122,29 +105,23 @@ def roughly(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-OUTCOMES: Final = {"budget": "budget spent", "limit": "all its samples", "time": "time is up"}
-
-
-def stopped(result: Result) -> str:
-    """Why a question got no more samples, in a word or two; for an error, what it was."""
-    if result.stopped == "error" and result.error:
-        return short(result.error, REASON)
-    return OUTCOMES.get(result.stopped, result.stopped)
-
-
 def cut(text: str, cells: int) -> str:
     """One plain line of at most so many cells. What is too long loses its middle: questions often differ at the end."""
-    from rich.cells import cell_len, set_cell_size
-
     text = plain(text if len(text) <= 4 * cells else f"{text[: 2 * cells]} {text[-2 * cells :]}")
-    if cell_len(text) <= cells:
+    if width(text) <= cells:
         return text
-    tail = ""
-    for letter in reversed(text):
-        if cell_len(tail) + cell_len(letter) > (cells - 1) * 2 // 5:
-            break
-        tail = letter + tail
-    return f"{set_cell_size(text, max(0, cells - 1 - cell_len(tail))).rstrip()}…{tail}"
+    tail = _within(text[::-1], (cells - 1) * 2 // 5)[::-1]
+    return f"{_within(text, cells - 1 - width(tail)).rstrip()}…{tail}"
+
+
+def _within(text: str, cells: int) -> str:
+    """As much of the text as fits."""
+    if text.isascii():
+        return text[: max(0, cells)]
+    end = 0
+    while end < len(text) and (cells := cells - width(text[end])) >= 0:
+        end += 1
+    return text[:end]
 
 
 def joined(parts: Iterable[str], most: int = 80) -> list[str]:
@@ -158,11 +135,34 @@ def joined(parts: Iterable[str], most: int = 80) -> list[str]:
     return lines
 
 
+GAP: Final = "  "  # between two columns
+LEAST: Final = 12  # cells below which no column is cut
+
+
 def columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
     """Each column as wide as its widest cell; those in `right` are flush right. Cells are made plain here."""
     rows = [[plain(cell) for cell in row] for row in rows]
-    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(_cells(row, widths, right)).rstrip() for row in rows]
+    widths = _widths(rows)
+    return [GAP.join(_cells(row, widths, right)).rstrip() for row in rows]
+
+
+def fitted(
+    names: Sequence[str], rows: Iterable[Sequence[str]], cells: int, right: Collection[str], cuttable: Collection[str]
+) -> list[str]:
+    """Columns under their names, no wider than so many cells: those that can be cut lose the middles of their texts."""
+    table = [list(names), *([plain(cell) for cell in row] for row in rows)]
+    widths = _widths(table)
+    loose = [place for place, name in enumerate(names) if name in cuttable]
+    over = sum(widths) + len(GAP) * (len(names) - 1) - cells
+    while over > 0 and (widest := max(loose, key=lambda place: widths[place])) and widths[widest] > LEAST:
+        widths[widest] -= 1
+        over -= 1
+    table = [[cut(cell, most) for cell, most in zip(row, widths, strict=True)] for row in table]
+    return columns(table, [place for place, name in enumerate(names) if name in right])
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(width, column)) for column in zip(*rows, strict=True)]
 
 
 def _cells(row: Sequence[str], widths: Sequence[int], right: Collection[int]) -> list[str]:

@@ -15,6 +15,7 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 
 from dynscale_cli.display import text as words
 from dynscale_cli.display.board import Board, Row
+from dynscale_cli.display.results import called, counts, race, stopped
 from dynscale_cli.display.text import plain, plain_lines
 from dynscale_cli.run.events import Standing
 
@@ -106,7 +107,7 @@ def _speech(board: Board, width: int, most: int, glyphs: Glyphs) -> list[Line]:
         return []
     index, number = board.speaker
     row = board.rows.get(index)
-    name = words.short(row.id if row else str(index + 1), 30)
+    name = called(row.id if row else str(index + 1), index, board.started.questions if board.started else 1)
     title = f"{name}, sample {number + 1}"
     return [[(_fit(title, width, glyphs), DIM)], *_spoken(board.text, width, most - 1)]
 
@@ -153,15 +154,14 @@ def _row(row: Row, columns: list[Column], glyphs: Glyphs) -> Line:
 def _texts(row: Row, glyphs: Glyphs) -> dict[str, str]:
     """What stands in each column of a row."""
     standing, result = row.standing, row.result
-    leader, leading, total = _race(row)
     running = f"+{standing.pending}" if standing.pending and not result else ""
     return {
         "id": plain(row.id),
         "samples": f"{standing.samples:,}{running}",
         "tokens": f"{result.tokens.billed if result else row.tokens:,}",
-        "answer": f"  {leader}",
-        "votes": f"{words.amount(leading)} of {words.amount(total)}" if total else "",
-        "outcome": f"  {words.stopped(result)}" if result else f"  {_meter(standing.confidence, METER, glyphs)}",
+        "answer": f"  {_leader(row)}",
+        "votes": race(result or standing),
+        "outcome": f"  {stopped(result)}" if result else f"  {_meter(standing.confidence, METER, glyphs)}",
         "question": row.question,
     }
 
@@ -174,16 +174,11 @@ def _state(row: Row, glyphs: Glyphs) -> tuple[str, str]:
     return (glyphs.active, BUSY) if row.standing.pending else ("", "")
 
 
-def _race(row: Row) -> tuple[str, float, float]:
-    """(leading answer, its votes, all votes); of a finished question, its answer."""
+def _leader(row: Row) -> str:
+    """The leading answer; of a finished question, its answer."""
     if row.result:
-        tally = row.result.votes
-        shown = "no answer" if row.result.answer is None else words.short(row.result.answer)
-        return shown, max(tally.values(), default=0.0), sum(tally.values())
-    ranked = row.standing.votes
-    if not ranked:
-        return "", 0.0, 0.0
-    return words.short(ranked[0][0]), ranked[0][1], sum(votes for _, votes in ranked)
+        return "no answer" if row.result.answer is None else words.short(row.result.answer)
+    return words.short(row.standing.votes[0][0]) if row.standing.votes else ""
 
 
 # A single question
@@ -203,21 +198,22 @@ def _single(board: Board, width: int, room: int, glyphs: Glyphs) -> list[Line]:
 
 
 def _tally(standing: Standing, width: int, space: int, glyphs: Glyphs) -> list[Line]:
-    shown = standing.votes[:space]
+    """A bar for each answer: as long as its votes weigh, with how many there are."""
+    shown = counts(standing)[:space]
     if not shown:
         return []
     label = min(max(cell_len(words.short(answer)) for answer, _ in shown) + 2, max(8, width // 3))
-    counts = [f" {words.amount(votes)} {'vote' if votes == 1 else 'votes'}" for _, votes in shown]
-    if label + LEAST_BAR + max(map(len, counts)) > width:
-        counts = [f" {words.amount(votes)}" for _, votes in shown]
-    bar = max(0, min(40, width - label - max(map(len, counts))))
-    most = max(votes for _, votes in shown)
+    told = [f" {words.count(votes, 'vote')}" for _, votes in shown]
+    if label + LEAST_BAR + max(map(len, told)) > width:
+        told = [f" {votes:,}" for _, votes in shown]
+    bar = max(0, min(40, width - label - max(map(len, told))))
+    weights = [weight for _, weight in standing.votes]
     lines: list[Line] = []
-    for place, ((answer, votes), counted) in enumerate(zip(shown, counts, strict=True)):
+    for place, ((answer, _), weight, votes) in enumerate(zip(shown, weights, told, strict=False)):
         style = GOOD if place == 0 else DIM
         text = _cell(words.short(answer), label - 1, True, glyphs) + " "
-        filled = min(bar, max(1, round(bar * votes / most))) if most else 0
-        lines.append([(text, BOLD if place == 0 else ""), (glyphs.full * filled, style), (counted, "")])
+        filled = min(bar, max(1, round(bar * weight / max(weights)))) if max(weights) else 0
+        lines.append([(text, BOLD if place == 0 else ""), (glyphs.full * filled, style), (votes, "")])
     return lines
 
 
@@ -226,15 +222,10 @@ def _verdict(row: Row, glyphs: Glyphs) -> str:
     running = f", {standing.pending} running" if standing.pending else ""
     parts = [f"{words.count(standing.samples, 'sample')}{running}", words.count(row.tokens, "token")]
     if standing.votes:
-        parts.insert(0, f"leads {_share(standing)}")
+        parts.insert(0, f"leads {race(standing)}")
     if row.unanswered:
         parts.append(f"{row.unanswered:,} without an answer")
     return f" {glyphs.middle} ".join(parts)
-
-
-def _share(standing: Standing) -> str:
-    total = sum(votes for _, votes in standing.votes)
-    return f"{words.amount(standing.votes[0][1])} of {words.amount(total)}"
 
 
 def _spoken(text: str, width: int, most: int) -> list[Line]:

@@ -10,18 +10,17 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 
 from dynscale_cli.answers.equivalence import Equivalence
-from dynscale_cli.answers.extract import Answer
 from dynscale_cli.answers.prover import Prover
 from dynscale_cli.answers.vote import Ballot
 from dynscale_cli.engine.protocol import Engine
 from dynscale_cli.errors import UsageError
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import SampleFinished, Stepped
-from dynscale_cli.run.settings import Settings
+from dynscale_cli.run.request import Settings
 from dynscale_cli.run.stored import StoredRun
 from dynscale_cli.sampling.sampler import Sampler
 
@@ -141,8 +140,7 @@ class Bench:
         pooled: list[list[Ballot]] = [[] for _ in self.plan.questions]
         for stored in self._pools:
             for q, sample in stored.samples():
-                answer = None if sample.key is None else Answer(sample.key, sample.answer or "", True)
-                pooled[q].append(Ballot(len(pooled[q]), answer, sample.tokens.generated))
+                pooled[q].append(replace(sample.ballot, number=len(pooled[q]), weight=1.0, logprob=None))
         return pooled
 
     def _is_right(self, q: int, ballot: Ballot) -> bool:

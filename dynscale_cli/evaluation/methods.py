@@ -15,7 +15,7 @@ from typing import Final
 from dynscale_cli.allocation import parse_policy
 from dynscale_cli.errors import UsageError
 from dynscale_cli.questions import Question
-from dynscale_cli.run.settings import Settings
+from dynscale_cli.run.request import Settings
 from dynscale_cli.sampling.sampler import MODES, Mode
 
 

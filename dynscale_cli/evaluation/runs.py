@@ -16,12 +16,10 @@ from dynscale_cli.engine.protocol import Engine, Finished, Request, Tokens
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import Event, SampleFinished, SampleStarted, Stepped
-from dynscale_cli.run.request import RunRequest, difference
-from dynscale_cli.run.resume import Past
+from dynscale_cli.run.request import RunRequest, Settings, difference
 from dynscale_cli.run.run import Run
-from dynscale_cli.run.settings import Settings
 from dynscale_cli.run.store import Recorder, Store
-from dynscale_cli.run.stored import StoredRun
+from dynscale_cli.run.stored import Past, StoredRun
 from dynscale_cli.sampling.samples import Sample
 
 from .methods import BASELINE, Method

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 
 from dynscale_cli.allocation.posterior import confidence
 from dynscale_cli.answers.equivalence import Equivalence, same_as_gold
-from dynscale_cli.answers.extract import Answer
 from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.answers.vote import Ballot, Tally, tally
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.questions import Question
-from dynscale_cli.run.sink import Dropped, Sampled, Start
+from dynscale_cli.run.events import Dropped, Sampled, Start
 from dynscale_cli.run.stored import StoredRun
 
 NONE = Tokens()
@@ -99,10 +98,8 @@ def trajectory(stored: StoredRun, judge: Judge) -> Trajectory:
     total = 0
     for sampled in in_order(stored.as_begun()):
         q, sample = sampled.q, sampled.sample
-        answer = None if sample.key is None else Answer(sample.key, sample.answer or "", sampled.committed)
-        ballot = Ballot(sample.number, answer, sample.tokens.generated, sample.weight, sample.logprob)
         mine = ballots.setdefault(q, [])
-        mine.append(ballot)
+        mine.append(sample.ballot)
         tokens[q] = tokens.get(q, NONE) + sample.tokens
         total += sample.tokens.billed
         pulls.append(q)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from json import JSONDecodeError
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final, Protocol
 
@@ -34,6 +35,8 @@ LONGEST_WAIT: Final = 60  # seconds; a hub that wants more is told to the user
 LARGEST_LIST: Final = 32 << 20  # bytes of a repository's list of files, or of an error
 LONGEST_LIST: Final = 120.0  # seconds that it may take
 BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
+# What a list of files of another form than the hub's makes the library raise, or its reader here.
+FORM: Final = (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
@@ -231,22 +234,29 @@ def _bounded(response: Any) -> None:
 
 def _listed(name: str, notice: Callable[[str], None]) -> list[Remote]:
     """All files of a repository's main branch, those with names and sizes that can be."""
-    hub, repo = _library(), name.partition(":")[0]
+    repo = name.partition(":")[0]
     with _told(name):
-        for attempt in range(RETRIES + 1):
-            try:
-                info = hub.HfApi().model_info(repo, files_metadata=True, timeout=30)
-                break
-            except hub.errors.HfHubHTTPError as error:
-                if attempt == RETRIES or not _wait(error.response, attempt, notice):
-                    raise
-    if not _COMMIT.fullmatch(info.sha or ""):
-        raise ModelError(f"{repo}: the hub names no commit", "try again later")
-    found = (
-        Remote(repo, info.sha, one.rfilename, one.size or 0, one.lfs.sha256 if one.lfs else one.blob_id or "")
-        for one in info.siblings or ()
-    )
-    return [one for one in found if _can_be(one)]
+        info = _asked(repo, notice)
+        if not _COMMIT.fullmatch(info.sha or ""):
+            raise ModelError(f"{repo}: the hub names no commit", "try again later")
+        found = (
+            Remote(repo, info.sha, one.rfilename, one.size or 0, one.lfs.sha256 if one.lfs else one.blob_id or "")
+            for one in info.siblings or ()
+        )
+        return [one for one in found if _can_be(one)]
+
+
+def _asked(repo: str, notice: Callable[[str], None]) -> Any:
+    """What the hub knows of a repository, once it is not too busy to say."""
+    hub = _library()
+    attempt = 0
+    while True:
+        try:
+            return hub.HfApi().model_info(repo, files_metadata=True, timeout=30)
+        except hub.errors.HfHubHTTPError as error:
+            if attempt == RETRIES or not _wait(error.response, attempt, notice):
+                raise
+        attempt += 1
 
 
 def _can_be(remote: Remote) -> bool:
@@ -381,6 +391,8 @@ def _told(name: str) -> Iterator[None]:
         raise
     except (HTTPError, OSError, ValueError) as error:
         raise _explained(error, name) from error
+    except FORM as error:
+        raise ModelError(f"what the hub says of {name} cannot be understood", "try again later") from error
 
 
 def _explained(error: Exception, name: str) -> ModelError:
@@ -399,11 +411,15 @@ def _explained(error: Exception, name: str) -> ModelError:
         )
     if (response := getattr(error, "response", None)) is not None:
         return _refused(response.status_code, error, name, host)
+    if isinstance(error, JSONDecodeError):
+        return ModelError(f"what the hub says of {name} cannot be understood", "try again later")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ModelError("the disk is full; what came is kept", f"make room, then: {again}")
     if isinstance(error, OSError) and error.errno is not None and error.filename:
         return ModelError(f"{error.filename}: {error.strerror}", f"ls -ld {error.filename}")
     detail = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if "Consistency check" in detail:  # the library's words for a body of another size
+        return ModelError(f"{host} sends another number of bytes than it announced", f"try again later: {again}")
     return ModelError(f"{host} cannot be reached: {detail}", f"check the network, then: {again}")
 
 

@@ -1,48 +1,25 @@
-"""Admission: on which terms a sample may start, and how long those in flight are expected to become.
+"""Admission: whether a question's next sample may start, and on which terms.
 
 An engine that asks before every step needs the prompt and an answer's reserve to be certain, and is stopped when the
 budget is. A server takes a request with all that it may cost: so where the budget is low, the request is made smaller
-instead. Owns that decision and the forecast of lengths behind it. Pure; the ledger still says yes.
+instead. Owns that decision, and which questions are too dear for what is left. The ledger still says yes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from dynscale_cli.sampling.sampler import Draft
+from dynscale_cli.engine.protocol import Engine
+from dynscale_cli.sampling.sampler import Draft, Sampler
+
+from .forcing import Forcing, InFlight
+from .state import QuestionState, RunState
 
 # A sample is given three times the length expected of it before others have to wait for it: of lengths that are as
 # spread as waiting times are, one in twenty is longer, and that one is asked for its answer.
 PATIENCE = 3
-
-
-class Forecast:
-    """Expected generated tokens of samples: the question's own mean, shrunk to the run's by one sample.
-
-    `guess`: of a sample before the run has seen one.
-    """
-
-    def __init__(self, guess: int, max_tokens: int) -> None:
-        self.samples = 0
-        self.generated = 0
-        self._guess = min(guess, max_tokens)
-
-    def finished(self, generated: int) -> None:
-        self.samples += 1
-        self.generated += generated
-
-    def length(self, samples: int, generated: int) -> float:
-        """Of one more sample of a question with so many samples, which took `generated` tokens together."""
-        run = self.generated / self.samples if self.samples else self._guess
-        return (generated + run) / (samples + 1)
-
-    @staticmethod
-    def remaining(length: float, generated: int, most: int) -> float:
-        """Of a sample in flight that may have `most` tokens in all.
-
-        Lengths are heavy-tailed: one that has outlived its forecast is expected to go on for as long as it has lived.
-        """
-        return min(length - generated if generated < length else generated, most - generated)
+REFUSED = 64  # questions laid out for nothing before the budget is said to be at its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +53,62 @@ class AdmissionState:
     free_slots: int
     running: bool
     first: bool
+
+
+class Admission:
+    """Prices the next samples of a run, and admits them. `cheapest`: of the first samples that it refused."""
+
+    def __init__(self, engine: Engine, sampler: Sampler, forcing: Forcing, state: RunState) -> None:
+        self._engine, self._sampler, self._forcing, self._state = engine, sampler, forcing, state
+        self._refused = 0  # questions that were laid out and are too dear for what is left of the budget
+        self.cheapest: int | None = None
+
+    def grant(self, question: QuestionState, id: int, in_flight: Collection[InFlight]) -> Reservation | None:
+        """What to reserve for the question's next sample, request `id`. None where it may not start, or not yet."""
+        assert question.asked is not None
+        number, votes = question.next_number, list(question.votes)
+        combine = self._state.is_combined(question)
+        draft = self._sampler.draft(question.asked, number, id, question.samples, votes, combine=combine)
+        now = AdmissionState(
+            free=self._state.ledger.free,
+            expected=min(self._state.expected(question, in_flight), draft.request.max_tokens),
+            ahead=sum(map(self._state.remaining, in_flight)),
+            free_slots=self._engine.free_slots,
+            running=bool(in_flight),
+            first=not question.samples,
+        )
+        asked = self._price(question, draft)
+        granted = admit(asked, now)
+        if granted is None and not in_flight and asked.bounded and draft.kind == "chain":
+            # A parallel sample in the place of a chain that is too dear: its prompt is bounded, often by four times it.
+            asked = self._price(question, self._sampler.parallel(question.asked, number, id))
+            granted = admit(asked, now)
+        if granted is None and not in_flight:
+            self._refused += 1
+            if not question.samples:
+                self.cheapest = min(asked.least, self.cheapest or asked.least)
+        return granted
+
+    def is_out_of_reach(self, q: int) -> bool:
+        """Once the budget is at its end, with nothing in flight: whether a question need not be laid out to know that
+        it is too dear.
+
+        There may be a hundred thousand of them, which end as they are; a cheaper one among them is still looked for.
+        """
+        if not self._refused or q in self._state.open:
+            return False
+        if self._refused >= REFUSED:
+            return True
+        if self._engine.info.upfront:  # of a server's prompts, only upper bounds are known
+            return False
+        room = self._state.ledger.free - self._forcing.reserve
+        return self._sampler.outgrows(self._state.questions[q], room, compared=not self._state.kind(q).long)
+
+    def _price(self, question: QuestionState, draft: Draft) -> Reservation:
+        """What a sample costs before it generates anything, and to be asked for its answer."""
+        upfront = self._engine.info.upfront
+        answer = 0 if upfront and question.kind.long else self._forcing.spare(draft.request)
+        return Reservation(draft, self._engine.prefill_cost(draft.request), answer, bounded=upfront)
 
 
 def admit(asked: Reservation, now: AdmissionState) -> Reservation | None:

@@ -17,6 +17,7 @@ disk. Owns connections, the schema and locks. Knows nothing of what a run is.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
@@ -48,7 +49,7 @@ create table questions (
     result text, primary key (run, place)) without rowid;
 create table draws (
     draw integer primary key, run text not null, place integer not null, number integer not null, kind text not null,
-    seen text, came integer, time real, finish text, answer text, key text, committed integer, forced integer,
+    seen text, came integer, time real, finish text, answer text, key text, forced integer,
     prompt integer, generated integer, reused integer, weight real, logprob real, text text, error text, final integer,
     more text);
 create index draws_as_they_came on draws (run, came);
@@ -67,7 +68,7 @@ class Newer(DynscaleError):
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     """A connection that commits by itself. Raises DynscaleError, and FileNotFoundError where there is no database.
 
-    Without `create` one in a folder that cannot be written to is read as it is.
+    Without `create`, one that cannot be written to, as on a full disk, is read as it is.
     """
     if create:
         make_private(path.parent)
@@ -80,23 +81,33 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         if path.stat().st_mode & 0o077:
             with contextlib.suppress(OSError):
                 path.chmod(0o600)
-        connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
-        connection.execute("pragma auto_vacuum = incremental")  # before there is a table
         try:
-            _to_write_ahead(connection)
-        except sqlite3.OperationalError:  # as on a full disk, where earlier runs can still be read
-            connection.close()
-            log = path.with_name(f"{path.name}-wal")
-            if create or (log.exists() and log.stat().st_size):
+            return _set_up(_writable(path, PATIENCE), path)
+        except sqlite3.OperationalError:
+            if create:
                 raise
-            return _as_it_is(path)
+        return _as_it_is(path)
+
+
+def _writable(path: Path, patience: float, before: str = "pragma auto_vacuum = incremental") -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute(before)  # while there is no table yet
+        _to_write_ahead(connection)
         connection.execute("pragma synchronous = normal")
         connection.execute("pragma wal_autocheckpoint = 0")  # see Checkpoints
-        return _set_up(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _as_it_is(path: Path) -> sqlite3.Connection:
-    return _set_up(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True, isolation_level=None), path)
+    """What can be read without writing a byte: with the log behind it, if nobody else has it open; else without."""
+    with contextlib.suppress(sqlite3.OperationalError):
+        return _set_up(_writable(path, 0.0, "pragma locking_mode = exclusive"), path)  # the log's index is in memory
+    connection = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True, isolation_level=None)
+    return _set_up(connection, path)
 
 
 def _to_write_ahead(connection: sqlite3.Connection) -> None:
@@ -153,7 +164,8 @@ def reason(error: Exception) -> str:
 def _hint(error: Exception, path: Path) -> str:
     if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
         return f"it is damaged; to begin a new one: mv {path} {path}.damaged"
-    return f"ls -ld {path.parent}"
+    full = "full" in str(error) or "disk I/O" in str(error) or getattr(error, "errno", None) == errno.ENOSPC
+    return f"df -h {path.parent}" if full else f"ls -ld {path.parent}"
 
 
 class Checkpoints:

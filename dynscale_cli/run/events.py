@@ -1,7 +1,8 @@
-"""What happens in a run, as typed events: the only way out of `run.run`.
+"""What a run tells: typed events for whoever watches it, and records for the sink that keeps it.
 
-`display` and `--json` consume them; their fields are the schema of `--json`, which only grows.
-Knows nothing of terminals, files or llama.cpp.
+Events are the only way out of `run.run`: `display` and `--json` consume them, and their fields are the schema of
+`--json`, which only grows. A sink is told first what must not be lost: `allow` before tokens are spent, `returned`
+before a sample counts. Knows nothing of terminals, files or llama.cpp.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Standing:
     votes: tuple[tuple[str, float], ...] = ()  # (answer as shown, votes), most first
     confidence: float = 0.0  # P(the leader would still lead in the long run); 0 without votes
     settled: bool = False
+    counts: tuple[int, ...] = ()  # samples that gave each of these answers, whatever they weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Result:
         0  # samples that were cut off, `forced` ones among them: their votes weigh half, and settle nothing alone
     )
     note: str | None = None  # what would help, where most of them were
+    counts: dict[str, int] = field(default_factory=dict)  # samples that gave each answer, whatever they weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +154,74 @@ def members(record: Any) -> dict[str, Any]:
     It writes what `asdict` would give it, in a fraction of the time: there can be a line for each of 100,000 questions.
     """
     return {name: getattr(record, name) for name in record.__slots__}
+
+
+How: TypeAlias = Literal["finished", "interrupted", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A sample of question `q` begins."""
+
+    q: int
+    number: int
+    kind: Kind
+    seen: tuple[int, ...] = ()  # samples that a chain is built from, in the order in which it quotes them
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A sample of question `q` came back."""
+
+    q: int
+    sample: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A sample was stopped, with what it has cost. `failed`: why it came to nothing; `final`: others would, too."""
+
+    q: int
+    number: int
+    kind: Kind
+    tokens: Tokens
+    failed: str | None = None
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run, or a part of it, is over. `spent` is exact, and beyond `budget` where a server did not keep to that.
+
+    `time`: seconds over all parts.
+    """
+
+    how: How
+    spent: int
+    budget: int
+    settled: int
+    unanswered: int
+    time: float
+
+
+class Sink:
+    """What a run is told to keep, in the order in which it happens. This one keeps nothing; none ever raises."""
+
+    def started(self, start: Start) -> None:
+        """A sample is about to be submitted."""
+
+    def allow(self, spent: int) -> None:
+        """Called before each step with what will then have been spent in all, at most."""
+
+    def returned(self, draw: Sampled | Dropped, time: float) -> None:
+        """A sample is over, `time` seconds after the run began; it counts from here on."""
+
+    def answered(self, result: Result, *, final: bool) -> None:
+        """`final`: the question is done for good; otherwise more budget would go on with it."""
+
+    def ended(self, ended: Ended) -> None:
+        """Nothing comes behind it."""
+
+    def complaint(self) -> str | None:
+        """What could not be kept, told once; None otherwise."""
+        return None

@@ -1,8 +1,8 @@
-"""What a run was asked, and of which model: everything that decides its outcome, as it is stored.
+"""What a run is asked, and of which model: everything that decides its outcome besides the questions, as it is stored.
 
-Owns the record, its form as a JSON object, the identity of a model (so that no other goes on with a run), and the seal
-by which a run that was begun here is told from one that came from somewhere else. Reads a megabyte of a model file at
-most. How a model is put on the machine is the engine's business.
+Owns the settings, the request, its form as a JSON object, the identity of a model (so that no other goes on with a
+run), and the seal by which a run that was begun here is told from one that came from somewhere else. Reads a megabyte
+of a model file at most. How a model is put on the machine is the engine's business.
 """
 
 from __future__ import annotations
@@ -21,20 +21,50 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dynscale_cli import __version__
+from dynscale_cli.answers.vote import Method
 from dynscale_cli.engine.protocol import Sampling
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.paths import config_dir
-from dynscale_cli.sampling.prompts import Prompts
-
-from .settings import Settings
+from dynscale_cli.sampling.prompts import Layout, Prompts
+from dynscale_cli.sampling.sampler import Mode
 
 if TYPE_CHECKING:
     from dynscale_cli.models.gguf import GGUFHeader
 
+DEFAULT_MAX_TOKENS: Final = 1024
 WINDOWS: Final = 16  # places of a file that are hashed: two models of one family differ in their weights alone
 WINDOW_BYTES: Final = 1 << 16
 PLACES: Final = frozenset({"path", "name"})  # where a model lies and what it is called may change
 SECRET: Final = "seal"  # the file of the key that seals runs
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One run's parameters. `budget` in tokens over the whole run; `max_tokens` for one sample."""
+
+    budget: int
+    max_tokens: int = DEFAULT_MAX_TOKENS
+    max_thinking: int | None = None  # tokens of one thought before it is closed
+    max_samples: int | None = None  # of one question
+    sampling: Sampling = field(default_factory=Sampling)
+    policy: str = "race"
+    confidence: float = 0.95
+    exhaust: bool = False
+    mode: Mode = "hybrid"
+    layout: Layout = "quoted"
+    prompts: Prompts = field(default_factory=Prompts)
+    answer_type: str = "auto"
+    vote: Method = "majority"
+    abstain_below: float = 0.0
+    seed: int = 0
+    stream: bool = False  # report text as it is generated
+    time_limit: float | None = None  # seconds, of one part of a run
+    chain_share: float | None = None  # of later tokens, before there is evidence; None: by what is known of the model
+
+    @property
+    def draws_copies(self) -> bool:
+        """Whether every sample of a question would be the same."""
+        return self.sampling.temperature == 0 and self.mode in ("hybrid", "parallel")
 
 
 def now() -> str:

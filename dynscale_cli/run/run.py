@@ -1,8 +1,14 @@
 """The loop: choose a question, reserve its tokens, sample it, read the answer, vote, until settled or spent.
 
-Owns the order of things and nothing else: the state says how things stand, its allocator where the next sample goes,
-its ledger whether it may, the sampler what it is, the engine what comes back, `answers` what it says, and the sink
-keeps it before it counts. Yields typed events; prints nothing and reads no clock but the one it is given.
+    _fill       allocator.choose -> sampler.draft -> admission.grant -> ledger.reserve -> engine.submit
+    _make_room  what does not fit any more is stopped, the youngest first; the last is asked for its answer
+    _step       journal.allow -> ledger.charge -> engine.step
+    _finished   answers.extract, or forcing.ask
+    _take       journal.returned -> ledger.settle -> state.count, which votes and tells the allocator
+    _end        journal.answered: every question as it stands
+
+Owns the order of things and nothing else. Yields typed events; prints nothing and reads no clock but the one it is
+given.
 """
 
 from __future__ import annotations
@@ -10,34 +16,36 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from dynscale_cli.answers.extract import Answer, extract
-from dynscale_cli.answers.vote import Ballot
-from dynscale_cli.engine.protocol import Aborted, Engine, EngineEvent, Failed, Finished, Piece, Remark
+from dynscale_cli.answers.extract import extract
+from dynscale_cli.engine.protocol import Aborted, Engine, EngineEvent, Failed, Finished, Piece, Remark, Tokens
 from dynscale_cli.errors import BudgetError, DynscaleError, EngineError
 from dynscale_cli.questions import Question
 from dynscale_cli.sampling.chains import ChainShare, prior_share
-from dynscale_cli.sampling.sampler import Draft, Sampler
+from dynscale_cli.sampling.sampler import Sampler
 from dynscale_cli.sampling.samples import Finish, Sample
 
-from .admission import AdmissionState, Reservation, admit
+from .admission import Admission, Reservation
 from .events import (
     Answered,
+    Dropped,
+    Ended,
     Event,
+    How,
     Notice,
     RunStarted,
+    Sampled,
     SampleFinished,
     SampleStarted,
     SampleText,
+    Sink,
+    Start,
     Stepped,
     Stopped,
 )
-from .forcing import Forcing
-from .resume import Past
-from .settings import Settings
-from .sink import Dropped, Ended, How, Nowhere, Sampled, Sink, Start
-from .state import InFlight, QuestionState, RunState
-
-REFUSED = 64  # questions laid out for nothing before the budget is said to be at its end
+from .forcing import Forcing, InFlight
+from .request import Settings
+from .state import QuestionState, RunState
+from .stored import Past
 
 
 class Run:
@@ -77,16 +85,15 @@ class Run:
             share=ChainShare(_prior(settings, engine)),
         )
         self.state = RunState(questions, settings, self.sampler.share, engine.info)
-        self._journal: Sink = journal or Nowhere()
+        self.admission = Admission(engine, self.sampler, self._forcing, self.state)
+        self._journal = journal or Sink()
         self._past = past
         self._clock, self._interrupted = clock, interrupted
         self._begun = self._part_begun = clock()
         self._in_flight: dict[int, InFlight] = {}
         self._next_id = first_id
-        self._cheapest: int | None = None  # what one sample would cost, of those refused
-        self._refused = 0  # questions that were laid out and are too dear for what is left of the budget
         self._failure: DynscaleError | None = None
-        self._stopped = self._over = self._time_is_up = self._told_overdrawn = False
+        self._stopped = self._closed = self._time_is_up = self._told_overdrawn = False
 
     def events(self) -> Iterator[Event]:
         info = self.engine.info
@@ -105,10 +112,11 @@ class Run:
         yield state.account(interrupted=self._stopped)
         if self._failure is not None:
             raise self._failure
-        if self._cheapest is not None and not state.forecast.samples and not self._stopped:
+        cheapest = self.admission.cheapest
+        if cheapest is not None and not state.forecast.samples and not self._stopped:
             raise BudgetError(
-                f"a budget of {self.settings.budget:,} does not pay for one sample, which needs {self._cheapest:,}",
-                f"dynscale ask --budget {max(2048, 2 * self._cheapest)} ...",
+                f"a budget of {self.settings.budget:,} does not pay for one sample, which needs {cheapest:,}",
+                f"dynscale ask --budget {max(2048, 2 * cheapest)} ...",
             )
 
     def leave(self) -> None:
@@ -116,7 +124,7 @@ class Run:
         if self._past is not None and not self._past.told:  # the state is not complete
             if (ended := self._past.account(self.settings.budget)) is not None:
                 self._journal.ended(ended)
-        elif not self._over:
+        elif not self._closed:
             for sample in list(self._in_flight.values()):
                 self._stop(sample)
             self._close("interrupted")
@@ -129,53 +137,14 @@ class Run:
             yield self._stepped()
 
     def _loop(self) -> Iterator[Event]:
-        ledger = self.state.ledger
         while not self._stopped:
             self._tick()
             yield from self._fill()
             if not self._in_flight:
                 return
             yield from self._make_room()
-            if not self._in_flight:
-                continue
-            charges = self.engine.plan_step()
-            self._journal.allow(ledger.settled + self.engine.max_committed)
-            ledger.charge(charges)
-            happened = self.engine.step()
-            self._tick()
-            for event in sorted(happened, key=_by_request):  # whatever the order of the slots
-                yield from self._on(event)
-            self._forcing.close_thoughts(self._in_flight, self.settings.max_thinking, ledger)
-            yield self._stepped()
-            yield from self._complain()
-            self._stopped = self._interrupted()
-
-    def _tick(self) -> None:
-        now = self._clock()
-        self.state.time = now - self._begun
-        limit = self.settings.time_limit
-        self._time_is_up = limit is not None and now - self._part_begun >= limit
-
-    def _stepped(self) -> Stepped:
-        state = self.state
-        return Stepped(
-            state.ledger.spent,
-            state.ledger.reserved,
-            state.tokens.generated + sum(sample.generated for sample in self._in_flight.values()),
-            len(self._in_flight),
-            state.allocator.settled,
-            self.sampler.share.share if self.settings.mode == "hybrid" else float(self.settings.mode != "parallel"),
-        )
-
-    def _complain(self) -> Iterator[Event]:
-        if complaint := self._journal.complaint():
-            yield Notice(complaint)
-        over = self.state.ledger.overdrawn
-        if (
-            over and not self._in_flight and not self._told_overdrawn
-        ):  # what is in flight may give back what pays for it
-            self._told_overdrawn = True
-            yield Notice(f"the server spent more than it was asked to: {over:,} tokens beyond the budget")
+            if self._in_flight:
+                yield from self._step()
 
     # Starting samples
 
@@ -188,20 +157,18 @@ class Run:
             q = self.state.allocator.choose(self.state.is_ready)
             if q is None:
                 return
-            if self._is_out_of_reach(q):
+            if not self._in_flight and self.admission.is_out_of_reach(q):
                 self.state.close(q)
                 continue
             question = self._lay_out(q)
             if question.error is not None:
                 yield from self._finish(q, "error")
-                continue
-            asked, granted = self._admit(question)
-            if granted is not None:
+            elif granted := self.admission.grant(question, self._next_id, self._in_flight.values()):
                 yield from self._start(q, question, granted)
-            elif self._in_flight:
+            elif self._in_flight:  # what comes back may make room for it
                 return
             else:
-                self._refuse(q, asked.least)
+                self.state.close(q)
 
     def _lay_out(self, q: int) -> QuestionState:
         """The question's state, with its prompt in the model's own tokens or the reason why there is none."""
@@ -213,74 +180,21 @@ class Run:
                 question.error = error.message
         return question
 
-    def _admit(self, question: QuestionState) -> tuple[Reservation, Reservation | None]:
-        """What the question's next sample asks for, and what it is granted beside those in flight, if it may start."""
-        assert question.asked is not None
-        number, id = question.next_number, self._next_id
-        votes, combine = list(question.votes), self.state.is_combined(question)
-        draft = self.sampler.draft(question.asked, number, id, question.samples, votes, combine=combine)
-        asked = self._price(question, draft)
-        now = self._admission(question)
-        granted = admit(asked, now)
-        if granted is None and not self._in_flight and asked.bounded and asked.draft.kind == "chain":
-            # A parallel sample in the place of a chain that is too dear: its prompt is bounded, often by four times it.
-            asked = self._price(question, self.sampler.parallel(question.asked, number, id))
-            granted = admit(asked, now)
-        return asked, granted
-
-    def _price(self, question: QuestionState, draft: Draft) -> Reservation:
-        """What a sample costs before it generates anything, and to be asked for its answer."""
-        upfront = self.engine.info.upfront
-        answer = 0 if upfront and question.kind.long else self._forcing.spare(draft.request)
-        return Reservation(draft, self.engine.prefill_cost(draft.request), answer, bounded=upfront)
-
-    def _admission(self, question: QuestionState) -> AdmissionState:
-        return AdmissionState(
-            free=self.state.ledger.free,
-            expected=self.state.expected(question),
-            ahead=sum(self.state.remaining(sample) for sample in self._in_flight.values()),
-            free_slots=self.engine.free_slots,
-            running=bool(self._in_flight),
-            first=not question.samples,
-        )
-
-    def _refuse(self, q: int, needed: int) -> None:
-        """Nothing is in flight and this sample is too dear: the question gets no more of them."""
-        if not self.state.open[q].samples:
-            self._cheapest = min(needed, self._cheapest or needed)
-        self._refused += 1
-        self.state.close(q)
-
-    def _is_out_of_reach(self, q: int) -> bool:
-        """Once the budget is at its end: whether a question need not be laid out to know that it is too dear.
-
-        There may be a hundred thousand of them, which end as they are; a cheaper one among them is still looked for.
-        """
-        if not self._refused or self._in_flight or q in self.state.open:
-            return False
-        if self._refused >= REFUSED:
-            return True
-        if self.engine.info.upfront:  # of a server's prompts, only upper bounds are known
-            return False
-        room = self.state.ledger.free - self._forcing.reserve
-        return self.sampler.outgrows(self.questions[q], room, compared=not self.state.kind(q).long)
-
     def _start(self, q: int, state: QuestionState, granted: Reservation) -> Iterator[Event]:
         draft, number = granted.draft, state.next_number
         id = draft.request.id
         if not self.state.ledger.reserve(id, granted.prompt, granted.answer, granted.ahead):
             raise AssertionError("a sample was affordable and then was not")
-        self._journal.started(Start(q, number, draft.kind, draft.seen), self.state.time)
+        self._journal.started(Start(q, number, draft.kind, draft.seen))
+        thoughts = self.engine.reasoning.tracker(draft.request.prompt.open_thought)
+        self._in_flight[id] = InFlight(draft, q, number, thoughts, state.unfinished.get(number, 0))
         self.state.begin(q, number)
         self._next_id += 1
         self.engine.submit(draft.request)
-        self._in_flight[id] = InFlight(
-            draft, q, number, self.engine.reasoning.tracker(draft.request.prompt.open_thought)
-        )
         question = state.question
         yield SampleStarted(q, question.id, question.text, number, draft.kind, self.state.standing(q))
 
-    # What comes back
+    # A step
 
     def _make_room(self) -> Iterator[Event]:
         """Stop the youngest samples while those in flight are not expected to fit in what is left of the budget.
@@ -320,6 +234,23 @@ class Run:
         else:
             self._stop(sample)
 
+    def _step(self) -> Iterator[Event]:
+        """Everything in flight moves by one token, which is announced and paid for before."""
+        ledger = self.state.ledger
+        charges = self.engine.plan_step()
+        self._journal.allow(ledger.settled + self.engine.max_committed)
+        ledger.charge(charges)
+        happened = self.engine.step()
+        self._tick()
+        for event in sorted(happened, key=_by_request):  # whatever the order of the slots
+            yield from self._on(event)
+        self._forcing.close_thoughts(self._in_flight, self.settings.max_thinking, ledger)
+        yield self._stepped()
+        yield from self._complain()
+        self._stopped = self._interrupted()
+
+    # What comes back
+
     def _on(self, event: EngineEvent) -> Iterator[Event]:
         if isinstance(event, Remark):
             yield Notice(event.message)
@@ -347,7 +278,7 @@ class Run:
         said = self.engine.reasoning.split(event.text, sample.draft.request.prompt.open_thought).said
         answer = extract(said, question.kind, choices=question.question.choices)
         cut = event.reason == "length" and not sample.closing and not self._forcing.is_answered(said)
-        if not question.kind.long and (answer is None or not answer.committed or cut):
+        if not question.kind.long and (answer is None or cut):
             answer = None
             if not sample.closing and self._is_asked(sample, event):
                 return
@@ -355,11 +286,10 @@ class Run:
             sample.cut_off("length")
         if sample.in_thought and not sample.closing:  # a guess in a thought is no answer
             answer = None
-        del self._in_flight[event.id]
         if self.settings.stream:
             for said, thinking in sample.thoughts.finish():
                 yield SampleText(sample.question, sample.number, said, thinking)
-        yield from self._take(sample, self.state.weigh(sample.question, sample.sample(event, answer)), answer)
+        yield from self._take(sample, self.state.weigh(sample.question, sample.sample(event, answer)))
 
     def _is_asked(self, sample: InFlight, event: Finished) -> bool:
         """Have a sample that has ended say its answer; False where that cannot be paid for."""
@@ -370,15 +300,11 @@ class Run:
         sample.in_thought = in_thought and event.reason == "length"
         return True
 
-    def _take(self, in_flight: InFlight, sample: Sample, answer: Answer | None) -> Iterator[Event]:
+    def _take(self, in_flight: InFlight, sample: Sample) -> Iterator[Event]:
         """A sample is done: it is kept, then paid for, then it votes."""
         q = in_flight.question
-        committed = answer is None or answer.committed
-        self._journal.sampled(Sampled(q, sample, committed), self.state.time)
-        self.state.ledger.settle(in_flight.id, sample.tokens.billed)
-        self.state.pay(q, sample.kind, sample.tokens)
-        ballot = Ballot(sample.number, answer, sample.tokens.generated, sample.weight, sample.logprob)
-        stopped = self.state.count(q, sample, ballot)
+        self._over(in_flight, Sampled(q, sample), sample.tokens)
+        stopped = self.state.count(q, sample)
         if stopped is not None:  # what is still in flight could not change it
             for other in [other for other in self._in_flight.values() if other.question == q]:
                 self._stop(other)
@@ -389,12 +315,9 @@ class Run:
     def _failed(self, sample: InFlight, event: Failed) -> Iterator[Event]:
         """A sample came to nothing: its question may have another, or has an error of its own."""
         q, kind, tokens = sample.question, sample.draft.kind, event.tokens
-        final = event.hopeless and kind == "parallel"
-        self._journal.dropped(Dropped(q, sample.number, kind, tokens, event.message, final), self.state.time)
-        del self._in_flight[event.id]
-        self.state.ledger.settle(event.id, tokens.billed)
-        self.state.pay(q, kind, tokens)
-        stopped = self.state.fail(q, tokens, event.message, final=final)
+        dropped = Dropped(q, sample.number, kind, tokens, event.message, event.hopeless and kind == "parallel")
+        self._over(sample, dropped, tokens)
+        stopped = self.state.drop(dropped)
         failed = Sample(sample.number, kind, "", None, None, tokens, "failed", seen=sample.draft.seen)
         yield SampleFinished(q, failed, self.state.standing(q))
         if stopped is not None:
@@ -402,13 +325,16 @@ class Run:
 
     def _stop(self, sample: InFlight) -> None:
         """Cancel a sample; what it has cost stays paid."""
-        q, kind = sample.question, sample.draft.kind
         tokens = self.engine.cancel(sample.id)
-        self._journal.dropped(Dropped(q, sample.number, kind, tokens), self.state.time)
+        dropped = Dropped(sample.question, sample.number, sample.draft.kind, tokens)
+        self._over(sample, dropped, tokens)
+        self.state.drop(dropped, max(sample.before, sample.generated))
+
+    def _over(self, sample: InFlight, draw: Sampled | Dropped, tokens: Tokens) -> None:
+        """A sample is in flight no more: it is kept before it counts, and gives back what it did not use."""
+        self._journal.returned(draw, self.state.time)
         self.state.ledger.settle(sample.id, tokens.billed)
-        self.state.pay(q, kind, tokens)
         del self._in_flight[sample.id]
-        self.state.stop(q, sample.number, tokens)
 
     # Ends
 
@@ -430,7 +356,7 @@ class Run:
 
     def _close(self, how: How) -> None:
         state, ledger = self.state, self.state.ledger
-        self._over = True
+        self._closed = True
         unanswered = state.unanswered + state.answered.count(0)
         self._journal.ended(Ended(how, ledger.settled, ledger.budget, state.settled, unanswered, state.time))
 
@@ -438,6 +364,33 @@ class Run:
         outcome = self.state.finish(q, stopped)
         self._journal.answered(outcome, final=final)
         yield Answered(outcome)
+
+    # How things stand
+
+    def _tick(self) -> None:
+        now = self._clock()
+        self.state.time = now - self._begun
+        limit = self.settings.time_limit
+        self._time_is_up = limit is not None and now - self._part_begun >= limit
+
+    def _stepped(self) -> Stepped:
+        state = self.state
+        return Stepped(
+            state.ledger.spent,
+            state.ledger.reserved,
+            state.tokens.generated + sum(sample.generated for sample in self._in_flight.values()),
+            len(self._in_flight),
+            state.allocator.settled,
+            self.sampler.share.share if self.settings.mode == "hybrid" else float(self.settings.mode != "parallel"),
+        )
+
+    def _complain(self) -> Iterator[Event]:
+        if complaint := self._journal.complaint():
+            yield Notice(complaint)
+        over = 0 if self._in_flight else self.state.ledger.overdrawn  # what is in flight may give back what pays for it
+        if over and not self._told_overdrawn:
+            self._told_overdrawn = True
+            yield Notice(f"the server spent more than it was asked to: {over:,} tokens beyond the budget")
 
 
 def _prior(settings: Settings, engine: Engine) -> float:

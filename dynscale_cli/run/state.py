@@ -1,33 +1,31 @@
 """What a run knows: how its questions stand, what was spent, what chains have earned.
 
 Owns all of a run that outlives its engine: `RunState`, a `QuestionState` for each question that is under way, and the
-record of each sample in flight. The loop moves the state as samples come in, a stored run moves it again when it is
+forecast of lengths. The loop moves the state as samples come in, a stored run moves it again when it is
 resumed, and both by the same calls. Knows nothing of engines or files, and is told the time.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dynscale_cli.allocation.allocator import Allocator
 from dynscale_cli.allocation.ledger import Ledger
 from dynscale_cli.answers.equivalence import Equivalence, same_as_gold
-from dynscale_cli.answers.extract import Answer
 from dynscale_cli.answers.prover import Prover
 from dynscale_cli.answers.types import AnswerType
-from dynscale_cli.answers.vote import Ballot, Tally, tally
-from dynscale_cli.engine.protocol import EngineInfo, Finished, Tokens
-from dynscale_cli.engine.reasoning import ThoughtTracker
+from dynscale_cli.answers.vote import Tally, tally
+from dynscale_cli.engine.protocol import EngineInfo, Tokens
 from dynscale_cli.questions import Question
 from dynscale_cli.sampling.chains import CAPABLE_SHARE, ChainShare
-from dynscale_cli.sampling.sampler import Asked, Draft
+from dynscale_cli.sampling.sampler import Asked
 from dynscale_cli.sampling.samples import Finish, Sample, StoredSample, keep
 
-from .admission import Forecast
-from .events import KindReport, Result, RunFinished, Standing, Stopped
-from .settings import Settings
+from .events import Dropped, KindReport, Result, RunFinished, Standing, Stopped
+from .forcing import InFlight
+from .request import Settings
 from .waiting import StateStore
 
 FAILURES = 3  # pulls of a question that may come to nothing in a row before it is given up
@@ -37,46 +35,30 @@ REMEDIES: dict[Finish, str] = {"length": "--max-tokens", "budget": "--budget", "
 FREE = 256  # samples of a question beyond the tokens that were billed for it: no budget ends what costs nothing
 
 
-@dataclass(slots=True)
-class InFlight:
-    """One sample in flight."""
+class Forecast:
+    """Expected generated tokens of samples: the question's own mean, shrunk to the run's by one sample.
 
-    draft: Draft
-    question: int
-    number: int
-    thoughts: ThoughtTracker
-    generated: int = 0
-    text: str = ""
-    closing: bool = False  # it was asked for its answer
-    ended: Finish | None = None  # how it ended, where it was taken further or cut off
-    in_thought: bool = False  # it was cut off there
-    thought_closed: bool = False
+    `guess`: of a sample before the run has seen one.
+    """
 
-    @property
-    def id(self) -> int:
-        return self.draft.request.id
+    def __init__(self, guess: int, max_tokens: int) -> None:
+        self.samples = 0
+        self.generated = 0
+        self._guess = min(guess, max_tokens)
 
-    def cut_off(self, how: Finish) -> None:
-        """It is not to end by itself."""
-        self.ended, self.in_thought = how, self.thoughts.thinking
+    def finished(self, generated: int) -> None:
+        self.samples += 1
+        self.generated += generated
 
-    def sample(self, event: Finished, answer: Answer | None) -> Sample:
-        """What has become of it."""
-        finish = self.ended or event.reason
-        return Sample(
-            number=self.number,
-            kind=self.draft.kind,
-            text=event.text,
-            answer=answer.text if answer else None,
-            key=answer.key if answer else None,
-            tokens=event.tokens,
-            finish=finish,
-            forced=self.closing and finish != "stop",
-            asked=self.closing,
-            in_thought=self.in_thought,
-            logprob=event.logprob,
-            seen=self.draft.seen,
-        )
+    def length(self, samples: int, generated: int, outlived: Sequence[float] = ()) -> float:
+        """Of one more sample of a question with so many samples, which took `generated` tokens together.
+
+        `outlived`: what those in flight that have outlived their forecasts are expected to become. They count as the
+        finished do: else the next would be begun as if nothing were known, and stopped like them.
+        """
+        seen = self.samples + len(outlived)
+        run = (self.generated + sum(outlived)) / seen if seen else self._guess
+        return (generated + run) / (samples + 1)
 
 
 @dataclass(slots=True)
@@ -88,7 +70,7 @@ class QuestionState:
     asked: Asked | None
     started_at: float
     started: int = 0  # pulls, which also number the samples
-    unfinished: list[int] = field(default_factory=list)  # numbers whose samples are to be drawn again
+    unfinished: dict[int, int] = field(default_factory=dict)  # samples to be drawn again, and the tokens they had
     pending: int = 0  # pulls in flight
     samples: list[StoredSample] = field(default_factory=list)
     generated: int = 0  # tokens of these
@@ -105,36 +87,33 @@ class QuestionState:
     @property
     def next_number(self) -> int:
         """Of the next sample: one that was begun and left nothing is drawn again from its seed."""
-        return self.unfinished[0] if self.unfinished else self.started
+        return next(iter(self.unfinished), self.started)
 
-    def expect(self, number: int) -> None:
-        """A sample of this number was begun by an earlier part of the run."""
-        if number not in self.unfinished:
-            self.unfinished.append(number)
+    def expect(self, number: int, lived: int = 0) -> None:
+        """A sample of this number is to be drawn again; it had so many tokens when it was stopped."""
+        self.unfinished[number] = max(lived, self.unfinished.get(number, 0))
         self.started = max(self.started, number + 1)
 
     def begin(self, number: int) -> None:
         """A pull of this number is in flight."""
-        if number in self.unfinished:
-            self.unfinished.remove(number)
+        self.unfinished.pop(number, None)
         self.started = max(self.started, number + 1)
         self.pending += 1
 
-    def add(self, sample: Sample, ballot: Ballot, *, whole: bool = False) -> None:
-        committed = ballot.answer is None or ballot.answer.committed
-        self.samples.append(keep(sample, committed=committed, earlier=self.samples, whole=whole))
+    def add(self, sample: Sample, *, whole: bool = False) -> None:
+        self.samples.append(keep(sample, self.samples, whole=whole))
         self.generated += sample.tokens.generated
         self.failures = 0
         self.forced += sample.forced
         self.in_thought += sample.in_thought
         if sample.cut:
             self.cut[sample.finish] = self.cut.get(sample.finish, 0) + 1
-        self._report(sample.kind, 1, 0)
+        _add(self.kinds, sample.kind, 1, 0)
 
     def pay(self, kind: str, tokens: Tokens) -> None:
         """Count what a pull cost, whether or not it became a sample."""
         self.tokens += tokens
-        self._report(kind, 0, tokens.billed)
+        _add(self.kinds, kind, 0, tokens.billed)
 
     @property
     def is_firm(self) -> bool:
@@ -158,10 +137,6 @@ class QuestionState:
         return f"{cut} of {len(self.samples)} {were} cut off{where}: raise {remedy}{off}"
 
     @property
-    def ballots(self) -> list[Ballot]:
-        return [sample.ballot for sample in self.samples]
-
-    @property
     def votes(self) -> dict[str, float]:
         """Answer key -> weight, most votes first."""
         return self.tally.weights if self.tally else {}
@@ -172,17 +147,16 @@ class QuestionState:
         return tuple((text, weight) for _, text, weight in self.tally.votes) if self.tally else ()
 
     @property
+    def counts(self) -> tuple[int, ...]:
+        """How many samples gave each of the answers shown."""
+        given = Counter(self.tally.key_of.values()) if self.tally else Counter()
+        return tuple(given[key] for key in self.votes)
+
+    @property
     def combined(self) -> str | None:
         """The response of a sample that has read the others, to an open question."""
         chains = [sample for sample in self.samples if sample.kind == "chain" and sample.key is not None]
         return chains[-1].said if chains and self.kind.long else None
-
-    def report(self) -> dict[str, KindReport]:
-        return dict(sorted(self.kinds.items()))
-
-    def _report(self, kind: str, samples: int, tokens: int) -> None:
-        known = self.kinds.get(kind, KindReport())
-        self.kinds[kind] = KindReport(known.samples + samples, known.tokens + tokens)
 
 
 class RunState:
@@ -240,16 +214,27 @@ class RunState:
         due = self.combines and self._few_of_long_ones and question.kind.long and question.next_number >= LONG_SAMPLES
         return due and (not waiting or question.pending > 0)
 
-    def expected(self, question: QuestionState) -> float:
-        """Tokens that one more sample of this question is expected to generate."""
-        return self.forecast.length(len(question.samples), question.generated)
+    def expected(self, question: QuestionState, in_flight: Iterable[InFlight] = ()) -> float:
+        """Tokens that the next sample of this question is expected to generate, beside those in flight."""
+        outlived = [2.0 * s.generated for s in in_flight if not s.closing and s.generated >= self._length(s)]
+        length = self.forecast.length(len(question.samples), question.generated, outlived)
+        return max(length, 2.0 * question.unfinished.get(question.next_number, 0))
 
     def remaining(self, sample: InFlight) -> float:
-        """Tokens that a sample in flight is expected to generate yet, beside its reserve for being asked."""
+        """Tokens that a sample in flight is expected to generate yet, beside its reserve for being asked.
+
+        Lengths are heavy-tailed: one that has outlived its forecast is expected to go on for as long as it has lived.
+        """
         if sample.closing:
             return 0.0
-        length = self.expected(self.open[sample.question])
-        return self.forecast.remaining(length, sample.generated, sample.draft.request.max_tokens)
+        length, generated = self._length(sample), sample.generated
+        left = length - generated if generated < length else generated
+        return min(left, sample.draft.request.max_tokens - generated)
+
+    def _length(self, sample: InFlight) -> float:
+        """Tokens that were expected of a sample in flight."""
+        question = self.open[sample.question]
+        return max(self.forecast.length(len(question.samples), question.generated), 2.0 * sample.before)
 
     def begin(self, q: int, number: int) -> None:
         """A pull of `q` is in flight."""
@@ -261,24 +246,23 @@ class RunState:
         self.question(q).pay(kind, tokens)
         self.tokens += tokens
 
-    def stop(self, q: int, number: int, tokens: Tokens) -> None:
-        """A pull of `q`, paid for, was stopped: the same sample is drawn again where the question gets another."""
-        self.question(q).unfinished.append(number)
-        self._drop(q, tokens)
+    def drop(self, dropped: Dropped, lived: int = 0) -> Stopped | None:
+        """A pull came to nothing, or was stopped; what it has cost stays paid. Returns why `q` is done, if it is.
 
-    def fail(self, q: int, tokens: Tokens, message: str, *, final: bool) -> Stopped | None:
-        """A pull of `q`, paid for, came to nothing; `final`: so would others. Returns why `q` is done, if it is."""
-        state = self.question(q)
-        state.failures += 1
-        if final or state.failures >= FAILURES:
-            state.error = message
-            self.allocator.close(q)
-        self._drop(q, tokens)
+        A sample that was stopped is drawn again where the question gets another; `lived`: tokens that it will have.
+        """
+        q, state = dropped.q, self.question(dropped.q)
+        self.pay(q, dropped.kind, dropped.tokens)
+        state.pending -= 1
+        if dropped.failed is None:
+            state.expect(dropped.number, lived)
+        else:
+            state.failures += 1
+            if dropped.final or state.failures >= FAILURES:
+                state.error = dropped.failed
+                self.allocator.close(q)
+        self.allocator.drop(q, dropped.tokens.billed)
         return "error" if state.error is not None and not state.pending else None
-
-    def _drop(self, q: int, tokens: Tokens) -> None:
-        self.question(q).pending -= 1
-        self.allocator.drop(q, tokens.billed)
 
     def weigh(self, q: int, sample: Sample) -> Sample:
         """One that was cut off votes with less weight; so does a chain that repeats the leader that it has read."""
@@ -291,15 +275,16 @@ class RunState:
             return sample
         return replace(sample, weight=min(sample.weight, self.share.repeat_weight))
 
-    def count(self, q: int, sample: Sample, ballot: Ballot) -> Stopped | None:
-        """A sample of `q` is in: it votes. Returns why the question is done, if it is."""
+    def count(self, q: int, sample: Sample) -> Stopped | None:
+        """A sample of `q` is in: it is paid for, and votes. Returns why the question is done, if it is."""
         state = self.question(q)
+        self.pay(q, sample.kind, sample.tokens)
         state.pending -= 1
         self.forecast.finished(sample.tokens.generated)
-        state.add(sample, ballot, whole=self.settings.mode == "sequential" or state.kind.long)
+        state.add(sample, whole=self.settings.mode == "sequential" or state.kind.long)
         self.share.paid(sample.kind, sample.tokens.billed)
         self.share.observe(q, state.samples)
-        state.tally = tally(state.ballots, state.kind, self.settings.vote, self.equivalence)
+        state.tally = tally([each.ballot for each in state.samples], state.kind, self.settings.vote, self.equivalence)
         self.allocator.record(q, state.votes, len(state.samples), sample.tokens.billed, firm=state.is_firm)
         if len(state.samples) >= FREE + state.tokens.billed:
             state.free = True
@@ -325,9 +310,8 @@ class RunState:
         self.allocator.close(q)
         self.share.forget(q, state.samples)
         self.answered[q] = True
-        for kind, report in state.report().items():
-            total = self._kinds.get(kind, KindReport())
-            self._kinds[kind] = KindReport(total.samples + report.samples, total.tokens + report.tokens)
+        for kind, report in state.kinds.items():
+            _add(self._kinds, kind, report.samples, report.tokens)
         outcome = known or self._result(q, state, stopped)
         if outcome.note is not None:
             self._remedies[outcome.note.rpartition(": ")[2]] += 1
@@ -375,7 +359,9 @@ class RunState:
     def standing(self, q: int) -> Standing:
         state = self.open[q]
         settled = self.allocator.is_settled(q)
-        return Standing(len(state.samples), state.pending, state.shown, self.allocator.confidence(q), settled)
+        return Standing(
+            len(state.samples), state.pending, state.shown, self.allocator.confidence(q), settled, state.counts
+        )
 
     @property
     def kinds(self) -> dict[str, KindReport]:
@@ -408,10 +394,11 @@ class RunState:
             model=self.model,
             seconds=round(self.time - state.started_at, 3),
             error=state.error,
-            kinds=self._with_agreement(state.report()),
+            kinds=self._with_agreement(state.kinds),
             gold=question.gold,
             correct=self._correct(state, answer),
             prompts=self.settings.prompts.version,
+            counts={text: count for (text, _), count in zip(state.shown, state.counts, strict=True)},
         )
 
     def _correct(self, state: QuestionState, answer: str | None) -> bool | None:
@@ -436,3 +423,8 @@ class RunState:
             kind: replace(report, agreement=None if (value := earned[kind].value) is None else round(value, 4))
             for kind, report in sorted(kinds.items())
         }
+
+
+def _add(kinds: dict[str, KindReport], kind: str, samples: int, tokens: int) -> None:
+    known = kinds.get(kind, KindReport())
+    kinds[kind] = KindReport(known.samples + samples, known.tokens + tokens)

@@ -26,7 +26,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.paths import state_dir
@@ -34,9 +34,8 @@ from dynscale_cli.questions import Question
 
 from . import database, stored
 from .database import FILE, Checkpoints, Lock, explained, reason, transaction
-from .events import Result, members
+from .events import Dropped, Ended, Result, Sampled, Sink, Start, members
 from .request import RunRequest, as_text, from_json, now, seal
-from .sink import Dropped, Ended, Sampled, Start
 from .stored import HINT, StoredRun, Summary
 
 MAX_BYTES: Final = 1_000_000_000
@@ -46,6 +45,9 @@ STRIDE: Final = 256  # tokens that one bound announces, at most
 SHARE: Final = 256  # and at most this part of the budget: what a kill can cost beyond what was in flight
 ROW_BYTES: Final = 250  # of a sample, beside what it said
 PORTION: Final = 1000  # rows that are written or deleted at once: others wait for no more than that
+
+
+Values: TypeAlias = tuple[Any, ...] | dict[str, Any]  # what a statement takes
 
 
 class Store:
@@ -216,7 +218,7 @@ class NoRuns(UsageError):
         super().__init__("there are no runs yet", 'dynscale ask "What is 17 + 25?" begins one')
 
 
-class Recorder:
+class Recorder(Sink):
     """One run that is open for writing: its `Sink`. Never raises once it has begun: the run goes on without its store,
     and `complaint` says once what could not be kept.
 
@@ -243,7 +245,7 @@ class Recorder:
         self._connection, self._lock = connection, lock
         self.budget, self._announced, self._came = budget, spent, came
         self._new, self._told, self._closed, self.drawn = begun_here, False, False, False
-        self._waiting: list[tuple[str, tuple[Any, ...]]] = []  # statements of this step, and what they take
+        self._waiting: list[tuple[str, Values]] = []  # statements of this step, and what they take
         self._bytes = 0
         self._inode = self.path.stat().st_ino
         self._checkpoints = Checkpoints(self.path)
@@ -258,11 +260,10 @@ class Recorder:
             self._connection.execute(statement, (budget, self._announced, now(), self.id))
         self._checkpoints.written()
 
-    def started(self, start: Start, time: float) -> None:
+    def started(self, start: Start) -> None:
         seen = json.dumps(start.seen) if start.seen else None
-        self._waiting.append(
-            (_STARTED, (self.id, start.q, start.number, start.kind, seen, self.id, start.q, start.number))
-        )
+        values = {"run": self.id, "place": start.q, "number": start.number, "kind": start.kind, "seen": seen}
+        self._waiting.append((_STARTED, values))
 
     def allow(self, spent: int) -> None:
         stride = min(STRIDE, self.budget // SHARE)
@@ -273,33 +274,18 @@ class Recorder:
             )
         self._write()
 
-    def sampled(self, sampled: Sampled, time: float) -> None:
-        sample = sampled.sample
-        self.drawn = True
+    def returned(self, draw: Sampled | Dropped, time: float) -> None:
+        row = {
+            name: storable(value) if isinstance(value, str) else value for name, value in stored.as_row(draw).items()
+        }
+        self.drawn |= isinstance(draw, Sampled)
         self._came += 1
-        self._bytes += ROW_BYTES + len(sample.text)
-        tokens = sample.tokens
+        self._bytes += ROW_BYTES + len(row.get("text") or "")
+        columns = [name for name in row if name not in ("number", "place")]
         self._waiting.append((
-            _CAME,
-            (
-                self._came, round(time, 3), sample.finish, storable(sample.answer), storable(sample.key),
-                sampled.committed, sample.forced, tokens.prompt, tokens.generated, tokens.reused, sample.weight,
-                sample.logprob, storable(sample.text), None, None, stored.beside_columns(sample), self.id, sampled.q,
-                sample.number,
-            ),
-        ))  # fmt: skip
-
-    def dropped(self, dropped: Dropped, time: float) -> None:
-        self._came += 1
-        self._bytes += ROW_BYTES
-        tokens, finish = dropped.tokens, "dropped" if dropped.failed is None else "failed"
-        self._waiting.append((
-            _CAME,
-            (
-                self._came, round(time, 3), finish, None, None, None, None, tokens.prompt, tokens.generated,
-                tokens.reused, None, None, None, storable(dropped.failed), dropped.final, None, self.id, dropped.q,
-                dropped.number,
-            ),
+            f"update draws set {', '.join(f'{name} = :{name}' for name in ('came', 'time', *columns))} "
+            f"where run = :run and {_OPEN}",
+            {**row, "run": self.id, "came": self._came, "time": round(time, 3)},
         ))  # fmt: skip
 
     def answered(self, result: Result, *, final: bool) -> None:
@@ -359,7 +345,7 @@ class Recorder:
                 self._fail(reason(error))
         self._waiting.clear()
 
-    def _commit(self, statements: Sequence[tuple[str, tuple[Any, ...]]]) -> None:
+    def _commit(self, statements: Sequence[tuple[str, Values]]) -> None:
         with transaction(self._connection):
             for statement, values in statements:
                 self._connection.execute(statement, values)
@@ -381,14 +367,10 @@ class Recorder:
         self._lock.spoil()
 
 
+_OPEN: Final = "came is null and place = :place and number = :number"
 _STARTED: Final = (
-    "insert into draws (run, place, number, kind, seen) select ?, ?, ?, ?, ? where not exists "
-    "(select 1 from draws where run = ? and came is null and place = ? and number = ?)"
-)
-_CAME: Final = (
-    "update draws set came = ?, time = ?, finish = ?, answer = ?, key = ?, committed = ?, forced = ?, prompt = ?, "
-    "generated = ?, reused = ?, weight = ?, logprob = ?, text = ?, error = ?, final = ?, more = ? "
-    "where run = ? and came is null and place = ? and number = ?"
+    "insert into draws (run, place, number, kind, seen) select :run, :place, :number, :kind, :seen "
+    f"where not exists (select 1 from draws where run = :run and {_OPEN})"
 )
 _ANSWERED: Final = (
     "update questions set answer = ?, confidence = ?, stopped = ?, samples = ?, tokens = ?, final = ?, result = ? "
@@ -396,11 +378,11 @@ _ANSWERED: Final = (
 )
 
 
-def storable(text: str | None) -> str | None:
-    """Half of a pair of surrogates, as a server may send it, is no text that SQLite takes."""
-    if text is None or text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def storable(value: Any) -> Any:
+    """As SQLite takes it: half of a pair of surrogates, as a server may send it, is no text."""
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _question(run: str, question: Question) -> tuple[Any, ...]:

@@ -1,18 +1,21 @@
-"""What is stored of a run: the request, the questions, the results, and on demand every sample.
+"""What is stored of a run: the request, the questions, the results, on demand every sample; and resuming from it.
 
-Owns the reading, and what a run looks like in a line. Never writes. Knows nothing of terminals.
+Owns the reading, what a run looks like in a line, what a sample looks like as a row, and the order in which a resumed
+run's state is moved again. Samples that never came back were in flight when the run stopped, and are drawn again under
+the same numbers. Never writes. Knows nothing of engines or terminals.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from dynscale_cli.allocation.ledger import Ledger
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
@@ -20,10 +23,25 @@ from dynscale_cli.sampling.samples import Sample
 
 from . import database
 from .database import Lock, explained
-from .events import KindReport, Result
-from .request import RunRequest, from_json, seal
-from .settings import Settings
-from .sink import Dropped, Ended, How, Sampled, Start
+from .events import (
+    Answered,
+    Dropped,
+    Ended,
+    Event,
+    How,
+    KindReport,
+    Notice,
+    Result,
+    Sampled,
+    SampleFinished,
+    SampleStarted,
+    Start,
+    Stopped,
+)
+from .request import RunRequest, Settings, from_json, seal
+
+if TYPE_CHECKING:
+    from .state import RunState
 
 BENCH: Final = "bench"  # the command that draws pools
 HINT: Final = "dynscale runs list shows what there is"
@@ -34,9 +52,8 @@ SUMMARY: Final = (
     " from runs order by active desc, rowid desc"
 )
 
-COLUMNS: Final = frozenset(
-    {"number", "kind", "text", "answer", "key", "tokens", "finish", "forced", "weight", "logprob", "seen"}
-)
+COLUMNS: Final = ("answer", "key", "forced", "finish", "weight", "logprob", "text")  # as in a Sample
+BESIDE: Final = (*COLUMNS, "number", "kind", "seen", "tokens")  # what is in no `more`
 
 State = Literal["running", "finished", "interrupted", "failed", "killed", "damaged", "newer"]
 
@@ -189,19 +206,27 @@ def _spent(row: sqlite3.Row, path: Path) -> int:
     return max(int(row["spent"]), int(row["budget"])) if spoiled else int(row["spent"])
 
 
-def _start(row: Mapping[str, Any] | sqlite3.Row) -> Start:
+def _start(row: sqlite3.Row) -> Start:
     return Start(row["place"], row["number"], row["kind"], _seen(row))
 
 
-def _seen(row: Mapping[str, Any] | sqlite3.Row) -> tuple[int, ...]:
+def _seen(row: sqlite3.Row) -> tuple[int, ...]:
     return tuple(json.loads(row["seen"])) if row["seen"] else ()
 
 
-def beside_columns(sample: Sample) -> str | None:
-    """What is known of a sample beyond the columns of `draws`, where it is not as usual."""
-    more = [each for each in fields(Sample) if each.name not in COLUMNS]
-    found = {each.name: value for each in more if (value := getattr(sample, each.name)) != each.default}
-    return json.dumps(found) if found else None
+def as_row(draw: Sampled | Dropped) -> dict[str, Any]:
+    """What `draws` has of a sample that is over, by column; `more`: what is not as usual and has no column."""
+    if isinstance(draw, Dropped):
+        finish = "dropped" if draw.failed is None else "failed"
+        row = {"number": draw.number, "finish": finish, "error": draw.failed, "final": draw.final}
+        tokens = draw.tokens
+    else:
+        sample, tokens = draw.sample, draw.sample.tokens
+        others = [each for each in fields(Sample) if each.name not in BESIDE]
+        more = {each.name: value for each in others if (value := getattr(sample, each.name)) != each.default}
+        row = {name: getattr(sample, name) for name in ("number", *COLUMNS)}
+        row["more"] = json.dumps(more) if more else None
+    return {**row, "place": draw.q, **{name: getattr(tokens, name) for name in ("prompt", "generated", "reused")}}
 
 
 def _draw(row: sqlite3.Row, run: StoredRun) -> Sampled | Dropped:
@@ -211,20 +236,85 @@ def _draw(row: sqlite3.Row, run: StoredRun) -> Sampled | Dropped:
         tokens = Tokens(int(row["prompt"]), int(row["generated"]), int(row["reused"]))
         if row["finish"] in ("dropped", "failed"):
             return Dropped(q, number, kind, tokens, row["error"], bool(row["final"]))
-        sample = Sample(
-            number=number,
-            kind=kind,
-            text=row["text"],
-            answer=row["answer"],
-            key=row["key"],
-            tokens=tokens,
-            finish=row["finish"],
-            forced=bool(row["forced"]),
-            weight=float(row["weight"]),
-            logprob=row["logprob"],
-            seen=_seen(row),
-            **(json.loads(row["more"]) if row["more"] else {}),
-        )
-        return Sampled(q, sample, bool(row["committed"]))
+        told = {name: row[name] for name in COLUMNS}
+        told |= {"weight": float(row["weight"]), "forced": bool(row["forced"])}
+        more = json.loads(row["more"]) if row["more"] else {}
+        return Sampled(q, Sample(number=number, kind=kind, tokens=tokens, seen=_seen(row), **told, **more))
     except (KeyError, TypeError, ValueError, IndexError):
         raise DynscaleError(f"{run.path}: draw {row['draw']} of run {run.id} is damaged", HINT) from None
+
+
+class Past:
+    """What is stored of a run. `replay` it once, which takes the results out of `stored`: they are told and not needed
+    again. `told`: all of it is in the state.
+    """
+
+    def __init__(self, stored: StoredRun) -> None:
+        self._stored = stored
+        self.told = False
+
+    def account(self, budget: int) -> Ended | None:
+        """How a part ends that is left before the past is `told`: as the one before did, if that is known."""
+        ended = self._stored.ended
+        if ended is None:
+            return None
+        return replace(ended, how=ended.how if budget <= ended.budget else "interrupted", budget=budget)
+
+    def replay(self, state: RunState) -> Iterator[Event]:
+        """Move `state` as the run did, and tell it as events."""
+        stored = self._stored
+        for time, draw in stored.draws():
+            state.time = max(state.time, time)
+            if not state.answered[draw.q]:
+                yield from self._sampled(state, draw) if isinstance(draw, Sampled) else self._dropped(state, draw)
+            else:  # paid for, though its question needed it no more
+                state.tokens += draw.tokens if isinstance(draw, Dropped) else draw.sample.tokens
+        for start in stored.in_flight():
+            if not state.answered[start.q]:
+                state.question(start.q).expect(start.number)
+        for q in sorted(stored.final):  # such as a question that no prompt could be made of
+            yield from self._finish(state, q, stored.results[q].stopped)
+        if stored.ended is not None:
+            state.time = max(state.time, stored.ended.time)
+        spent = max(state.tokens.billed, stored.spent)
+        state.lost = spent - state.tokens.billed
+        state.ledger = Ledger(state.settings.budget, min(spent, state.settings.budget))
+        state.ledger.overdrawn = spent - state.ledger.spent  # by a server that did not keep to what it was asked for
+        stored.results.clear()
+        self.told = True
+        yield Notice(self._summary(state))
+
+    def _sampled(self, state: RunState, sampled: Sampled) -> Iterator[Event]:
+        q, sample, question = sampled.q, sampled.sample, state.questions[sampled.q]
+        state.begin(q, sample.number)
+        yield SampleStarted(q, question.id, question.text, sample.number, sample.kind, state.standing(q))
+        stopped = state.count(q, sample)
+        yield SampleFinished(q, sample, state.standing(q))
+        if stopped is not None:
+            yield from self._finish(state, q, stopped)
+
+    def _dropped(self, state: RunState, dropped: Dropped) -> Iterator[Event]:
+        q = dropped.q
+        if dropped.failed is None:
+            state.pay(q, dropped.kind, dropped.tokens)
+            state.question(q).expect(dropped.number, dropped.tokens.generated)
+            return
+        state.begin(q, dropped.number)
+        stopped = state.drop(dropped)
+        if stopped is not None:
+            yield from self._finish(state, q, stopped)
+
+    def _finish(self, state: RunState, q: int, stopped: Stopped) -> Iterator[Event]:
+        """A question is done: as it was told then, where it was."""
+        if not state.answered[q]:
+            known = self._stored.results[q] if q in self._stored.final else None
+            yield Answered(state.finish(q, stopped, known), replayed=True)
+
+    def _summary(self, state: RunState) -> str:
+        done, left = sum(state.answered), state.ledger.free
+        lost = f", {state.lost:,} of them lost with the process" if state.lost else ""
+        spent = f"{state.ledger.spent:,} tokens spent{lost}, {left:,} left"
+        ended = self._stored.ended
+        if ended is not None and ended.how == "finished" and state.settings.budget <= ended.budget:
+            return f"run {self._stored.id} is finished: {spent}; --budget +20k would buy more"
+        return f"run {self._stored.id} goes on: {done:,} of {len(state.questions):,} questions are done, {spent}"

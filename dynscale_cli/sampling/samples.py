@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from dynscale_cli.answers.extract import Answer
@@ -47,24 +47,17 @@ class Sample:
         """Whether it was cut off, and did not end by itself."""
         return self.finish in ("length", "budget", "time")
 
+    @property
+    def ballot(self) -> Ballot:
+        answer = None if self.key is None else Answer(self.key, self.answer or "")
+        return Ballot(self.number, answer, self.tokens.generated, self.weight, self.logprob)
+
 
 @dataclass(frozen=True, slots=True)
-class StoredSample:
-    """A finished sample as its question remembers it.
+class StoredSample(Sample):
+    """A finished sample as its question remembers it: without its text, `packed` where a chain may quote it."""
 
-    `generated`: its tokens; `committed`: its answer was stated, not guessed from how it ends."""
-
-    number: int
-    kind: Kind
-    key: str | None
-    answer: str | None
-    committed: bool
-    generated: int
-    weight: float
-    cut: bool
-    logprob: float | None
-    seen: tuple[int, ...]
-    packed: bytes | None
+    packed: bytes | None = None
 
     @property
     def said(self) -> str:
@@ -73,30 +66,14 @@ class StoredSample:
             return f"Answer: {self.answer}"
         return zlib.decompress(self.packed, -_WINDOW).decode(errors="surrogatepass")
 
-    @property
-    def ballot(self) -> Ballot:
-        answer = None if self.key is None else Answer(self.key, self.answer or "", self.committed)
-        return Ballot(self.number, answer, self.generated, self.weight, self.logprob)
 
-
-def keep(sample: Sample, *, committed: bool, earlier: Iterable[StoredSample], whole: bool = False) -> StoredSample:
+def keep(sample: Sample, earlier: Iterable[Sample], *, whole: bool = False) -> StoredSample:
     """What is to be kept of `sample`, next to what was kept of `earlier` ones. `whole`: what it said in any case."""
-    return StoredSample(
-        number=sample.number,
-        kind=sample.kind,
-        key=sample.key,
-        answer=sample.answer,
-        committed=committed,
-        generated=sample.tokens.generated,
-        weight=sample.weight,
-        cut=sample.cut,
-        logprob=sample.logprob,
-        seen=sample.seen,
-        packed=_packed(sample) if whole or _quotable(sample, earlier) else None,
-    )
+    known = {each.name: getattr(sample, each.name) for each in fields(Sample)} | {"text": ""}
+    return StoredSample(**known, packed=_packed(sample) if whole or _quotable(sample, earlier) else None)
 
 
-def _quotable(sample: Sample, earlier: Iterable[StoredSample]) -> bool:
+def _quotable(sample: Sample, earlier: Iterable[Sample]) -> bool:
     """A chain takes the first of those that say the same: behind ATTEMPTS of them, none is ever its turn."""
     if sample.key is None:
         return False
