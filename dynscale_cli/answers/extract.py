@@ -20,7 +20,16 @@ from typing import Any
 from dynscale_cli.answers.cues import Statement, statements
 from dynscale_cli.answers.normalize import lower, plain, strip_markup, word_set, words
 from dynscale_cli.answers.reading import read, read_loosely, read_math
-from dynscale_cli.answers.text import FILLER, Reading, is_told, last_sentence, read_json, states_none, text_key
+from dynscale_cli.answers.text import (
+    FILLER,
+    Reading,
+    asks_for_output,
+    is_told,
+    last_sentence,
+    read_json,
+    states_none,
+    text_key,
+)
 from dynscale_cli.answers.types import AnswerType
 
 
@@ -92,7 +101,7 @@ def _committed(text: str, lowered: str, kind: AnswerType, choices: Sequence[str]
             continue
         if statement.form in ("sentence", "reverse") and _says_nothing(content, kind):
             continue
-        said = _calmly(statement)
+        said = _calmly(statement) + _further_lines(text, statement, kind)
         reading = _boxes(text, statement, kind) or read(said, kind, choices)
         if reading is not None:
             return revision or reading, False
@@ -123,6 +132,17 @@ def _calmly(statement: Statement) -> str:
     worded = statement.form in ("sentence", "label") and not set(content) & {"$", "\\"}
     excited = len(content) > 2 and content.rstrip(" *_").endswith("!")
     return content.rstrip("!*_ ") if worded and excited else content
+
+
+_LINES = re.compile(r"(?:\n[ \t]*\S+(?:[ \t]\S+){0,4}){1,40}(?=\s*\Z|[ \t]*\n[ \t]*\n)")
+
+
+def _further_lines(text: str, statement: Statement, kind: AnswerType) -> str:
+    """What a program prints is all the short lines behind its label."""
+    if statement.form != "label" or not asks_for_output(kind.wording.topic):
+        return ""
+    lines = _LINES.match(text, statement.end)
+    return lines.group() if lines is not None else ""
 
 
 _BETWEEN_BOXES = re.compile(
