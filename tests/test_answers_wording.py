@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from dynscale_cli.answers import AnswerType, Ballot, Tally, extract, same_as_gold, tally
@@ -36,6 +38,14 @@ def shown(question: str, *said: str, stated: str = "auto") -> str | None:
         ("Which operator adds?", "Answer: `+`", "+"),
         ('Who came? End with "Guest: " and the name.', "It was late.\nGuest: Ann", "Ann"),
         ("Who came?", "I would pick Ann", "Ann"),
+        ("Which operator asks whether two are equal?", "The answer is ==.", "=="),
+        ("Which symbol ends a cry?", "So it is clear.\n\nThe answer is **!**.", "!"),
+        ("Who sailed to Mars in 1650?", "Answer: None", "None"),
+        ("What was her name?", "Answer: Unknown", "Unknown"),
+        ("How many came, and who spoke?", "Answer: nine people; Ann", "nine people; Ann"),
+        ("What does it print?", "Answer: 0\n1\n2\n\nDo ask again!", "0\n1\n2"),
+        ("Is it fit? Reply with 'fit' or 'unfit'.", "Answer: unfit", "unfit"),
+        ("オズの首都はどこですか？", "答え：オズの首都は東京です。", "東京"),
         ("Did she come?", "So the answer (yes or no) is: Yes", "yes"),
         ("What does the lamp mean?", "Answer: Not Ready", "Not Ready"),
         ("Return JSON with the key a.", 'Here:\n```json\n{"a": 1}\n```', '{"a": 1}'),
@@ -52,6 +62,15 @@ def test_what_is_printed_is_what_the_samples_say(question: str, said: str, print
         ("Sort: pear, fig", ("Answer: fig, pear", "Answer: pear, fig"), 2),
         ("Who wrote it?", ("Answer: Austen", "Answer: Jane Austen"), 1),
         ("Where is it?", ("Answer: Guinea", "Answer: New Guinea"), 2),
+        ("Who painted it?", ("Answer: van Dale", "Answer: Ann van Dale", "Answer: Dale"), 1),
+        ("How many are left?", ("Answer: None", "Answer: 0", "Answer: none of them"), 1),
+        ("Who came?", ("Answer: Nobody", "Answer: No one", "Answer: Ann"), 2),
+        (
+            "Rank by size: fig, pear, nut",
+            ("Answer: pear > fig > nut", "Answer: pear, fig, nut", "Answer: nut > fig > pear"),
+            2,
+        ),
+        ("How many eggs?", ("Answer: 3-5", "Answer: 3 to 5", "Answer: 3"), 2),
         ("Who wrote it?", ("Answer: Bell", "Answer: Ann Bell", "Answer: Bo Bell"), 3),
         ("Give JSON.", ('{"a": 1, "b": 2}', '{"b": 2.0, "a": 1}', '{"a": 2, "b": 1}'), 2),
         ("Which way from A to C?", ("Answer: A -> B -> C", "Answer: A → B → C", "Answer: A -> C"), 2),
@@ -79,6 +98,16 @@ def test_a_stated_kind_stays() -> None:
 
 def test_a_pattern_that_tries_for_ever_is_given_up() -> None:
     assert extract("a" * 5000 + "!", AnswerType.parse("regex:(a+)+$")) is None
+
+
+def test_a_pattern_is_given_up_in_any_thread_and_the_next_text_is_read_all_of_it() -> None:
+    texts = ["a" * 5000 + "!", "a" * 5000, "b Code: 7" + " b" * 5000]
+    with ThreadPoolExecutor(2) as pool:
+        read = [
+            *pool.map(lambda text: extract(text, AnswerType.parse("regex:^(a+)+$")), texts[:2]),
+            *pool.map(lambda text: extract(text, AnswerType.parse(r"regex:Code: (\d+)")), texts[2:]),
+        ]
+    assert [answer and answer.text for answer in read] == [None, "a" * 5000, "7"]
 
 
 def test_a_pattern_that_ignores_case_folds_it() -> None:

@@ -14,7 +14,7 @@ from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import UsageError
 from dynscale_cli.evaluation.logs import read_log
 from dynscale_cli.questions import Question
-from dynscale_cli.run.export import Pool
+from dynscale_cli.run.export import NewFile, Pool
 from dynscale_cli.sampling.samples import Sample
 from tests.replay_logs import row, write_log
 
@@ -118,7 +118,7 @@ def test_a_log_is_called_as_its_file(tmp_path: Path) -> None:
 
 def test_half_an_emoji_from_a_server_does_not_cost_the_exported_pool(tmp_path: Path) -> None:
     path = tmp_path / "pool.jsonl"
-    pool = Pool(path, [Question(0, "1", "a", (), "b")], AnswerType.parse("text"), Equivalence())
+    pool = Pool([Question(0, "1", "a", (), "b")], AnswerType.parse("text"), Equivalence())
     pool.add(0, Sample(0, "parallel", "\ud83d", "\ud83d", "\ud83d", Tokens(1, 1, 0), "stop"))
-    pool.finish()
+    NewFile(path).write(pool.lines())
     assert read_log(path).pools[0].answers == ("\ud83d",)

@@ -44,7 +44,7 @@ _EMPTY_WORDS = word_set(
 # Words that make another name of one: South Korea is not Korea.
 _DISTINGUISHING = word_set(
     "new north south east west northern southern eastern western central upper lower great greater little old saint st "
-    "san santa los las el la de lake mount river cape port fort sea bay equatorial democratic american british french "
+    "san santa los las el la lake mount river cape port fort sea bay equatorial democratic american british french "
     "dutch anti non mac of the and"
 )
 
@@ -66,6 +66,7 @@ def short_names(shown: Mapping[str, str], *, places: bool) -> dict[str, str]:
     return {key: found.get(other, other) for key, other in found.items()}
 
 
+PARTICLES = word_set("de la le van von der den da du del di bin al ten ter dos")
 _TITLES = word_set("dr prof professor mr mrs ms miss sir dame president king queen pope saint captain general")
 
 
@@ -80,7 +81,8 @@ def _without_titles(shown: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_name(key: str, text: str) -> bool:
-    return len(key) > 2 and key.replace(" ", "").isalpha() and text[:1].isupper() and len(key.split()) <= 2
+    named = text[:1].isupper() or key.split()[0] in PARTICLES
+    return len(key) > 2 and key.replace(" ", "").isalpha() and named and len(key.split()) <= 3
 
 
 def _is_short_for(key: str, other: str, spelt: str, places: bool) -> bool:
@@ -90,8 +92,12 @@ def _is_short_for(key: str, other: str, spelt: str, places: bool) -> bool:
     if comma:
         return places and first == key and rest.replace(" ", "").isalpha() and spelt.split()[-1][:1].isupper()
     words_of = other.split()
-    surname = words_of[-1:] == [key] and 2 <= len(words_of) <= 4 and spelt.split()[-1][:1].isupper()
-    return surname and other.replace(" ", "").isalpha() and _DISTINGUISHING.isdisjoint(words_of[:-1])
+    short = key.split()
+    before = words_of[: -len(short)]
+    surname = words_of[-len(short) :] == short and (len(short) == 1 or short[0] in PARTICLES) and before
+    if not surname or not 2 <= len(words_of) <= 5 or not spelt.split()[-1][:1].isupper():
+        return False
+    return other.replace(" ", "").isalpha() and _DISTINGUISHING.isdisjoint(before) and before[0] not in PARTICLES
 
 
 @dataclass(frozen=True, slots=True)

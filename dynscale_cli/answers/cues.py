@@ -72,7 +72,7 @@ _SENTENCE = re.compile(
     r"(?:\s+(?:therefore|thus|hence|indeed|simply|just|then|now|also|clearly|definitely|actually|probably|likely|"
     r"most\s+likely|still|exactly|"
     r"approximately|about|roughly|around|equal\s+to|given\s+by|to\s+be|as\s+follows|the\s+following|option|choice|"
-    r"letter)\b)*\s{0,3}(?:[:=]|->)?[*_]{0,4}",
+    r"letter)\b)*\s{0,3}(?::|=(?![=.<>]|\s*$)|->)?[*_]{0,4}",
     re.IGNORECASE,
 )
 # "The answer is not A but B."
@@ -312,6 +312,7 @@ def _hash(text: str, at: int) -> Statement | None:
 
 
 _DISPLAY = (("$$", "$$"), ("\\[", "\\]"), ("```", "```"))
+_LINE_START = re.compile(r"(?:[ \t*_`>\n\r]|[-•](?=[ \t*_]))*")  # a bullet, but no minus sign
 _LIST_MARK = re.compile(r"\d{1,2}[.)]\s+(?=[\d$\\-])")
 _SKIPPED = " \t*_`"
 _BLOCK_REACH = 20_000  # of a block of code or JSON
@@ -325,12 +326,12 @@ def _until(text: str, form: Form, at: int, start: int) -> Statement:
     said = first.strip() if sign else first.lstrip(" \t*_") if first.strip(_SKIPPED) else ""
     if not sign and not said.strip("`"):
         fenced = first.strip().startswith("```")
-        said = first.lstrip() + "\n" + rest if fenced else rest.lstrip(_SKIPPED + ">\n\r-•")
+        said = first.lstrip() + "\n" + rest if fenced else rest[_LINE_START.match(rest).end() :]  # type: ignore[union-attr]
         mark = _LIST_MARK.match(said)
         said = said[mark.end() :] if mark is not None else said
         if rest[: len(rest) - len(said)].rstrip(" \t").endswith("```"):
             said = "```" + said
-    consumed = len(window) - len(said)
+    consumed = (len(first) if said and said in first else len(window)) - len(said)
     if said.startswith(("```", "{", "[")):
         return _block(text, form, at, start + consumed) or _line(form, said, at, start + consumed)
     for opening, closing in _DISPLAY:

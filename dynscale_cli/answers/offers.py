@@ -185,7 +185,7 @@ _CASES = (
                rf"(?:(?:you|it)\s+(?:should|must|can)\s+)?{_SAY}\s+{_LEAD}{_SPECIAL}(?=[\s]*(?:[.!,;)\n]|$|instead\b))",
                re.IGNORECASE),
     re.compile(rf"\b{_SAY}\s+{_LEAD}{_SPECIAL},?\s+{_WHEN}\b", re.IGNORECASE),
-    re.compile(rf"\b(?:or|otherwise|else),?\s+(?:{_SAY}\s+)?{_LEAD}[\"'`](?P<quoted>[^\"'`\n]{{1,60}})[\"'`]"
+    re.compile(rf"(?<![\"'`]\s)\b(?:or|otherwise|else),?\s+(?:{_SAY}\s+)?{_LEAD}[\"'`](?P<quoted>[^\"'`\n]{{1,60}})[\"'`]"
                rf"(?P<bare>)?(?=\s*(?:[.!;)\n]|$|{_WHEN}\b))", re.IGNORECASE),
     re.compile(rf"\botherwise,?\s+{_SAY}\s+{_LEAD}{_SPECIAL}(?=\s*(?:[.!;)\n]|$))", re.IGNORECASE),
 )  # fmt: skip

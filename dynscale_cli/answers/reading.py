@@ -27,7 +27,9 @@ from dynscale_cli.answers.text import (
     read_json,
     read_sequence,
     read_text,
+    states_nobody,
     states_none,
+    without_quotes,
     without_subject,
 )
 from dynscale_cli.answers.types import AnswerType
@@ -43,6 +45,9 @@ def read(content: str, kind: AnswerType, choices: Sequence[str] = ()) -> Reading
     if special is not None:
         return special
     if kind.name == "number":
+        said = strip_markup(content)
+        if "many" in wording.topic and states_nobody(said):
+            return "0", said
         return read_number(content)
     if kind.name == "choice":
         return read_option(content, choices, wording.options, wording.labels)
@@ -104,6 +109,7 @@ _SUBJECT = re.compile(
 # "The answer is correct because 42/7 = 6": said of an answer, not the answer.
 _OF_PARTS = re.compile(r"(\d{1,9})\s?分[の之]\s?(\d{1,9})")  # Japanese and Chinese say "of two parts, one"
 _TO = re.compile(r"\b(\d{1,9})\s?(?:to|:)\s?(\d{1,9})\b")  # a ratio of 5 to 3
+_FROM_TO = re.compile(r"^([\s*_$€£]*)(?:(?:from|about|around) )?(\d[\d.,]*) (?:to|through|until) (?=[$€£]?\d)")
 _VERDICT = re.compile(
     r"[\s*_]*(?:correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|not\s+(?:known|given|unique|"
     r"clear|correct))\b",
@@ -121,6 +127,7 @@ def read_number(content: str) -> Reading | None:
     spelt = _OF_PARTS.sub(r"\2/\1", prose(content))
     if "ratio" in spelt:
         spelt = _TO.sub(r"\1:\2", spelt)
+    spelt = _FROM_TO.sub(r"\1\2-", spelt)
     if _IRRATIONAL.search(content):
         sentence = first_sentence(content)
         ends = [0, *(behind.end() for behind in _BEHIND_VERB.finditer(sentence))]
@@ -316,7 +323,7 @@ def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | Non
     """Whatever is stated: JSON, a sign, a letter, a side, a number, a formula, else words."""
     bare = strip_markup(content)
     if is_told(content, topic):
-        said = content.strip(" \t\n`*'\"")
+        said = without_quotes(content)
         return said.lower(), said
     if not bare or states_none(bare):
         return None
@@ -409,7 +416,7 @@ def _begins_with_its_number(stated: str) -> bool:
         return False
     rest = spelt[found[0].end :]
     calculated = "=" in rest or _OPERATOR.match(rest) is not None
-    return _ORDINAL.match(rest) is None and (calculated or not any(char.isdigit() for char in rest))
+    return _ORDINAL.match(rest) is None and ";" not in rest and (calculated or not any(char.isdigit() for char in rest))
 
 
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)(?![^\W\d_])")

@@ -22,11 +22,12 @@ SENTENCE_END = re.compile(
     r"(?<!\be\.g)[.!?。](?=\s+[A-Z\u0400-\u04ff]|\s*$|。)|。"
 )
 _NONE = re.compile(
-    r"[\s*_`'\"(\[]*(?:none|n/?a|null|unknown|unclear|undetermined|i don't know|i do not know|not sure|no answer|"
-    r"cannot (?:be )?determined?|can't be determined|unable to|undefined answer|i (?:cannot|can't|could not) (?:say|"
+    r"[\s*_`'\"(\[]*(?:n/?a|null|i don't know|i do not know|not sure|no answer|"
+    r"cannot determine|unable to|undefined answer|i (?:cannot|can't|could not) (?:say|"
     r"tell|determine|answer)(?: (?:that|this|it))?|\?+|-{2,}|\.{2,}|_+)[\s*_`'\")\].!]*$",
     re.IGNORECASE,
 )
+_NOBODY = re.compile(r"none|no[ -]one|nobody|none of (?:them|these|those|the above)", re.IGNORECASE)
 # Said of an answer in a sentence; behind a label some of it is an answer ("Answer: right").
 FILLER = re.compile(
     r"[\s*_`'\"]*(?:as follows|given by|correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|"
@@ -39,8 +40,14 @@ _EMPTY = re.compile(r"(?:as follows|given by|shown(?: below)?|the following|in t
 
 
 def states_none(content: str) -> bool:
-    """Whether what is stated is that there is no answer ("unknown", "N/A", null)."""
+    """Whether what is stated is that the speaker has no answer ("I don't know", "N/A", null); "None", "unknown" and
+    "cannot be determined" are said of the matter, and are answers."""
     return _NONE.match(content) is not None
+
+
+def states_nobody(content: str) -> bool:
+    """Whether a text is "none", or means it: "no one", "none of them"."""
+    return _NOBODY.fullmatch(content) is not None
 
 
 def first_sentence(content: str) -> str:
@@ -70,12 +77,16 @@ def text_key(text: str) -> str:
     return f"{begin} {blake2b(said.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
 
 
+_WORDED = re.compile(r"[^\W\d_]{2,}(?: [^\W\d_]{2,}){0,3}")
 _ARROW = re.compile(r"\s*(?:-+>|=>|→|⇒|➔)\s*")
 
 
 def read_sequence(content: str) -> Reading | None:
-    """Steps joined by arrows ("A -> B -> D") by what stands between them; None for what has none."""
+    """Steps joined by arrows ("A -> B -> D"), and words that a ranking joins by ">"; None for what has none."""
     shown = strip_markup(content.partition("\n")[0])
+    ranked = [step.strip() for step in shown.split(">")]
+    if len(ranked) > 2 and all(_WORDED.fullmatch(step) for step in ranked):
+        return ", ".join(" ".join(words(step)) for step in ranked), shown
     steps = [step.strip() for step in _ARROW.split(shown)]
     if not 2 <= len(steps) <= _MOST_ITEMS or not all(steps) or any(len(step.split()) > 5 for step in steps):
         return None
@@ -104,11 +115,22 @@ _TOLD_SIGN = word_set(
 )
 
 
+def without_quotes(content: str) -> str:
+    """Without quotes, emphasis and a full stop behind them, where more than that is left."""
+    said = content.strip(" \t\n`*'\"")
+    return said.rstrip("._*`'\" ") or said
+
+
+def asks_for_output(topic: frozenset[str]) -> bool:
+    """Whether a question asks what a program prints or returns."""
+    return not topic.isdisjoint(_TOLD_NONE)
+
+
 def is_told(content: str, topic: frozenset[str]) -> bool:
     """Whether what else would say nothing ("None", "?") is what such a question asks for."""
-    said = content.strip(" \t\n`*'\"")
+    said = without_quotes(content)
     if said.lower() in ("none", "null"):
-        return not topic.isdisjoint(_TOLD_NONE)
+        return asks_for_output(topic)
     return 0 < len(said) <= 3 and not any(map(str.isalnum, said)) and not topic.isdisjoint(_TOLD_SIGN)
 
 
@@ -118,7 +140,7 @@ def read_text(content: str, topic: frozenset[str] = frozenset()) -> Reading | No
     if not shown or states_none(shown) or _EMPTY.fullmatch(shown):
         return None
     sentence = strip_markup(without_subject(first_sentence(shown), topic))
-    key = list_key(sentence) or text_key(sentence)
+    key = "none" if states_nobody(sentence) else list_key(sentence) or text_key(sentence)
     return (key, sentence) if key else None
 
 
@@ -128,6 +150,11 @@ _SUBJECT = re.compile(
     r"(?P<subject>[^.,:;!?()\n]{1,100}?)(?:\s+(?:is|are|was|were|would be|will be)|(?<=\b[Tt]hat)'s|(?<=\b[Ii]t)'s)\s+"
     r"(?:called\s+|named\s+|known as\s+|located in\s+)?(?P<rest>\S[^\n]*)"
 )
+# 日本の首都は東京です, 中国的首都是北京: subjects that stand in the question as they are.
+_EAST_ASIAN_SUBJECT = re.compile(
+    r"(?:(?P<subject>[^\s。，,、]{1,40}?)(?:は|是|은\s|는\s))?(?P<rest>[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af][^。]*)。?"
+)
+_COPULA = re.compile(r"(?<=[^\s。])(?:です|だ|である|입니다)[。.]?$")
 _PRONOUNS = word_set(
     "it he she they this that these those there his her its their my our your here answer final correct so therefore "
     "thus hence result of for to in on at and or by with from i we name solution s"
@@ -136,6 +163,9 @@ _PRONOUNS = word_set(
 
 def without_subject(sentence: str, topic: frozenset[str]) -> str:
     """ "The capital of Australia is Canberra" says Canberra, where the question had all the other words."""
+    east = _EAST_ASIAN_SUBJECT.fullmatch(_COPULA.sub("", sentence[:300]))
+    if east is not None:
+        return east["rest"] if not east["subject"] or any(east["subject"] in word for word in topic) else sentence
     stated = _SUBJECT.match(sentence) if len(sentence) <= 300 else None
     if stated is None or stated["rest"].lower().startswith(("not ", "n't ")):
         return sentence
@@ -147,7 +177,6 @@ def without_subject(sentence: str, topic: frozenset[str]) -> str:
 # --- lists -----------------------------------------------------------------------------------------------------
 
 _BETWEEN = re.compile(r"\s*(?:,|;|\n)\s*(?:(?:and|or|und|oder|et|ou|y|e)\s+)?|\s+(?:and|&|und|et|y)\s+")
-_NAME_PARTS = word_set("de la le el van von der den of the da du del di bin al")
 _MOST_ITEMS = 40
 
 

@@ -84,6 +84,8 @@ def _guess(low: str, has_options: bool, named: tuple[str, ...]) -> Guess:
     yes_or_no = _BOOLEAN_START.match(asked) and not _EITHER.search(asked)
     if yes_or_no and asked.endswith("?") and not (_NUMBER.search(asked) or _LONG.match(asked)):
         return "boolean"
+    if _AND_MORE.search(asked):
+        return "auto"  # how many came, and who spoke?
     numeric = _NUMBER.search(asked) or _NUMBER.search(low) or _is_arithmetic(low)
     if _is_mathematics(low, asked):
         return "math"
@@ -109,6 +111,7 @@ _NUMBER = re.compile(
     r"cu[aá]nt[oa]s?|combien|wie ?viele?|quanti|quante|quanto|quantos|quantas|hoeveel|hur många|ile|kaç|berapa)\b|"
     r"сколько|多少|几个|几只|几天|几次|几人|几块|何個|何人|いくつ|いくら|몇|कितन|كم "
 )
+_AND_MORE = re.compile(r"\band (?:who|what|where|when|why|which|how)\b[^?]{3,}\?$")
 _OPERAND = r"\(?[-$€£]?\d[\d,]*(?:\.\d+)?\)?"
 _EXPRESSION = re.compile(
     rf"(?<![\w.,/:-]){_OPERAND}%?\s*(?:[+*×÷^=]|\s[-/x]\s|\b(?:plus|minus|times|divided by|multiplied by|modulo|mod)\b)"

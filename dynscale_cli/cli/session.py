@@ -202,15 +202,16 @@ def _export(options: Options, questions: Sequence[Question], run: Run) -> Iterat
         yield ()
         return
     from dynscale_cli.answers.types import AnswerType
-    from dynscale_cli.run.export import Pool
+    from dynscale_cli.run.export import NewFile, Pool
 
-    pool = Pool(options.export, questions, AnswerType.parse(run.settings.answer_type), run.state.equivalence)
+    file = NewFile(options.export)
+    pool = Pool(questions, AnswerType.parse(run.settings.answer_type), run.state.equivalence)
     if all(question.gold is None for question in questions):
         notice(options)("the questions state no right answers, so replay cannot score the exported pool")
     try:
         yield (pool.handle,)
     finally:
-        pool.finish()
+        file.write(pool.lines())
 
 
 class KeptRun:

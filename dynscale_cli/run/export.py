@@ -28,12 +28,16 @@ from .stored import StoredRun
 TEXT: Final[Mapping[str, Any]] = {"encoding": "utf-8", "errors": "backslashreplace"}  # half a pair from a server
 
 
-class Samples:
-    """Answer keys and costs of parallel samples, and the pool's lines."""
+class Pool:
+    """Answer keys and costs of parallel samples, as a run finishes them, and the pool's lines."""
 
     def __init__(self, questions: Sequence[Question], kind: AnswerType, equivalence: Equivalence) -> None:
         self._questions, self._kind, self._equivalence = questions, kind, equivalence
         self._samples: dict[int, list[tuple[int, str | None, int]]] = {}
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, SampleFinished):
+            self.add(event.index, event.sample)
 
     def add(self, index: int, sample: Sample) -> None:
         if sample.kind == "parallel" and sample.finish != "failed":
@@ -62,33 +66,10 @@ class Samples:
         return question.gold
 
 
-class Pool:
-    """Collects samples as a run finishes them, and writes them when it is over.
-
-    The file that was there stays until the new one is complete. Begins the new one at once, so that a path that cannot
-    be written to is an error before anything is decoded.
-    """
-
-    def __init__(self, path: Path, questions: Sequence[Question], kind: AnswerType, equivalence: Equivalence) -> None:
-        self._samples = Samples(questions, kind, equivalence)
-        self._file = NewFile(path)
-
-    def handle(self, event: Event) -> None:
-        if isinstance(event, SampleFinished):
-            self.add(event.index, event.sample)
-
-    def add(self, index: int, sample: Sample) -> None:
-        self._samples.add(index, sample)
-
-    def finish(self) -> None:
-        """Write the pool. Raises DynscaleError when the disk refuses it."""
-        self._file.write(self._samples.lines())
-
-
 class NewFile:
     """A file that takes the place of the one of its name once it is complete. Pipes and devices are written to at once.
 
-    Raises UsageError where it cannot be begun.
+    It is begun at once, so that a path that cannot be written to is an error before anything is decoded: a UsageError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -107,36 +88,28 @@ class NewFile:
             raise UsageError(f"cannot write {path}: {error.strerror}", f"ls -ld {path.parent}") from error
 
     def write(self, lines: Iterable[str]) -> None:
-        """All of it. Raises DynscaleError when the disk refuses it: then what was there before stays."""
+        """All of it, or what was there before stays. Raises DynscaleError when the disk refuses it."""
         try:
             with self._file:
                 self._file.writelines(lines)
             if self._own != self._path:
                 self._own.replace(self._target)
-        except OSError as error:
-            self.give_up()
-            raise DynscaleError(f"cannot write {self._path}: {error.strerror}", "make room, and ask again") from error
-
-    def give_up(self) -> None:
-        """Leave nothing of what was begun."""
-        if self._own != self._path:
-            with contextlib.suppress(OSError):
-                self._own.unlink()
+        except BaseException as error:
+            if self._own != self._path:
+                with contextlib.suppress(OSError):
+                    self._own.unlink()
+            if isinstance(error, OSError):
+                message = f"cannot write {self._path}: {error.strerror}"
+                raise DynscaleError(message, "make room, and ask again") from error
+            raise
 
 
 def export_run(stored: StoredRun, path: Path | None) -> None:
     """Write a stored run's samples to a file, or to standard output."""
-    kind, equivalence = AnswerType.parse(stored.settings.answer_type), Equivalence(Prover())
-    samples = Samples(stored.questions, kind, equivalence)
-    file = None if path is None else NewFile(path)
-    try:
-        for index, sample in stored.samples():
-            samples.add(index, sample)
-        if file is None:
-            sys.stdout.writelines(samples.lines())
-        else:
-            file.write(samples.lines())
-    except BaseException:
-        if file is not None:
-            file.give_up()
-        raise
+    pool = Pool(stored.questions, AnswerType.parse(stored.settings.answer_type), Equivalence(Prover()))
+    for index, sample in stored.samples():
+        pool.add(index, sample)
+    if path is None:
+        sys.stdout.writelines(pool.lines())
+    else:
+        NewFile(path).write(pool.lines())

@@ -1,19 +1,65 @@
-"""Budget forcing: a sample taken further than it went by itself, its thought closed, its answer asked for.
+"""A sample in flight, and budget forcing: taking it further than it went, its thought closed, its answer asked for.
 
-Owns what is said then, and that it can be paid for. Knows nothing of questions or of what the sample has said.
+Owns what is said then, and that it can be paid for. Knows nothing of other samples or of what an answer is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from dynscale_cli.allocation.ledger import Ledger
+from dynscale_cli.answers.extract import Answer
 from dynscale_cli.engine.protocol import Engine, Finished, Request
+from dynscale_cli.engine.reasoning import ThoughtTracker
 from dynscale_cli.sampling.prompts import Prompts
-
-from .state import InFlight
+from dynscale_cli.sampling.sampler import Draft
+from dynscale_cli.sampling.samples import Finish, Sample
 
 ANSWER_TOKENS = 24  # what a sample that was cut off gets to say its answer
+
+
+@dataclass(slots=True)
+class InFlight:
+    """One sample in flight."""
+
+    draft: Draft
+    question: int
+    number: int
+    thoughts: ThoughtTracker
+    before: int = 0  # tokens that it had when it was stopped before, which it will have again
+    generated: int = 0
+    text: str = ""
+    closing: bool = False  # it was asked for its answer
+    ended: Finish | None = None  # how it ended, where it was taken further or cut off
+    in_thought: bool = False  # it was cut off there
+    thought_closed: bool = False
+
+    @property
+    def id(self) -> int:
+        return self.draft.request.id
+
+    def cut_off(self, how: Finish) -> None:
+        """It is not to end by itself."""
+        self.ended, self.in_thought = how, self.thoughts.thinking
+
+    def sample(self, event: Finished, answer: Answer | None) -> Sample:
+        """What has become of it."""
+        finish = self.ended or event.reason
+        return Sample(
+            number=self.number,
+            kind=self.draft.kind,
+            text=event.text,
+            answer=answer.text if answer else None,
+            key=answer.key if answer else None,
+            tokens=event.tokens,
+            finish=finish,
+            forced=self.closing and finish != "stop",
+            asked=self.closing,
+            in_thought=self.in_thought,
+            logprob=event.logprob,
+            seen=self.draft.seen,
+        )
 
 
 class Forcing:

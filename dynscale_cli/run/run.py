@@ -1,8 +1,14 @@
 """The loop: choose a question, reserve its tokens, sample it, read the answer, vote, until settled or spent.
 
-Owns the order of things and nothing else: the state says how things stand, its allocator where the next sample goes,
-its ledger whether it may, the sampler what it is, the engine what comes back, `answers` what it says, and the sink
-keeps it before it counts. Yields typed events; prints nothing and reads no clock but the one it is given.
+    _fill       allocator.choose -> sampler.draft -> admission.grant -> ledger.reserve -> engine.submit
+    _make_room  what does not fit any more is stopped, the youngest first; the last is asked for its answer
+    _step       journal.allow -> ledger.charge -> engine.step
+    _finished   answers.extract, or forcing.ask
+    _take       journal.returned -> ledger.settle -> state.count, which votes and tells the allocator
+    _end        journal.answered: every question as it stands
+
+Owns the order of things and nothing else. Yields typed events; prints nothing and reads no clock but the one it is
+given.
 """
 
 from __future__ import annotations
@@ -36,9 +42,9 @@ from .events import (
     Stepped,
     Stopped,
 )
-from .forcing import Forcing
+from .forcing import Forcing, InFlight
 from .request import Settings
-from .state import InFlight, QuestionState, RunState
+from .state import QuestionState, RunState
 from .stored import Past
 
 
@@ -131,51 +137,14 @@ class Run:
             yield self._stepped()
 
     def _loop(self) -> Iterator[Event]:
-        ledger = self.state.ledger
         while not self._stopped:
             self._tick()
             yield from self._fill()
             if not self._in_flight:
                 return
             yield from self._make_room()
-            if not self._in_flight:
-                continue
-            charges = self.engine.plan_step()
-            self._journal.allow(ledger.settled + self.engine.max_committed)
-            ledger.charge(charges)
-            happened = self.engine.step()
-            self._tick()
-            for event in sorted(happened, key=_by_request):  # whatever the order of the slots
-                yield from self._on(event)
-            self._forcing.close_thoughts(self._in_flight, self.settings.max_thinking, ledger)
-            yield self._stepped()
-            yield from self._complain()
-            self._stopped = self._interrupted()
-
-    def _tick(self) -> None:
-        now = self._clock()
-        self.state.time = now - self._begun
-        limit = self.settings.time_limit
-        self._time_is_up = limit is not None and now - self._part_begun >= limit
-
-    def _stepped(self) -> Stepped:
-        state = self.state
-        return Stepped(
-            state.ledger.spent,
-            state.ledger.reserved,
-            state.tokens.generated + sum(sample.generated for sample in self._in_flight.values()),
-            len(self._in_flight),
-            state.allocator.settled,
-            self.sampler.share.share if self.settings.mode == "hybrid" else float(self.settings.mode != "parallel"),
-        )
-
-    def _complain(self) -> Iterator[Event]:
-        if complaint := self._journal.complaint():
-            yield Notice(complaint)
-        over = 0 if self._in_flight else self.state.ledger.overdrawn  # what is in flight may give back what pays for it
-        if over and not self._told_overdrawn:
-            self._told_overdrawn = True
-            yield Notice(f"the server spent more than it was asked to: {over:,} tokens beyond the budget")
+            if self._in_flight:
+                yield from self._step()
 
     # Starting samples
 
@@ -225,7 +194,7 @@ class Run:
         question = state.question
         yield SampleStarted(q, question.id, question.text, number, draft.kind, self.state.standing(q))
 
-    # What comes back
+    # A step
 
     def _make_room(self) -> Iterator[Event]:
         """Stop the youngest samples while those in flight are not expected to fit in what is left of the budget.
@@ -264,6 +233,23 @@ class Run:
             yield from self._finished(sample, end)
         else:
             self._stop(sample)
+
+    def _step(self) -> Iterator[Event]:
+        """Everything in flight moves by one token, which is announced and paid for before."""
+        ledger = self.state.ledger
+        charges = self.engine.plan_step()
+        self._journal.allow(ledger.settled + self.engine.max_committed)
+        ledger.charge(charges)
+        happened = self.engine.step()
+        self._tick()
+        for event in sorted(happened, key=_by_request):  # whatever the order of the slots
+            yield from self._on(event)
+        self._forcing.close_thoughts(self._in_flight, self.settings.max_thinking, ledger)
+        yield self._stepped()
+        yield from self._complain()
+        self._stopped = self._interrupted()
+
+    # What comes back
 
     def _on(self, event: EngineEvent) -> Iterator[Event]:
         if isinstance(event, Remark):
@@ -342,7 +328,7 @@ class Run:
         tokens = self.engine.cancel(sample.id)
         dropped = Dropped(sample.question, sample.number, sample.draft.kind, tokens)
         self._over(sample, dropped, tokens)
-        self.state.drop(dropped, sample.lived)
+        self.state.drop(dropped, max(sample.before, sample.generated))
 
     def _over(self, sample: InFlight, draw: Sampled | Dropped, tokens: Tokens) -> None:
         """A sample is in flight no more: it is kept before it counts, and gives back what it did not use."""
@@ -378,6 +364,33 @@ class Run:
         outcome = self.state.finish(q, stopped)
         self._journal.answered(outcome, final=final)
         yield Answered(outcome)
+
+    # How things stand
+
+    def _tick(self) -> None:
+        now = self._clock()
+        self.state.time = now - self._begun
+        limit = self.settings.time_limit
+        self._time_is_up = limit is not None and now - self._part_begun >= limit
+
+    def _stepped(self) -> Stepped:
+        state = self.state
+        return Stepped(
+            state.ledger.spent,
+            state.ledger.reserved,
+            state.tokens.generated + sum(sample.generated for sample in self._in_flight.values()),
+            len(self._in_flight),
+            state.allocator.settled,
+            self.sampler.share.share if self.settings.mode == "hybrid" else float(self.settings.mode != "parallel"),
+        )
+
+    def _complain(self) -> Iterator[Event]:
+        if complaint := self._journal.complaint():
+            yield Notice(complaint)
+        over = 0 if self._in_flight else self.state.ledger.overdrawn  # what is in flight may give back what pays for it
+        if over and not self._told_overdrawn:
+            self._told_overdrawn = True
+            yield Notice(f"the server spent more than it was asked to: {over:,} tokens beyond the budget")
 
 
 def _prior(settings: Settings, engine: Engine) -> float:
