@@ -97,7 +97,7 @@ def read(
         template_fields(template)
     if not arguments and not files:
         if stdin is None:
-            raise UsageError("no question", f"{EXAMPLE}, or -f FILE, or pipe questions in, one a line")
+            raise UsageError("no question", f"{EXAMPLE}, or -f FILE, or a pipe with one a line")
         arguments = (STDIN,)
     sources: list[_Source] = []
 
