@@ -86,7 +86,7 @@ def word_set(text: str) -> frozenset[str]:
 def any_of(text: str) -> str:
     """A pattern for each of the patterns of a literal, two spaces or a line's end between them; "|" at a line's end
     goes on."""
-    return "|".join(re.split(r"\s{2,}|\n", text.replace("|\n", "|")))
+    return "|".join(re.split(r"\s{2,}|\n", text.strip().replace("|\n", "|")))
 
 
 def plain(text: str) -> str:
