@@ -181,13 +181,20 @@ def stage(text: str) -> None:
 
 
 @contextmanager
-def isolated_pool() -> Iterator[None]:
-    """Have a pool of Python processes that is started within import nothing from the working directory (3.11 on)."""
-    before = os.environ.get(SAFE_PATH)
+def isolated_processes() -> Iterator[None]:
+    """Have Python processes that a library starts within import nothing from the working directory.
+
+    Python 3.10 cannot be told, so they are started from another one.
+    """
+    before, here = os.environ.get(SAFE_PATH), Path.cwd() if sys.version_info < (3, 11) and _has_cwd() else None
     os.environ[SAFE_PATH] = "1"
+    if here is not None:
+        os.chdir(Path(sys.executable).anchor)
     try:
         yield
     finally:
+        if here is not None:
+            os.chdir(here)
         if before is None:
             del os.environ[SAFE_PATH]
         else:

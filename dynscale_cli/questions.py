@@ -21,7 +21,7 @@ from shlex import quote
 from typing import Any, BinaryIO, Final, TypeAlias
 
 from dynscale_cli.errors import UsageError
-from dynscale_cli.records import CHOICES, HINT, LETTERS, TEXT, Fields, Record, template_fields
+from dynscale_cli.records import CHOICES, HINT, LETTERS, TEXT, Fields, Record, kind_of, template_fields
 from dynscale_cli.values import STDIN
 
 Line: TypeAlias = tuple[int, str]  # its number, from 1, and its text without the line end
@@ -207,7 +207,7 @@ def _lines(stream: BinaryIO, source: str) -> Iterator[Line]:
             name = "FILE" if source == STDIN_NAME else quote(source)
             raise UsageError(
                 f"{source}, line {number}, byte {error.start + 1}: not UTF-8",
-                f"if it was saved on Windows: iconv -f WINDOWS-1252 -t UTF-8 {name} | dynscale ask -",
+                f"saved on Windows? iconv -f WINDOWS-1252 -t UTF-8 {name} | dynscale ask -",
             ) from None
 
 
@@ -287,7 +287,7 @@ def _objects(lines: Iterable[Line], source: _Source) -> Iterator[Found]:
         if what:
             raise UsageError(f"{place}: not JSON: {what}", HINT)
         if not isinstance(found, dict | str):
-            raise UsageError(f"{place}: expected a JSON object, found {_kind(found)}", HINT)
+            raise UsageError(f"{place}: expected a JSON object, found {kind_of(found)}", HINT)
         yield number, found
 
 
@@ -396,11 +396,6 @@ def _parquet(stream: BinaryIO, source: str) -> Iterator[Found]:
                 yield number, row
     except lib.ArrowException as error:
         raise UsageError(f"{source}: not Parquet: {str(error).partition('.')[0]}", "save it as JSONL") from None
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
 
 
 # --- right answers and places ----------------------------------------------------------------------------------

@@ -126,7 +126,8 @@ class ChatServer:
     """A context manager: the server runs as long as the block. `models` is what /v1/models lists.
 
     Connections are kept alive where `kept` says so: for so many answers, after which one is closed without a word as
-    soon as another request comes, or, below 1, until so many seconds have passed.
+    soon as another request comes, or, below 1, until so many seconds have passed. `native` answers what is asked
+    outside of /v1, as a llama-server does.
     """
 
     def __init__(
@@ -137,7 +138,9 @@ class ChatServer:
         extra: dict[str, Any] | None = None,
         tls: Any = None,
         kept: float = 0,
+        native: Callable[[str, dict[str, Any]], Any] = lambda path, body: None,
     ):
+        self.native = native
         self.kept, self.dropped = kept, 0
         self.headers: list[dict[str, str]] = []
         self.script, self.models, self.extra = script, models, extra or {}
@@ -175,8 +178,17 @@ class ChatServer:
             def log_message(self, *_: object) -> None:
                 pass
 
+            def is_native(self, body: dict[str, Any]) -> bool:
+                if self.path.startswith("/v1/"):
+                    return False
+                found = server.native(self.path.partition("?")[0], body)
+                Talk(self, {"messages": []}, 0).status(404 if found is None else 200, found)
+                return True
+
             def do_GET(self) -> None:
                 server.keys.add(self.headers.get("Authorization"))
+                if self.is_native({}):
+                    return
                 if callable(server.models):
                     server.models(Talk(self, {"messages": []}, 0))
                     return
@@ -185,6 +197,8 @@ class ChatServer:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.is_native(body):
+                    return
                 if self.served >= server.kept >= 1:
                     server.dropped += 1
                     self.close_connection = True

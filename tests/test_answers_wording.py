@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from dynscale_cli.answers import AnswerType, Ballot, Tally, extract, same_as_gold, tally
@@ -104,6 +106,16 @@ def test_a_stated_kind_stays() -> None:
 
 def test_a_pattern_that_tries_for_ever_is_given_up() -> None:
     assert extract("a" * 5000 + "!", AnswerType.parse("regex:(a+)+$")) is None
+
+
+def test_a_pattern_is_given_up_in_any_thread_and_the_next_text_is_read_all_of_it() -> None:
+    texts = ["a" * 5000 + "!", "a" * 5000, "b Code: 7" + " b" * 5000]
+    with ThreadPoolExecutor(2) as pool:
+        read = [
+            *pool.map(lambda text: extract(text, AnswerType.parse("regex:^(a+)+$")), texts[:2]),
+            *pool.map(lambda text: extract(text, AnswerType.parse(r"regex:Code: (\d+)")), texts[2:]),
+        ]
+    assert [answer and answer.text for answer in read] == [None, "a" * 5000, "7"]
 
 
 def test_a_pattern_that_ignores_case_folds_it() -> None:

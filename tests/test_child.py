@@ -132,15 +132,17 @@ def test_a_child_ends_with_its_parent_even_while_it_works(target, tmp_path):
     raise AssertionError("the child outlived its parent")
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 cannot be told")
 def test_a_pool_of_processes_imports_nothing_from_the_folder_that_one_stands_in(tmp_path):
     (tmp_path / "pickle.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
     code = (
         "import sys; sys.path.remove(''); from concurrent.futures import ProcessPoolExecutor\n"
         "from multiprocessing import get_context\n"
-        "from dynscale_cli.child import isolated_pool\n"
-        "with isolated_pool(), ProcessPoolExecutor(1, get_context('spawn')) as pool:\n"
-        "    print(pool.submit(abs, -3).result())"
+        "from dynscale_cli.child import isolated_processes\n"
+        "with isolated_processes():\n"
+        "    pool = ProcessPoolExecutor(1, get_context('spawn'))\n"
+        "    said = pool.submit(abs, -3)\n"
+        "with pool:\n"
+        "    print(said.result())"
     )
     environ = {**os.environ, "PYTHONPATH": str(child.PACKAGES)}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True)

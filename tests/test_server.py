@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.engine.protocol import Aborted, Finished, Message, Piece, Request, Sampling
 from dynscale_cli.engine.server.client import ChatClient, ChatRequest, Dead, Over
 from dynscale_cli.engine.server.connect import connect, open_server
@@ -22,6 +23,7 @@ from dynscale_cli.engine.server.engine import ServerEngine
 from dynscale_cli.engine.server.faults import Fault
 from dynscale_cli.engine.server.request import TokenEstimator
 from dynscale_cli.engine.server.stream import Delta, Usage
+from dynscale_cli.engine.template import server_fields
 from dynscale_cli.errors import DynscaleError, EngineError, UsageError
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import Answered, Notice, RunFinished, SampleFinished, Stepped
@@ -143,17 +145,23 @@ class Meter:
             self.worst = max(self.worst, self.done + self.asked)
             self.unannounced = max(self.unannounced, self.done + self.asked - self.store.read().spent)
         time.sleep(0.01)
-        if status != 200:
+        tell, over = talk.done, [False]
+
+        def settle(done: int) -> None:
             with self.lock:
-                self.asked -= asked
+                self.asked -= 0 if over[0] else asked
+                self.done += 0 if over[0] else done
+                over[0] = True
+
+        if status != 200:
+            settle(0)
             talk.status(status)
             return
+        talk.done = lambda: (settle(prompt + talk.said), tell())  # type: ignore[method-assign,assignment]
         try:
             talk.honest(" ".join(["so"] * (words - 1) + ["Answer:1"]), pace=0.004)
         finally:  # the client may have had enough
-            with self.lock:
-                self.asked -= asked
-                self.done += prompt + talk.said
+            settle(prompt + talk.said)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -214,34 +222,182 @@ def test_a_cancelled_request_closes_its_stream():
         engine.submit(Request(1, prompt, 40, Sampling(), 1))
         while not any(isinstance(event, Piece) for event in engine.step()):
             engine.plan_step()
-        assert engine.cancel(1).generated == len(b"so")
+        assert engine.cancel(1).generated == 40  # nobody knows what it has generated in silence
         assert gone.wait(10)
         engine.close()
 
 
-def test_what_is_cancelled_is_billed_for_what_came_once_the_server_has_counted():
-    """A chunk was a token so far; its bytes, which it cannot have as many of, are no longer taken for tokens."""
+def run_until(engine: ServerEngine, words: str) -> str:
+    """Step until the text has these words, or a request is over."""
+    text, over = "", False
+    while not over and words not in text:
+        for event in engine.step():
+            text += event.text if isinstance(event, Piece) else ""
+            over = over or isinstance(event, Finished)
+        engine.plan_step()
+    return text
+
+
+@pytest.mark.parametrize("owner", ["llamacpp", "vllm", "somebody"])
+def test_what_is_cancelled_is_billed_as_the_server_has_counted_or_else_for_all_that_it_may_have_been(owner):
+    """What is on its way when the request is closed is heard and billed; only who counts as it goes is trusted."""
+    late = threading.Event()
+
+    def say(talk: Talk, number: int) -> None:
+        timings = {"prompt_n": 3, "cache_n": 6, "predicted_n": 3 * number}  # several tokens in one chunk
+        usage = {"prompt_tokens": 9, "completion_tokens": 3 * number, "prompt_tokens_details": {"cached_tokens": 6}}
+        asked = talk.body.get("timings_per_token"), talk.body["stream_options"].get("continuous_usage_stats")
+        assert asked == (True if owner == "llamacpp" else None, True if owner == "vllm" else None)
+        counted = {"llamacpp": {"timings": timings}, "vllm": {"usage": usage}}.get(owner, {})
+        talk.event({"choices": [{"index": 0, "delta": {"content": f" {number}"}, "finish_reason": None}], **counted})
 
     def script(talk: Talk) -> None:
-        if talk.number == 0:
-            talk.honest("characteristically extraordinary circumstances")
-            return
-        for _ in range(5):
-            talk.chunk(" characteristically")
+        for number in range(1, 6):
+            say(talk, number)
         talk.hang()
+        with contextlib.suppress(OSError):
+            say(talk, 6)
+        late.set()
+
+    with ChatServer(script, extra={"owned_by": owner}) as server:
+        engine = open_server(connect(ServerOptions((server.url,))), context=None, max_tokens=400, width=4)
+        prompt = engine.prompt([Message("user", "Why?")])
+        engine.submit(Request(0, prompt, 400, Sampling(), 0))
+        assert run_until(engine, "5")
+        tokens = engine.cancel(0)
+        assert late.wait(5)
+        if owner == "somebody":
+            assert (tokens.prompt, tokens.generated) == (engine.prefill_cost(Request(0, prompt, 1, Sampling(), 0)), 400)
+        else:
+            assert (tokens.prompt, tokens.reused) == (3, 6)
+            assert 3 * 6 <= tokens.generated <= 3 * 6 + 8
+        engine.close()
+
+
+def test_a_server_that_does_not_let_go_is_not_waited_for_and_billed_in_full(monkeypatch):
+    monkeypatch.setattr("dynscale_cli.engine.server.engine.PATIENCE", 0.05)
+    gone = threading.Event()
+
+    def script(talk: Talk) -> None:
+        counted = {"timings": {"prompt_n": 3, "cache_n": 6, "predicted_n": 1}}
+        talk.event({"choices": [{"index": 0, "delta": {"content": "so"}, "finish_reason": None}], **counted})
+        gone.wait(10)
+
+    with ChatServer(script, extra={"owned_by": "llamacpp"}) as server:
+        engine = open_server(connect(ServerOptions((server.url,))), context=None, max_tokens=400, width=4)
+        engine.submit(Request(0, engine.prompt([Message("user", "Why?")]), 400, Sampling(), 0))
+        assert run_until(engine, "so")
+        assert engine.cancel(0).generated == 400
+        gone.set()
+        engine.close()
+
+
+def test_one_that_leaves_a_shared_request_is_paid_for_and_not_billed_to_the_others_again():
+    def script(talk: Talk) -> None:
+        for place in range(2):
+            talk.chunk("so", place)
+        while talk.body["n"] == 2 and not left.is_set():
+            left.wait(1)
+        talk.chunk(None, 0, reason="stop")
+        talk.chunk(None, 1, reason="stop")
+        talk.usage(9, 60)
+        talk.done()
+
+    left = threading.Event()
+    with ChatServer(script) as server:
+        engine = open_server(connect(ServerOptions((server.url,))), context=None, max_tokens=40, width=4)
+        prompt = engine.prompt([Message("user", "Why?")])
+        for id in range(2):
+            engine.submit(Request(id, prompt, 40, Sampling(), id))
+        assert run_until(engine, "so")
+        assert engine.cancel(1).generated == 40
+        left.set()
+        finished = None
+        while finished is None:
+            engine.plan_step()
+            finished = next((event for event in engine.step() if isinstance(event, Finished)), None)
+        assert finished.tokens.generated == 60 - 40
+        engine.close()
+
+
+def llama_server(template: str) -> Callable[[str, dict[str, Any]], Any]:
+    """What a llama-server says at paths of its own; its tokens are words, as everywhere here."""
+
+    def answer(path: str, body: dict[str, Any]) -> Any:
+        if path == "/props":
+            return {"chat_template": template, "bos_token": "", "eos_token": None, "total_slots": 3}
+        if path == "/apply-template":
+            return {"prompt": " x" * count(body["messages"])}
+        return {"tokens": [0] * len(body["content"].split())} if path == "/tokenize" else None
+
+    return answer
+
+
+PLAIN = "{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}:{% endif %}"
+SWITCH = "{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}"
+LOADING = [
+    (PLAIN, "auto", False, {}, ""),
+    (PLAIN, "on", False, {}, "does not think"),
+    (PLAIN + SWITCH, "auto", True, {}, ""),
+    (PLAIN + SWITCH, "off", False, {"chat_template_kwargs": {"enable_thinking": False}}, ""),
+    (PLAIN + "<think>", "off", True, {}, "no effect on a server"),
+    ("{% broken", "auto", None, {}, ""),
+    ("{% for n in range(99999) %}{% for n in range(99999) %}x{% endfor %}{% endfor %}", "auto", None, {}, ""),
+]
+
+
+@pytest.mark.parametrize(("template", "think", "thinks", "fields", "notice"), LOADING)
+def test_a_llama_servers_template_tells_whether_its_model_thinks_and_how_it_is_switched(
+    template, think, thinks, fields, notice
+):
+    with ChatServer(honest(), extra={"owned_by": "llamacpp"}, native=llama_server(template)) as server:
+        found = connect(ServerOptions((server.url,)), loading=LoadOptions(think=think))
+        assert found.thinks is thinks
+        assert notice in "".join(found.notices)
+        assert bool(found.notices) == bool(notice)
+        if thinks is not None:
+            assert server_fields(think, {}, found.template) == fields
+        engine = open_server(found, context=None, max_tokens=40, width=None)
+        assert engine.info.expected == (256 if thinks is False else 3072)
+        assert engine.info.width == 3  # no more than it has slots
+        engine.close()
+
+
+def test_a_llama_server_counts_prompts_so_that_a_small_budget_goes_further():
+    question = "How many words are there in a sentence of this length, do you think, if you count them?"
+    for native in (llama_server(PLAIN), lambda path, body: None):
+        with ChatServer(honest(), extra={"owned_by": "llamacpp"}, native=native) as server:
+            engine = open_server(connect(ServerOptions((server.url,))), context=None, max_tokens=40, width=None)
+            request = Request(0, engine.prompt([Message("user", question)]), 40, Sampling(), 0)
+            exact = engine.prefill_cost(request) == count([{"content": question}])
+            assert exact == (native("/props", {}) is not None)
+            assert engine.extend_cost(request, "", 24, "And so?") < engine.prefill_cost(request) + 24 + 200
+            engine.close()
+
+
+def test_only_a_llama_server_is_asked_at_paths_of_its_own():
+    asked = []
+    with ChatServer(honest(), native=lambda path, body: asked.append(path)) as server:
+        found = connect(ServerOptions((server.url,)))
+        open_server(found, context=None, max_tokens=40, width=None).prompt([Message("user", "Why?")])
+        found.client.close()
+    assert asked == []
+
+
+def test_our_key_is_masked_while_it_streams_in_however_it_is_cut(monkeypatch):
+    monkeypatch.setenv("DYNSCALE_API_KEY", KEY)
+
+    def script(talk: Talk) -> None:
+        for letter in f"key {KEY} ends in {KEY[:9]}":
+            talk.chunk(letter)
+        talk.chunk(None, reason="stop")
+        talk.usage(9, 40)
+        talk.done()
 
     with ChatServer(script) as server:
         engine = open_server(connect(ServerOptions((server.url,))), context=None, max_tokens=400, width=4)
-        prompt = engine.prompt([Message("user", "Why?")])
-        for id in range(2):
-            engine.submit(Request(id, prompt, 400, Sampling(), id))
-            text, over = "", False
-            while not over and text.count(" char") < 5:
-                for event in engine.step():
-                    text += event.text if isinstance(event, Piece) else ""
-                    over = over or isinstance(event, Finished)
-                engine.plan_step()
-        assert 5 <= engine.cancel(1).generated <= 5 + 10
+        engine.submit(Request(0, engine.prompt([Message("user", "Why?")]), 400, Sampling(), 0))
+        assert run_until(engine, "never") == f"key *** ends in {KEY[:9]}"
         engine.close()
 
 

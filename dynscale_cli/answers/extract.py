@@ -12,10 +12,9 @@ import re
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dynscale_cli.answers.cues import Statement, statements
 from dynscale_cli.answers.normalize import lower, plain, strip_markup, word_set, words
@@ -31,6 +30,9 @@ from dynscale_cli.answers.text import (
     text_key,
 )
 from dynscale_cli.answers.types import AnswerType
+
+if TYPE_CHECKING:
+    from dynscale_cli.child import Child
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +260,6 @@ def _whole(text: str, kind: AnswerType, choices: Sequence[str]) -> Reading | Non
 
 SECONDS = 1.0  # that one completion's search may take: `(a+)+$` may try for longer than anyone can wait
 _REACH = 200_000
-_UNTIMED_REACH = 2_000
 
 
 class _TooLong(Exception):
@@ -270,27 +271,25 @@ def last_match(pattern: str, text: str) -> Reading | None:
 
     A pattern that ignores case makes answers that differ in case one vote.
     """
-    compiled = re.compile(pattern)
-    try:
-        with _limited() as timed:
-            searched = text[-(_REACH if timed else _UNTIMED_REACH) :]
-            last = next(iter(deque(compiled.finditer(searched), maxlen=1)), None)
-    except _TooLong:
-        return None
-    if last is None:
-        return None
-    said = next((group for group in last.groups() if group is not None), last.group()).strip()
+    text = text[-_REACH:]
+    here = threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
+    said = _matched_in_time(pattern, text) if here else _matched_elsewhere(pattern, text)
     key = " ".join(plain(said).split())
-    return (key.casefold() if compiled.flags & re.IGNORECASE else key, said) if said else None
+    ignores_case = re.compile(pattern).flags & re.IGNORECASE
+    return (key.casefold() if ignores_case else key, said) if said else None
 
 
-@contextmanager
-def _limited() -> Iterator[bool]:
-    """Raises _TooLong inside after SECONDS, by an alarm, which Python's matcher lets through; yields False where none
-    can be set."""
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-        yield False
-        return
+def matched(asked: Sequence[str]) -> str:
+    """What `last_match` shows, of a pattern and a text; empty where nothing matches."""
+    pattern, text = asked
+    last = next(iter(deque(re.compile(pattern).finditer(text), maxlen=1)), None)
+    if last is None:
+        return ""
+    return next((group for group in last.groups() if group is not None), last.group()).strip()
+
+
+def _matched_in_time(pattern: str, text: str) -> str:
+    """As `matched`, ended after SECONDS by an alarm, which Python's matcher lets through to the main thread."""
 
     def stop(*_: Any) -> None:
         raise _TooLong
@@ -298,7 +297,28 @@ def _limited() -> Iterator[bool]:
     previous = signal.signal(signal.SIGALRM, stop)
     try:
         signal.setitimer(signal.ITIMER_REAL, SECONDS)
-        yield True
+        return matched((pattern, text))
+    except _TooLong:
+        return ""
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+
+
+_matchers: list[Child] = []  # one that waits, at most
+_matching = threading.Lock()
+
+
+def _matched_elsewhere(pattern: str, text: str) -> str:
+    """As `matched`, where no alarm can be set: by a child process, which is ended after SECONDS."""
+    from dynscale_cli.child import Child, ChildError
+
+    with _matching:
+        matcher = _matchers.pop() if _matchers else Child(f"{__name__}:matched")
+        try:
+            said: str = matcher.ask((pattern, text), SECONDS)
+        except ChildError:
+            matcher.close()
+            return ""
+        _matchers.append(matcher)
+        return said

@@ -186,13 +186,12 @@ class ModelServer:
         self.options = LoadOptions(think=told.think, template_kwargs=told.template_kwargs)
         self._notice = notice
         self._endpoints = server.endpoints
-        self._server = Background(lambda: self._connect(server, notice))
+        self._server = Background(lambda: self._connect(server))
 
-    @staticmethod
-    def _connect(server: ServerOptions, notice: Callable[[str], None]) -> Server:
+    def _connect(self, server: ServerOptions) -> Server:
         from dynscale_cli.engine.server.connect import connect
 
-        return connect(server, notice)
+        return connect(server, self._notice, self.options)
 
     def identity(self) -> dict[str, Any]:
         """Which model this is, for a stored run to tell it from another."""
@@ -200,13 +199,20 @@ class ModelServer:
 
         return server(self._endpoints, self._server.wait().model)
 
-    expected = EXPECTED_THINKING
+    @property
+    def expected(self) -> int:
+        """Tokens of a sample, before there is one."""
+        return EXPECTED if self._server.wait().thinks is False else EXPECTED_THINKING
 
     def suited(self, options: Options) -> Options:
-        """The options with room to think where nobody chose: whether a served model does, nobody can know."""
+        """The options with room to think where nobody chose, unless the served model is known not to do so."""
         from dynscale_cli.models.info import recommended
 
-        known = recommended({}, thinking=options.think != "off")
+        server = self._server.wait()
+        for told in server.notices:
+            self._notice(told)
+        thinking = options.think != "off" if server.thinks is None else server.thinks
+        known = recommended({}, thinking=thinking)
         return replace(options, **{name: value for name, value in known.items() if not options.nearness(name)})
 
     def engine(self, options: Options, wanted: Wanted, interrupts: Interrupts) -> ServerEngine:
@@ -214,12 +220,13 @@ class ModelServer:
         from dynscale_cli.engine.server.connect import open_server
         from dynscale_cli.engine.template import server_fields
 
+        server = self._server.wait()
         engine = open_server(
-            self._server.wait(),
+            server,
             context=options.ctx_size,
             max_tokens=wanted.most,
             width=options.parallel,
-            fields=server_fields(self.options.think, self.options.template_kwargs),
+            fields=server_fields(self.options.think, self.options.template_kwargs, server.template),
             together=options.max_thinking is None,  # a thought of one sample cannot be closed in a shared request
         )
         interrupts.on_first = engine.abort

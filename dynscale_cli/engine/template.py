@@ -93,7 +93,7 @@ class ChatTemplate:
         problem = ""
         for layout in (_merge_roles, fold_system, fold_all):
             try:
-                text = self._render(layout(self._switched(messages)))
+                text = self._render(layout(self.switched(messages)))
             except Refused as error:
                 problem = problem or str(error)
             else:
@@ -180,8 +180,8 @@ class ChatTemplate:
     def _content(self, text: str) -> Any:
         return [{"type": "text", "text": text}] if self._typed else text
 
-    def _switched(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """The conversation with the words that switch thinking in its system text, where the user has none there."""
+    def switched(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """The turns with the words that switch thinking in their system text, where the user has none there."""
         words = self.thinking.system
         system = next((m.content for m in messages if m.role == "system"), "")
         if not words or any(switch in system for switch in SWITCH):
@@ -341,10 +341,16 @@ def _is_off(given: Mapping[str, Any]) -> bool:
     )
 
 
-def server_fields(level: Level, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a chat request that ask a server for the same. Which of them it takes is its own business."""
+def server_fields(level: Level, given: Mapping[str, Any], template: ChatTemplate | None = None) -> dict[str, Any]:
+    """Fields of a chat request that ask a server for the same. Which of them it takes is its own business.
+
+    Where the `template` of its model is known, they are what switches that.
+    """
+    if template is not None:
+        variables = given if level == "auto" else template.thinking.variables
+        return {"chat_template_kwargs": dict(variables)} if variables else {}
     fields: dict[str, Any] = {}
-    variables: dict[str, Any] = {}
+    variables = {}
     if level != "auto":
         variables = dict.fromkeys(SWITCHES, level != "off")
     if level in BUDGETS:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 from dynscale_cli.allocation import Allocator
-from dynscale_cli.child import isolated_pool
+from dynscale_cli.child import isolated_processes
 
 from .logs import Log, Pool
 from .scores import Interval, interval
@@ -379,8 +379,10 @@ def _spread(
         return
     # Fresh processes, as a fork of a process with threads may hang; Ctrl-C is the parent's to handle.
     start = signal.signal, (signal.SIGINT, signal.SIG_IGN)
-    with isolated_pool(), ProcessPoolExecutor(workers, get_context("spawn"), *start) as pool:
+    with isolated_processes():
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), *start)
         futures = {pool.submit(_replays, logs[task.log], task.policy, setting, seeds): task for task in tasks}
+    with pool:
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()

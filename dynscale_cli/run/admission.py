@@ -132,10 +132,12 @@ def _upfront(asked: Reservation, now: AdmissionState) -> Reservation | None:
     """All that the sample may cost, its limit lowered to a fair share where tokens are few.
 
     While others run, it waits rather than be cut short; alone, it takes what is left. A question's first sample is
-    worth having even when its answer's reserve is not there: then half of what is left is kept for that.
+    worth having even when its answer's reserve is not there: then half of what is left is kept for that. A later one
+    goes without where it has room to end by itself.
     """
     fixed, most = asked.prompt + asked.answer, asked.draft.request.max_tokens
-    limit = min(most, max(round(PATIENCE * now.expected), now.free // max(1, now.free_slots) - fixed))
+    roomy = min(most, round(PATIENCE * now.expected))
+    limit = max(roomy, min(most, now.free // max(1, now.free_slots) - fixed))
     if limit > now.free - fixed and now.running:
         return None
     if limit > now.free - fixed:
@@ -143,6 +145,8 @@ def _upfront(asked: Reservation, now: AdmissionState) -> Reservation | None:
         if now.first and limit < min(most, now.expected):
             fixed = asked.prompt
             limit = max(limit, min(most, (now.free - fixed + 1) // 2))
+        elif limit < min(most, now.expected) and roomy <= now.free - asked.prompt:
+            fixed, limit = asked.prompt, roomy
         if limit < (1 if now.first else min(most, now.expected)):
             return None
     draft = replace(asked.draft, request=replace(asked.draft.request, max_tokens=max(1, limit)))

@@ -11,7 +11,9 @@ import asyncio
 import contextlib
 import queue
 import re
+import socket
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -27,6 +29,7 @@ from .transport import open_connection
 
 T = TypeVar("T")
 UNDER_WAY: ContextVar[AnswerReader[ChatRequest] | None] = ContextVar("UNDER_WAY", default=None)
+SOON = 1.0  # seconds that counting a text may take: else its bytes have to do
 WHOLE = 600.0  # seconds of silence of a server that does not stream, at least
 PAUSE = 120.0  # seconds that the package waits between two attempts at most, where a server asks for it
 TRIES = 4  # failures of one request, of which the package has tried each again, before it is given up
@@ -34,7 +37,7 @@ START, PER_TOKEN = 600.0, 5.0  # seconds that an answer may take in all, however
 # Fields that not every server takes, and without which a run goes on.
 OPTIONAL = (
     "top_k", "min_p", "seed", "stream_options", "logprobs", "ignore_eos", "temperature", "top_p", "stop",
-    "chat_template_kwargs", "reasoning_effort",
+    "chat_template_kwargs", "reasoning_effort", "timings_per_token",
 )  # fmt: skip
 
 
@@ -71,6 +74,15 @@ class Over:
 
 
 @dataclass(frozen=True, slots=True)
+class Closed:
+    """A chat was given up. `sent`: a server has it; `noticed`: that has let go of it, and nothing more comes."""
+
+    chat: ChatRequest
+    sent: bool
+    noticed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Alone:
     """The server does not answer several times at once: these are still to be answered, each by itself."""
 
@@ -92,11 +104,18 @@ class Dead:
     fault: Fault
 
 
-News: TypeAlias = Accepted | Delta[ChatRequest] | Over | Alone | Said | Dead
+News: TypeAlias = Accepted | Delta[ChatRequest] | Over | Closed | Alone | Said | Dead
 
 
 class ChatClient:
-    """Carries chat requests to endpoints. `send`, `recall` and `close` may be called from any thread."""
+    """Carries chat requests to endpoints. `send`, `hang_up`, `recall` and `close` may be called from any thread.
+
+    `counting`: the fields by which servers are asked to count as they go, if they do: each chunk tells then what its
+    completion has cost so far.
+    """
+
+    counting: Mapping[str, Any] = {}
+    tokenizes = False  # they are llama-servers, and can be asked to count a text
 
     def __init__(self, options: ServerOptions, endpoints: Endpoints, key: str = "") -> None:
         """Raises UsageError for what the environment says of proxies and certificates, and cannot be."""
@@ -106,6 +125,8 @@ class ChatClient:
         self._connections = {url: open_connection(url, key) for url in options.endpoints}
         self._loop = asyncio.new_event_loop()
         self._tasks: dict[ChatRequest, asyncio.Task[None]] = {}
+        self._lines: dict[ChatRequest, Any] = {}  # sockets of the streams under way; None before a server answers
+        self._leaving: set[ChatRequest] = set()
         self._without: set[str] = set()
         self._limit = "max_tokens"
         self._whole = False  # the server is asked for whole answers instead of streams
@@ -123,8 +144,15 @@ class ChatClient:
     def send(self, chat: ChatRequest) -> None:
         self._loop.call_soon_threadsafe(self._begin, chat)
 
+    def hang_up(self, chat: ChatRequest) -> None:
+        """Tell the server that no more of a chat is wanted.
+
+        What comes until it lets go is news, where it counts as it goes; the last is `Closed`.
+        """
+        self._loop.call_soon_threadsafe(self._hang_up, chat)
+
     def recall(self, chat: ChatRequest) -> None:
-        """Close the chat's stream, wherever it is; no more news of it comes once the loop has heard."""
+        """Close the chat's stream, whatever may still come; no more news of it comes once the loop has heard."""
         self._loop.call_soon_threadsafe(self._cancel, chat)
 
     def close(self) -> None:
@@ -173,8 +201,27 @@ class ChatClient:
         if chat in self._tasks:
             self._tasks[chat].cancel()
 
+    def _hang_up(self, chat: ChatRequest) -> None:
+        """Shut our side of the stream: a server sees that as the end, and we still hear what was on its way."""
+        line = self._lines.get(chat)
+        if chat not in self._tasks:
+            self.inbox.put(Closed(chat, sent=True, noticed=True))  # it was over
+            return
+        self._leaving.add(chat)
+        try:
+            if line is None or not self.counting:
+                raise OSError("there is nothing to wait for")
+            line.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._cancel(chat)
+
     def _done(self, chat: ChatRequest, task: asyncio.Task[None]) -> None:
         self._tasks.pop(chat, None)
+        sent = chat in self._lines
+        self._lines.pop(chat, None)
+        if chat in self._leaving:
+            self._leaving.remove(chat)
+            self.inbox.put(Closed(chat, sent, not task.cancelled()))
         if not task.cancelled() and (error := task.exception()) is not None:
             self.inbox.put(Dead(Fault("down", redact(f"an error of our own: {error!r}", self._key), "report this")))
 
@@ -190,8 +237,11 @@ class ChatClient:
         """Try until it is answered, cannot be, or nobody is left to try."""
         tries = 0
         while (endpoint := await self._free()) is not None:
-            reading = AnswerReader(chat, len(chat.ids), chat.max_tokens, self._heard, self._loop.time)
+            reading = AnswerReader(chat, len(chat.ids), chat.max_tokens, self.inbox.put, self._loop.time)
+            self._lines[chat] = None
             fault = await self._try(endpoint, chat, reading)
+            if fault is not None and chat in self._leaving:
+                return
             if fault is None:
                 self._endpoints.well(endpoint)
                 self._report(chat, reading)
@@ -216,12 +266,49 @@ class ChatClient:
                 self.inbox.put(Dead(fault) if unreached else Over(chat, tuple(reading.reasons), reading.usage, fault))
                 return
 
-    def _heard(self, delta: Delta[ChatRequest]) -> None:
-        self.inbox.put(replace(delta, text=self.without_key(delta.text)))
-
     def without_key(self, text: str) -> str:
         """What a server said, without the key that it was sent: that is neither shown nor stored."""
         return text.replace(self._key, "***") if self._key else text
+
+    def may_be_key(self, text: str) -> int:
+        """How many last characters of a text may be the beginning of the key."""
+        sizes = range(min(len(text), len(self._key) - 1), 0, -1)
+        return next((size for size in sizes if text.endswith(self._key[:size])), 0)
+
+    def native(self, path: str, body: Any = None, seconds: float = 10.0) -> Any:
+        """What a llama-server says at a path of its own; None where it says nothing of use in so many seconds."""
+        url = next((e.url for e in self._endpoints.all if not e.refused and not e.failures), "")
+        try:
+            return self.run(self._native(url, path, body, seconds)) if url else None
+        except Exception:  # of whatever kind: nothing depends on it
+            return None
+
+    def count(self, messages: Iterable[Message], fields: Mapping[str, Any]) -> int | None:
+        """Prompt tokens of a conversation, as a llama-server lays it out; None where that cannot be known quickly."""
+        told = [{"role": m.role, "content": m.content} for m in messages]
+        laid_out = self._asked("/apply-template", {**fields, "model": self.model, "messages": told})
+        prompt = laid_out.get("prompt")
+        return self.count_text(prompt, special=True) if isinstance(prompt, str) else None
+
+    def count_text(self, text: str, special: bool = False) -> int | None:
+        """Tokens of a text, with the model's own beginning and control tokens where `special` says so."""
+        body = {"content": text, "add_special": special, "parse_special": special, "model": self.model}
+        tokens = self._asked("/tokenize", body).get("tokens")
+        return len(tokens) if isinstance(tokens, list) else None
+
+    def _asked(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """As `native`, of servers that count; once one does not answer soon, it is not asked again."""
+        if not self.tokenizes:
+            return {}
+        begun = time.monotonic()
+        found = self.native(path, body, SOON)
+        self.tokenizes = isinstance(found, dict) and time.monotonic() - begun < SOON
+        return found if isinstance(found, dict) else {}
+
+    async def _native(self, url: str, path: str, body: Any, seconds: float) -> Any:
+        client, whole = self._connections[url].prompt, url.removesuffix("/v1") + path
+        call = client.get(whole, cast_to=object) if body is None else client.post(whole, cast_to=object, body=body)
+        return await asyncio.wait_for(call, seconds)
 
     async def _free(self) -> Endpoint | None:
         """An endpoint that takes a request, as soon as there is one; None once all have refused."""
@@ -272,6 +359,8 @@ class ChatClient:
             return
         stream = await create(stream=True, **self._arguments(chat))
         self.inbox.put(Accepted(chat))
+        network = stream.response.extensions.get("network_stream")
+        self._lines[chat] = network.get_extra_info("socket") if network is not None else None
         reading.heard = self._loop.time()
         try:
             async for chunk in stream:
@@ -291,7 +380,7 @@ class ChatClient:
         more: dict[str, Any] = {"top_k": sampling.top_k if sampling.top_k > 0 and sampling.temperature > 0 else None}
         more["min_p"] = sampling.min_p if sampling.min_p > 0 and sampling.temperature > 0 else None
         more["ignore_eos"] = True if chat.ignore_end else None
-        more |= chat.fields
+        more |= {**({} if self._whole else self.counting), **chat.fields}
         fields: dict[str, Any] = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p if sampling.top_p < 1 else None,
@@ -352,8 +441,9 @@ class ChatClient:
 
     def _failed(self, url: str, failure: BaseException | int) -> None:
         """An attempt has failed, which the package may try again: said once, since that can take a while."""
-        if (reading := UNDER_WAY.get()) is not None:
-            reading.heard = self._loop.time() + PAUSE
+        if (reading := UNDER_WAY.get()) is None:
+            return  # nothing that a sample depends on
+        reading.heard = self._loop.time() + PAUSE
         others = len(self._endpoints.all) > 1
         fault = status_fault(failure, url) if isinstance(failure, int) else read(failure, url, self.model, self._key)
         if fault.kind in ("busy", "down"):

@@ -1,6 +1,7 @@
-"""From addresses to an engine: clients, the served model's name, its context.
+"""From addresses to an engine: clients, the served model's name, its context, its chat template.
 
-Owns what is asked of `/v1/models`. Imports the openai package, so it is imported where a server is used.
+Owns what is asked of `/v1/models`, and of a llama-server's `/props`. Imports the openai package, so it is imported
+where a server is used.
 """
 
 from __future__ import annotations
@@ -8,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
-from dynscale_cli.errors import EngineError, UsageError
+from dynscale_cli.engine.options import LoadOptions
+from dynscale_cli.engine.protocol import Aborted
+from dynscale_cli.engine.reasoning import opening_by_name
+from dynscale_cli.engine.template import ChatTemplate
+from dynscale_cli.errors import EngineError, ModelError, UsageError
 
 from .client import ChatClient
 from .endpoints import Endpoint, Endpoints, ServerOptions, api_key
-from .engine import DEFAULT_WIDTH, ServerEngine
+from .engine import DEFAULT_WIDTH, ServerEngine, shown
 from .faults import Fault, printable
 
 CONNECT = 10.0  # seconds to be let in, and to name the models
@@ -21,22 +27,54 @@ CONTEXT = 8192  # tokens, where a server does not tell: most serve more, and one
 # What servers call the tokens that fit: vLLM and SGLang, llama-server, LM Studio, Groq, OpenRouter.
 SIZES = ("max_model_len", "n_ctx", "n_ctx_train", "max_context_length", "context_window", "context_length")
 SHOWN = 8  # names listed in a message
+LLAMA_SERVER = "llamacpp"  # who owns a model, in its own words
+# Servers that count as they go, by who owns their models, and how they are asked to.
+COUNTING: dict[str, dict[str, Any]] = {
+    LLAMA_SERVER: {"timings_per_token": True},
+    "vllm": {"stream_options": {"include_usage": True, "continuous_usage_stats": True}},
+}
+UNSWITCHED = "{model}'s chat template has no switch for thinking: --think off has no effect on a server"
+MOST_SLOTS = 1 << 10
+LONGEST_TEMPLATE = 1 << 20  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Servers that answered, and what they serve. `context`: tokens, 0 where they do not tell."""
+    """Servers that answered, and what they serve: what they do not tell is 0 or None.
+
+    `context`: tokens; `slots`: completions side by side, of all servers together.
+    """
 
     client: ChatClient
     model: str
     context: int
+    slots: int = 0
+    template: ChatTemplate | None = None
+
+    @property
+    def thinks(self) -> bool | None:
+        """Whether the model is expected to think; None where that is not known."""
+        thinking = self.template.thinking if self.template else None
+        return None if thinking is None else thinking.on or thinking.closed
+
+    @property
+    def notices(self) -> list[str]:
+        """What the user should know of how the model was asked to think."""
+        if self.template is None:
+            return []
+        told = [UNSWITCHED] if self.template.thinking.closed else self.template.notices
+        return [text.format(model=shown(self.model)) for text in told]
 
 
 def connect(
     options: ServerOptions,
     notice: Callable[[str], None] = lambda text: None,
+    loading: LoadOptions | None = None,
 ) -> Server:
-    """Ask every endpoint for its models. Raises EngineError when none answers, UsageError when a name must be given."""
+    """Ask every endpoint for its models. Raises EngineError when none answers, UsageError when a name must be given.
+
+    `loading`: what is wished of the model's thoughts.
+    """
     endpoints = Endpoints([Endpoint(url) for url in options.endpoints])
     key = api_key()
     if key and not options.trusted:
@@ -54,10 +92,41 @@ def connect(
             _pass_over(endpoints, listed, client.model, notice)
         elif found:  # some answer by what they have, whichever is asked for
             notice(f"no model {client.model!r} is listed there, but {_some(found)}; asking for it all the same")
+        entry = found.get(client.model)
+        owner = getattr(entry, "owned_by", "")
+        client.counting = COUNTING.get(owner, {})
+        client.tokenizes = owner == LLAMA_SERVER
+        props = _props(client) if client.tokenizes else {}
+        template = _template(props, loading or LoadOptions(), client.model)
     except BaseException:
         client.close()
         raise
-    return Server(client, client.model, _context(found.get(client.model)))
+    slots = props.get("total_slots")
+    slots = len(endpoints.all) * slots if isinstance(slots, int) and 0 < slots <= MOST_SLOTS else 0
+    return Server(client, client.model, _context(entry), slots, template)
+
+
+def _props(client: ChatClient) -> dict[str, Any]:
+    """What a llama-server tells of itself."""
+    found = client.native(f"/props?model={quote(client.model, safe='')}")
+    return found if isinstance(found, dict) else {}
+
+
+def _template(props: dict[str, Any], loading: LoadOptions, model: str) -> ChatTemplate | None:
+    """The served model's chat template, as a program to be asked; None where there is none that can be used."""
+    source, bos, eos = (props.get(name) for name in ("chat_template", "bos_token", "eos_token"))
+    if not isinstance(source, str) or not 0 < len(source) <= LONGEST_TEMPLATE:
+        return None
+    bos, eos = (token if isinstance(token, str) else "" for token in (bos, eos))
+    opening = opening_by_name(model, tokens=False)
+    try:
+        template = ChatTemplate(
+            source, bos, eos, think=loading.think, variables=loading.template_kwargs, opening=opening
+        )
+    except (ModelError, Aborted):
+        return None
+    template.close()
+    return template
 
 
 def open_server(
@@ -72,8 +141,9 @@ def open_server(
     """An engine over servers that answered. `together`: samples of one prompt may share a request; `fields`: what every
     request says besides."""
     tokens = context or server.context or max(CONTEXT, 2 * max_tokens)
+    width, template = width or min(DEFAULT_WIDTH, server.slots or DEFAULT_WIDTH), server.template
     return ServerEngine(
-        server.client, context=tokens, width=width or DEFAULT_WIDTH, fields=fields or {}, together=together
+        server.client, context=tokens, width=width, fields=fields or {}, together=together, template=template
     )
 
 

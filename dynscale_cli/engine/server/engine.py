@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from dynscale_cli.engine.options import EXPECTED_THINKING
+from dynscale_cli.engine.options import EXPECTED, EXPECTED_THINKING
 from dynscale_cli.engine.protocol import (
     Aborted,
     Charge,
@@ -32,10 +33,10 @@ from dynscale_cli.engine.protocol import (
     Tokens,
 )
 from dynscale_cli.engine.reasoning import ReasoningFormat
-from dynscale_cli.engine.template import server_fields
+from dynscale_cli.engine.template import ChatTemplate, server_fields
 from dynscale_cli.errors import EngineError
 
-from .client import Accepted, Alone, ChatClient, ChatRequest, Dead, News, Over, Said
+from .client import Accepted, Alone, ChatClient, ChatRequest, Closed, Dead, News, Over, Said
 from .faults import printable
 from .request import PER_MESSAGE, RemoteRequest, TokenEstimator, shares, size
 from .stream import ABSURD, Delta, Usage
@@ -43,14 +44,18 @@ from .stream import ABSURD, Delta, Usage
 DEFAULT_WIDTH = 16
 THINKING_REPLY = 512  # tokens
 TOGETHER = 4  # requests in one: they end when the longest of them does, and hold their places until then
-LEAST_SHOWN = 256  # bytes of what a sample has written that it is shown again, at least, to be asked for its answer
+LEAST_SHOWN = 128  # bytes of what a sample has written that it is shown again, at least, to be asked for its answer
 FEW = 4  # requests in flight before it is known whether the server counts: they may have to be billed by their bytes
 WAIT = 0.1  # seconds that a step waits for news
+PATIENCE = 1.0  # seconds that the closing of requests may take between two steps; a server notices at its next token
 UNBELIEVABLE = 1 << 17  # prompt tokens beyond every bound that no hidden system prompt explains
 
 
 class ServerEngine:
-    """`Engine` over a `ChatClient`. `together`: whether requests of one prompt may share a chat."""
+    """`Engine` over a `ChatClient`.
+
+    `together`: whether requests of one prompt may share a chat; `template`: the served model's own, where it is known.
+    """
 
     def __init__(
         self,
@@ -60,10 +65,13 @@ class ServerEngine:
         width: int = DEFAULT_WIDTH,
         fields: Mapping[str, Any] | None = None,
         together: bool = True,
-        logprobs: bool = False,
+        template: ChatTemplate | None = None,
     ) -> None:
-        self.info = EngineInfo(_shown(client.model), width, context, upfront=True, expected=EXPECTED_THINKING)
-        self.reasoning = ReasoningFormat()
+        thinks = template is None or template.thinking.on or template.thinking.closed  # closed: that is not up to us
+        expected = EXPECTED_THINKING if thinks else EXPECTED
+        self.info = EngineInfo(shown(client.model), width, context, upfront=True, expected=expected)
+        self.reasoning = template.reasoning if template else ReasoningFormat()
+        self._template = template
         self._client, self._together, self._fields = client, together, dict(fields or {})
         self._caches = False  # the server has reused a prompt
         self._thinks = False  # thoughts have come
@@ -77,6 +85,9 @@ class ServerEngine:
         self._error: EngineError | None = None
         self._aborted = False
         self._due: dict[int, int] | None = None  # what came since the last step, not yet told
+        self._left: dict[ChatRequest, int] = {}  # tokens paid for by those who have left a chat that goes on
+        self._patience = PATIENCE
+        self._turns: dict[str, int] = {}
 
     @property
     def free_slots(self) -> int:
@@ -84,7 +95,10 @@ class ServerEngine:
         return max(0, width - len(self._requests) + len(self._ended))
 
     def prompt(self, messages: Sequence[Message]) -> Prompt:
+        messages = self._template.switched(messages) if self._template else messages
         clean = tuple(replace(m, content=m.content.encode("utf-8", "replace").decode()) for m in messages)
+        if not self._estimator.knows(clean) and (tokens := self._client.count(clean, self._fields)) is not None:
+            self._estimator.tell(clean, tokens)
         return Prompt(messages=clean, likely=self._estimator.likely(clean))
 
     def count(self, text: str) -> int:
@@ -98,7 +112,14 @@ class ServerEngine:
     ) -> int:
         shown = LEAST_SHOWN if written is None else size(written)
         max_tokens = self._reply_tokens(max_tokens)
-        return self.prefill_cost(request) + 2 * PER_MESSAGE + size(turn) + shown + max_tokens
+        return self.prefill_cost(request) + 2 * PER_MESSAGE + self._turn_size(turn) + shown + max_tokens
+
+    def _turn_size(self, turn: str) -> int:
+        """Tokens of a turn that is said again and again, at most."""
+        if turn not in self._turns:
+            tokens = self._client.count_text(turn)
+            self._turns[turn] = size(turn) if tokens is None else tokens + 1  # its first may merge otherwise
+        return self._turns[turn]
 
     def _reply_tokens(self, tokens: int) -> int:
         """What a reply to a request for an answer may take: a model that thinks does so again before it."""
@@ -171,7 +192,7 @@ class ServerEngine:
     def step(self) -> list[EngineEvent]:
         """Send what waits, and tell what `plan_step` has charged; wait for news a moment where there is none."""
         self.plan_step()
-        self._due = None
+        self._due, self._patience = None, PATIENCE
         self._launch()
         if not self._events and self._requests and not self._aborted and self._error is None:
             with contextlib.suppress(queue.Empty):
@@ -226,7 +247,7 @@ class ServerEngine:
     def _share(self, messages: tuple[Message, ...]) -> bool:
         """Whether requests of one prompt go out as one. Where the server has it in its cache, they need not wait for
         each other's end."""
-        return self._together and not (self._caches and self._estimator.knows(messages))
+        return self._together and not (self._caches and self._estimator.seen(messages))
 
     def _leave(self, remote: RemoteRequest) -> None:
         """Let go of the chat under way; what came of it is paid for."""
@@ -234,9 +255,37 @@ class ServerEngine:
         self._waiting = [(waiting, messages) for waiting, messages in self._waiting if waiting != id]
         if chat is None:
             return
-        remote.pay(remote.bound(None, dropped=True, chunk=self._estimator.chunk))
-        if not any(other.chat is chat for other in self._requests.values()):
-            self._client.recall(chat)
+        if any(other.chat is chat for other in self._requests.values() if other is not remote):
+            self._left[chat] = self._left.get(chat, 0) + remote.limit
+            remote.pay(remote.closed(Closed(chat, sent=True, noticed=False), counting=False))
+        else:
+            remote.pay(self._close(remote, chat))
+
+    def _close(self, remote: RemoteRequest, chat: ChatRequest) -> Tokens:
+        """Close a chat, and hear what it has cost: what a server that counts says until it lets go belongs to it."""
+        self._client.hang_up(chat)
+        end = time.monotonic() + (0.0 if self._aborted else self._patience)
+        others, self._arrived = self._arrived, deque()
+        over: Over | Closed = Closed(chat, sent=True, noticed=False)
+        news: News | None
+        while True:
+            try:
+                news = others.popleft() if others else self._client.inbox.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                self._client.recall(chat)
+                break
+            if not isinstance(news, (Accepted, Delta, Over, Closed)) or news.chat is not chat:
+                self._arrived.append(news)
+            elif isinstance(news, (Over, Closed)):
+                over = news
+                break
+            else:
+                self._take(news)
+        self._arrived.extendleft(reversed(others))
+        self._patience = max(0.0, end - time.monotonic())
+        if isinstance(over, Closed):
+            return remote.closed(over, counting=bool(self._client.counting))
+        return self._bill(chat, [remote], over.usage, over.reasons)[0]
 
     def _forget(self, id: int) -> None:
         self._requests.pop(id, None)
@@ -267,7 +316,7 @@ class ServerEngine:
         elif isinstance(news, Delta):
             remote = self._of(news.chat, news.chat.ids[news.place])
             if remote is not None:
-                remote.hear(news.text, news.thought, news.logprobs)
+                remote.hear(news.text, news.thought, news.logprobs, news.counted)
                 self._thinks = self._thinks or news.thought
         elif isinstance(news, Accepted):
             for remote in filter(None, (self._of(news.chat, id) for id in news.chat.ids)):
@@ -278,7 +327,7 @@ class ServerEngine:
                 if (remote := self._of(news.chat, id)) is not None:
                     remote.chat = None
                     self._waiting.append((id, news.chat.messages))
-        else:
+        elif isinstance(news, Over):
             self._over(news)
 
     def _of(self, chat: ChatRequest, id: int) -> RemoteRequest | None:
@@ -287,7 +336,9 @@ class ServerEngine:
         return remote if remote is not None and remote.chat is chat else None
 
     def _over(self, over: Over) -> None:
-        chat = over.chat
+        chat, left = over.chat, self._left.pop(over.chat, 0)
+        if over.usage is not None and left:
+            over = replace(over, usage=replace(over.usage, generated=max(0, over.usage.generated - left)))
         remotes = [remote for id in chat.ids if (remote := self._of(chat, id)) is not None]
         answered = [f for f in remotes if over.fault is not None or over.reasons[chat.ids.index(f.request.id)]]
         bill = self._bill(chat, answered, over.usage, over.reasons)
@@ -313,7 +364,6 @@ class ServerEngine:
                 self._say("the server generates more tokens than it was asked for: they are billed as counted")
             self._caches = self._caches or usage.cached > 0
             self._estimator.learn(chat.messages, usage.prompt, most)
-            self._estimator.learn_chunks(usage.generated, sum(remote.chunks for remote in remotes))
             return shares(usage, remotes)
         return [remote.bound(reasons[chat.ids.index(remote.request.id)] if reasons else None) for remote in remotes]
 
@@ -330,7 +380,7 @@ class ServerEngine:
     def _end(self, remote: RemoteRequest, reason: str | None, over: Over) -> None:
         """Tell how a request ended. One that was asked to go on, and could not, ends with what it had."""
         id = remote.request.id
-        self._speak(id, remote)
+        self._speak(id, remote, over=True)
         self._ended.append(id)
         self._thinks = self._thinks or bool(self.reasoning.split(remote.text).thought)
         if reason is None and not remote.extended and over.fault is not None:
@@ -342,10 +392,13 @@ class ServerEngine:
             Finished(id, why, self._client.without_key(remote.reply()), remote.before, remote.mean_logprob)
         )
 
-    def _speak(self, id: int, remote: RemoteRequest) -> None:
-        if remote.pieces:
-            self._events.append(Piece(id, "".join(remote.pieces)))
-            remote.pieces.clear()
+    def _speak(self, id: int, remote: RemoteRequest, *, over: bool = False) -> None:
+        """Tell what has come. What may be the beginning of our own key waits for what follows."""
+        text = self._client.without_key("".join(remote.pieces))
+        certain = len(text) - (0 if over else self._client.may_be_key(text))
+        remote.pieces = [text[certain:]] if text[certain:] else []
+        if certain:
+            self._events.append(Piece(id, text[:certain]))
 
     def _say(self, message: str) -> None:
         """Tell the user, once."""
@@ -354,7 +407,7 @@ class ServerEngine:
             self._events.append(Remark(message))
 
 
-def _shown(model: str) -> str:
+def shown(model: str) -> str:
     """A served model's name for people: some servers call it by the path of its file."""
     name = PurePosixPath(model).stem if model.startswith("/") and model.endswith(".gguf") else model
     return printable(name)

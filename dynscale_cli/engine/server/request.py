@@ -10,7 +10,6 @@ the system prompts among them that some add by themselves.
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from dataclasses import dataclass, field
 from dynscale_cli.engine.protocol import Message, Request, Tokens
 from dynscale_cli.engine.reasoning import ReasoningFormat
 
-from .client import ChatRequest
+from .client import ChatRequest, Closed
 from .stream import Usage
 
 OPEN, CLOSE = "<think>\n", "\n</think>\n\n"  # how thoughts given apart stand in a completion's text
@@ -26,8 +25,7 @@ PER_REQUEST = 128  # tokens of template and built-in system prompt: gpt-oss puts
 PER_MESSAGE = 16  # role, separators, end of turn
 BYTES_PER_TOKEN = 3.0  # before anything is known: English has about 4, Chinese 2 to 3, digits 1 to 3
 FIRST_BYTES = 600  # weight of that guess
-UNNOTICED = 8  # tokens that a server generates before it notices that nobody listens any more, and a quarter more
-ENDS = 4  # tokens of an answer that come in no chunk: the end of each of those that share a request
+UNSENT = 8  # tokens that a server has generated, and not sent, when it lets go of a request that was closed
 REMEMBERED = 4096  # conversations whose length is known
 
 
@@ -57,9 +55,11 @@ class RemoteRequest:
     announced: int = 0
     logprob: float = 0.0
     scored: int = 0
+    counted: Usage | None = None  # by the server, so far
 
-    def hear(self, text: str, thought: bool, logprobs: Sequence[float]) -> None:
+    def hear(self, text: str, thought: bool, logprobs: Sequence[float] = (), counted: Usage | None = None) -> None:
         """More text of the chat under way."""
+        self.counted = counted or self.counted
         self.chunks += max(1, len(logprobs))
         self.size += len(text.encode())
         self.logprob += sum(logprobs)
@@ -78,11 +78,11 @@ class RemoteRequest:
     def begin(self, chat: ChatRequest) -> None:
         self.chat = chat
         self.accepted = self.blind = False
-        self.chunks = self.size = self.announced = 0
+        self._clear()
 
     def progress(self) -> int:
         """Tokens that came since the last call, as far as they can be counted; never more than were asked for."""
-        came = min(self.chunks, self.limit) - self.announced
+        came = min(max(self.chunks, self.counted.generated if self.counted else 0), self.limit) - self.announced
         self.announced += came
         return came
 
@@ -99,23 +99,37 @@ class RemoteRequest:
         """The chat under way is over."""
         self.before += cost
         self.chat = None
+        self._clear()
+
+    def _clear(self) -> None:
         self.chunks = self.size = self.announced = 0
+        self.counted = None
 
-    def bound(self, reason: str | None, dropped: bool = False, chunk: float | None = None) -> Tokens:
-        """What the chat has cost at most, where the server does not say.
+    def bound(self, reason: str | None) -> Tokens:
+        """What a chat that is over has cost at most, where the server does not say.
 
-        Every token is a byte at least, every chunk was a token at least, and not more than `chunk` where the server
-        has counted before. What was `dropped` unseen may have been generated nevertheless: until the server has
-        noticed, or all of it where nothing is heard before the end.
+        Every token is a byte at least, every chunk was a token at least.
         """
-        if not (self.chunks or (dropped and self.accepted)):
+        if not self.chunks:
             return Tokens()
-        generated = max(self.chunks, min(self.limit, self.size))
-        if dropped and chunk is not None:
-            generated = max(self.chunks, min(self.limit, math.ceil(1.25 * self.chunks * chunk) + UNNOTICED))
-        if reason == "length" or (dropped and self.blind):
-            generated = max(generated, self.limit)
+        generated = max(self.chunks, min(self.limit, self.size), self.limit if reason == "length" else 0)
         return Tokens(self.most if self.first else 0, generated, 0 if self.first else self.most)
+
+    def closed(self, closed: Closed, *, counting: bool) -> Tokens:
+        """What a chat has cost at most that was closed before its end: all that it might have become.
+
+        Only where the server counts as it goes and has let go of it, it is what was counted then. One that has not
+        begun to answer has its prompt evaluated at most.
+        """
+        if not closed.sent and not self.chunks:
+            return Tokens()
+        generated, counted = self.limit, self.counted
+        if counting and (not self.accepted or (counted is not None and closed.noticed)):
+            generated = min(self.limit, (counted.generated if counted else 0) + UNSENT)
+        if not self.first:
+            return Tokens(0, generated, self.most)
+        prompt = Tokens(counted.prompt - counted.cached, 0, counted.cached) if counted else Tokens(self.most)
+        return prompt + Tokens(0, generated)
 
     def reply(self) -> str:
         """The whole completion; of a reply to a request for an answer, the line behind the label that it repeats."""
@@ -158,12 +172,16 @@ class TokenEstimator:
     def __init__(self) -> None:
         self._hidden = 0  # tokens that the server adds beyond every allowance
         self._known: OrderedDict[tuple[Message, ...], int] = OrderedDict()
-        self._chunk: float | None = None
+        self._seen: set[tuple[Message, ...]] = set()  # of these, the ones that the server has evaluated
         self._bytes, self._tokens = float(FIRST_BYTES), FIRST_BYTES / BYTES_PER_TOKEN
 
     def knows(self, messages: tuple[Message, ...]) -> bool:
-        """Whether the server has counted, and so seen, this very conversation."""
+        """Whether this very conversation was counted."""
         return messages in self._known
+
+    def seen(self, messages: tuple[Message, ...]) -> bool:
+        """Whether the server has evaluated this very conversation."""
+        return messages in self._seen
 
     def most(self, messages: Sequence[Message]) -> int:
         """Prompt tokens at most; exactly, once the very same conversation was counted."""
@@ -181,22 +199,17 @@ class TokenEstimator:
         """Tokens of a text to expect."""
         return round(size(text) * self._tokens / self._bytes + 0.5)
 
-    @property
-    def chunk(self) -> float | None:
-        """Tokens of one chunk of a stream at most, as far as it was counted; None before that."""
-        return self._chunk
-
-    def learn_chunks(self, tokens: int, chunks: int) -> None:
-        """The server counted `tokens` that came in so many chunks; the last, which ends an answer, is seldom seen."""
-        if chunks > 0:
-            self._chunk = max(1.0, self._chunk or 0.0, (tokens - ENDS) / chunks)
-
     def learn(self, messages: tuple[Message, ...], tokens: int, most: int) -> None:
         """The server counted `tokens` for a prompt that was thought to have `most` at most."""
         if messages not in self._known:
             self._hidden += max(0, tokens - most)
             self._bytes += sum(size(m.content) for m in messages)
             self._tokens += max(0, tokens - PER_MESSAGE * (1 + len(messages)))
+        self.tell(messages, tokens)
+        self._seen.add(messages)
+
+    def tell(self, messages: tuple[Message, ...], tokens: int) -> None:
+        """A conversation that was not evaluated yet has so many tokens."""
         self._known[messages] = tokens
         if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+            self._seen.discard(self._known.popitem(last=False)[0])

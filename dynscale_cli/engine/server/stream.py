@@ -41,6 +41,7 @@ class Delta(Generic[T]):
     text: str
     thought: bool
     logprobs: tuple[float, ...] = ()
+    counted: Usage | None = None  # what this completion has cost so far, where the server says so as it goes
 
 
 class AnswerReader(Generic[T]):
@@ -56,6 +57,7 @@ class AnswerReader(Generic[T]):
         self.absurd = False  # a usage came that cannot be
         self.counts = False  # a usage came, or its place was kept for the end
         self.overrun = self.whole = False
+        self._counted: Usage | None = None  # of the chunk that is being read
         self.heard = clock()
         self._order, self._limit, self._tell, self._clock = chat, max_tokens, tell, clock
         self._chunks, self._bytes = [0] * count, [0] * count
@@ -68,12 +70,13 @@ class AnswerReader(Generic[T]):
         self._left -= 1
         if self._left < 0:
             raise Unreadable("it does not end")
-        found = getattr(chunk, "usage", None)
+        found, choices = getattr(chunk, "usage", None), getattr(chunk, "choices", None)
         self.counts = self.counts or "usage" in getattr(chunk, "model_fields_set", ())
+        self._counted = _timed(getattr(chunk, "timings", None))
         if found is not None:
             self.usage = _usage(found)
             self.absurd = self.usage is None
-        choices = getattr(chunk, "choices", None)
+            self._counted = self._counted or (self.usage if len(self.reasons) == 1 else None)
         if not choices and (error := getattr(chunk, "error", None)):
             raise Reported(error)
         for choice in _items(choices):
@@ -105,7 +108,8 @@ class AnswerReader(Generic[T]):
         for text, thinking in ((thought, True), (said, False)):
             if text:
                 self.begun = True
-                self._tell(Delta(self._order, place, text, thinking, () if thinking and said else logprobs))
+                scored = () if thinking and said else logprobs
+                self._tell(Delta(self._order, place, text, thinking, scored, self._counted))
         reason = getattr(choice, "finish_reason", None)
         if isinstance(reason, str):
             self.reasons[place] = "length" if reason in LENGTHS else "stop"
@@ -146,6 +150,16 @@ def _logprobs(choice: Any) -> Iterable[float]:
         value = getattr(token, "logprob", None)
         if isinstance(value, (int, float)):
             yield float(value)
+
+
+def _timed(timings: Any) -> Usage | None:
+    """llama-server's `timings` of one completion, which it gives with every chunk where it is asked to."""
+    timings = timings if isinstance(timings, dict) else {}
+    counts = [timings.get(name) for name in ("prompt_n", "predicted_n", "cache_n")]
+    if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in counts):
+        return None
+    prompt, generated, cached = counts
+    return Usage(prompt + cached, generated, cached)
 
 
 def _usage(found: Any) -> Usage | None:
