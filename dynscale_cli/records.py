@@ -64,7 +64,7 @@ class Fields:
         labels, choices = self._choices(lowered, place, used)
         name = _first(lowered, ID, used)
         if name is not None and (not isinstance(name, str | int) or isinstance(name, bool)):
-            raise UsageError(f"{place}: the id must be text or a whole number, not {_kind(name)}", self.hint)
+            raise UsageError(f"{place}: the id must be text or a whole number, not {kind_of(name)}", self.hint)
         gold, index = self._gold(lowered, labels, choices, place, used)
         unused = (name for name, value in found.items() if name.strip().lower() not in used and value not in (None, ""))
         self.ignored.update(dict.fromkeys(unused))
@@ -89,7 +89,7 @@ class Fields:
             names = ", ".join(list(found)[:8]) or "none"
             raise UsageError(f"{place}: no question; its fields: {names}", _name_one(found))
         if not isinstance(text, str):
-            raise UsageError(f"{place}: the question must be text, not {_kind(text)}", self.hint)
+            raise UsageError(f"{place}: the question must be text, not {kind_of(text)}", self.hint)
         if not text.strip():
             raise UsageError(f"{place}: the question is empty", self.hint)
         if "\0" in text:
@@ -141,10 +141,10 @@ class Fields:
         elif isinstance(given, list):
             labels, texts = (), given
         else:
-            raise UsageError(f"{place}: the choices must be a list or an object, not {_kind(given)}", self.hint)
+            raise UsageError(f"{place}: the choices must be a list or an object, not {kind_of(given)}", self.hint)
         for text in texts:
             if not isinstance(text, str | int | float) or isinstance(text, bool) or not str(text).strip():
-                raise UsageError(f"{place}: each choice must be text, not {_kind(text)}", self.hint)
+                raise UsageError(f"{place}: each choice must be text, not {kind_of(text)}", self.hint)
         if not 2 <= len(texts) <= len(LETTERS):
             raise UsageError(f"{place}: {len(texts)} choices, not 2 to {len(LETTERS)}", self.hint)
         return labels if len(labels) == len(texts) else (), tuple(str(text).strip() for text in texts)
@@ -178,7 +178,7 @@ class Fields:
         if isinstance(gold, bool):
             return "yes" if gold else "no"
         if not isinstance(gold, str | int | float):
-            raise UsageError(f"{place}: the answer must be text or a number, not {_kind(gold)}", self.hint)
+            raise UsageError(f"{place}: the answer must be text or a number, not {kind_of(gold)}", self.hint)
         text = str(gold).strip()
         if text in labels:
             return LETTERS[labels.index(text)]
@@ -236,6 +236,6 @@ def _first(found: Mapping[str, Any], names: Iterable[str], used: set[str]) -> An
     return None
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "an empty text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")

@@ -49,7 +49,7 @@ def test_a_context_that_does_not_fit_is_one_line_with_both_numbers(tmp_path):
     done = ask("--context", "long.txt", "Why?", cwd=tmp_path)
     assert done.returncode == 2
     (said,) = [line for line in lines(done.stderr) if line.startswith("dynscale: the context")]
-    assert "tokens, and the model holds 8,192" in said
+    assert "tokens; the model holds 8,192" in said
 
 
 @pytest.mark.parametrize(

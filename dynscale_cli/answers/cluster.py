@@ -55,7 +55,7 @@ def short_names(shown: Mapping[str, str], *, places: bool) -> dict[str, str]:
     `shown`: key -> the text as written, where names begin with capitals; `places`: whether what follows a comma tells
     where it is, and is no second answer.
     """
-    found = _without_titles(shown)
+    found = _without_dressing(shown)
     shown = {key: text for key, text in shown.items() if key not in found}
     for key, text in shown.items():
         if not _is_name(key, text):
@@ -70,14 +70,18 @@ PARTICLES = word_set("de la le van von der den da du del di bin al ten ter dos")
 _TITLES = word_set("dr prof professor mr mrs ms miss sir dame president king queen pope saint captain general")
 
 
-def _without_titles(shown: Mapping[str, str]) -> dict[str, str]:
-    """Names with a title to the same names without it."""
+def _without_dressing(shown: Mapping[str, str]) -> dict[str, str]:
+    """Names with a title, and the only one with a remark in brackets ("Paris (France)"), to the same without it."""
     found = {}
-    for key in shown:
+    remarked: dict[str, list[str]] = {}
+    for key, text in shown.items():
         title, _, rest = key.partition(" ")
         if title in _TITLES and rest in shown:
             found[key] = rest
-    return found
+        elif text.endswith(")") and " (" in text:
+            remarked.setdefault(" ".join(words(text.partition(" (")[0])), []).append(key)
+    alone = {keys[0]: name for name, keys in remarked.items() if len(keys) == 1}
+    return found | {key: name for key, name in alone.items() if name in shown and name != key}
 
 
 def _is_name(key: str, text: str) -> bool:

@@ -259,8 +259,9 @@ def _english(text: str, at: int, behind: int) -> Statement | None:
     label = _LABEL.match(text, behind)
     if label is not None:
         return _until(text, "label", at, label.end())
-    if _HEADING.match(text, behind) and _HEADING_BEFORE.search(before):
-        return _until(text, "label", at, behind)
+    heading = _HEADING.match(text, behind)
+    if heading is not None and _HEADING_BEFORE.search(before):
+        return _until(text, "label", at, heading.end() - 1)
     if not text[behind:].strip(" *_#\n:") and _HEADING_BEFORE.search(before):
         return Statement("label", "", at, len(text))
     direct = _DIRECT.match(text, behind)

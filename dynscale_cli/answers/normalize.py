@@ -83,6 +83,12 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def any_of(text: str) -> str:
+    """A pattern for each of the patterns of a literal, two spaces or a line's end between them; "|" at a line's end
+    goes on."""
+    return "|".join(re.split(r"\s{2,}|\n", text.strip().replace("|\n", "|")))
+
+
 def plain(text: str) -> str:
     """`text` with digits, signs, spaces and quotes of all scripts in ASCII; other characters stay."""
     return text if text.isascii() else text.translate(_TABLE)

@@ -139,7 +139,7 @@ def read_text(content: str, topic: frozenset[str] = frozenset()) -> Reading | No
     shown = strip_markup(content)
     if not shown or states_none(shown) or _EMPTY.fullmatch(shown):
         return None
-    sentence = strip_markup(without_subject(first_sentence(shown), topic))
+    sentence = strip_markup(_without_aside(without_subject(first_sentence(shown), topic)))
     key = "none" if states_nobody(sentence) else list_key(sentence) or text_key(sentence)
     return (key, sentence) if key else None
 
@@ -161,17 +161,46 @@ _PRONOUNS = word_set(
 )
 
 
+_ASIDE = re.compile(
+    r"(?:,\s+(?:(?:which|who|whose|where|because|since|though|although|as (?:it|he|she|they|the))\b|"
+    r"not (?=[A-Z\d]|(?:the|an?)\s))|\s+because\b|[*_]{0,2}\s+--?\s+(?=[a-z]+\s[a-z]+)).*",
+    re.DOTALL,
+)
+_FEW_WORDS = 6
+
+
+def _without_aside(sentence: str) -> str:
+    """ "Paris, which is large", "Paris - the city of light", "Paris, not Lyon": Paris."""
+    head = _ASIDE.sub("", sentence)
+    return head if 0 < len(head.split()) <= _FEW_WORDS else sentence
+
+
+# "built in 1889", "By Jane Austen": what the question's own word asks for stands behind.
+_LEADS = (
+    (
+        word_set("when wann quand cuándo year date"),
+        re.compile(r"(?:[a-z]+ )?(?:[Ii]n|[Oo]n|[Aa]t|[Aa]round|[Bb]y) (?=[A-Z\d])"),
+    ),
+    (word_set("where wo où dónde"), re.compile(r"(?:[a-z]+ )?(?:[Ii]n|[Oo]n|[Aa]t|[Nn]ear) (?=[A-Z])")),
+    (word_set("who whom wer qui quién"), re.compile(r"(?:[a-z]+ )?[bB]y (?=[A-Z])")),
+)
+
+
 def without_subject(sentence: str, topic: frozenset[str]) -> str:
     """ "The capital of Australia is Canberra" says Canberra, where the question had all the other words."""
     east = _EAST_ASIAN_SUBJECT.fullmatch(_COPULA.sub("", sentence[:300]))
     if east is not None:
         return east["rest"] if not east["subject"] or any(east["subject"] in word for word in topic) else sentence
     stated = _SUBJECT.match(sentence) if len(sentence) <= 300 else None
-    if stated is None or stated["rest"].lower().startswith(("not ", "n't ")):
-        return sentence
-    subject = words(stated["subject"])
-    known = all(word in topic or word in _PRONOUNS for word in subject)
-    return stated["rest"] if known and subject else sentence
+    if stated is not None and not stated["rest"].lower().startswith(("not ", "n't ")):
+        subject = words(stated["subject"])
+        if subject and all(word in topic or word in _PRONOUNS for word in subject):
+            sentence = stated["rest"]
+    for asked, lead in _LEADS:
+        if not topic.isdisjoint(asked):
+            begun = lead.match(sentence)
+            return sentence[begun.end() :] if begun is not None else sentence
+    return sentence
 
 
 # --- lists -----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from dynscale_cli.values import STDIN
 
 from .interrupts import Interrupts, watch
 from .opening import ModelFile, ModelServer, Wanted, open_model
-from .options import Options
+from .options import Options, notice
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.protocol import Engine
@@ -53,7 +53,7 @@ def compare(told: Benching) -> int:
     """Run a bench; the exit code. Raises DynscaleError."""
     plan = _plan(told)
     with watch() as interrupts:
-        model = open_model(told.options, _notice(told))
+        model = open_model(told.options, notice(told.options))
         settings = _settings(told, plan, server=isinstance(model, ModelServer))
         _check_questions(plan, settings)
         told = replace(told, options=model.suited(told.options))
@@ -136,7 +136,7 @@ def _runs(
         pools, others = Store(), Store(state_dir() / FILE)
         if not (pools.writable and others.writable):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dynscale-bench-")))
-            _notice(told)(f"{pools.path} cannot be written: what this bench draws is not kept")
+            notice(told.options)(f"{pools.path} cannot be written: what this bench draws is not kept")
             pools, others = Store(folder / "runs.db"), Store(folder / FILE)
         try:
             yield BenchRuns(ask, engine, pools, others, interrupted=stopped)
@@ -157,7 +157,7 @@ def _run(told: Benching, plan: Plan, runs: BenchRuns, interrupts: Interrupts) ->
         with _progress(told, plan) as progress:
             bench.draw(progress)
     except BenchStopped:
-        _notice(told)("stopped; what was drawn is stored, and the same command goes on from there")
+        notice(told.options)("stopped; what was drawn is stored, and the same command goes on from there")
         return interrupts.exit_code
     report = bench.report(_command(), time.perf_counter() - begun)
     _show(told, report)
@@ -170,7 +170,7 @@ def _forecast(told: Benching, plan: Plan, runs: BenchRuns, judge: Judge) -> None
     from dynscale_cli.evaluation.bench import expected_tokens, is_stored, prompt_tokens, trial
     from dynscale_cli.evaluation.runs import BenchStopped
 
-    tell = _notice(told)
+    tell = notice(told.options)
     compared = f"{count(len(plan.methods), 'method')} on {count(len(plan.questions), 'question')}"
     tell(f"{compared}, seeds {', '.join(map(str, plan.seeds))}, with {runs.engine.info.model}")
     if is_stored(plan, runs):
@@ -215,7 +215,14 @@ def _progress(told: Benching, plan: Plan) -> Iterator[Told]:
 
     console, runs = Console(stderr=True), plan.runs
     if told.options.quiet or not console.is_terminal:
-        yield _Lines(_notice(told), len(runs)).told
+        seen: list[tuple[Any, int]] = []
+
+        def say_once(method: Any, seed: int, share: float) -> None:
+            if (method, seed) not in seen:
+                seen.append((method, seed))
+                notice(told.options)(f"run {len(seen)} of {len(runs)}: {method.name}, seed {seed}")
+
+        yield say_once
         return
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
@@ -227,28 +234,6 @@ def _progress(told: Benching, plan: Plan) -> Iterator[Told]:
         yield tell
 
 
-class _Lines:
-    """Progress where nothing can be drawn over: one line as each run begins."""
-
-    def __init__(self, notice: Callable[[str], None], runs: int) -> None:
-        self._notice, self._runs, self._seen = notice, runs, list[tuple[Any, int]]()
-
-    def told(self, method: Any, seed: int, share: float) -> None:
-        if (method, seed) not in self._seen:
-            self._seen.append((method, seed))
-            self._notice(f"run {len(self._seen)} of {self._runs}: {method.name}, seed {seed}")
-
-
-def _notice(told: Benching) -> Callable[[str], None]:
-    """Lines for standard error, unless it is to be quiet."""
-
-    def tell(text: str) -> None:
-        if not told.options.quiet:
-            say(text)
-
-    return tell
-
-
 def _command() -> str:
     """What the user typed, for captions."""
     return shlex.join(["dynscale", *sys.argv[1:]])
@@ -257,11 +242,6 @@ def _command() -> str:
 def speed(options: Options, tokens: int, rounds: int) -> None:
     """Measure, and print the result."""
     import json
-
-    print(json.dumps(_measured_speed(options, tokens, rounds)))
-
-
-def _measured_speed(options: Options, tokens: int, rounds: int) -> dict[str, Any]:
     import statistics
 
     from dynscale_cli.engine.protocol import Message
@@ -278,7 +258,7 @@ def _measured_speed(options: Options, tokens: int, rounds: int) -> dict[str, Any
         rates.append(measured.tokens_per_second)
         say(f"round {number} of {rounds}: {rates[-1]:.1f} tokens/s")
     engine.close()
-    return {
+    report = {
         "tokens_per_second": round(statistics.median(rates), 1),
         "width": engine.info.width,
         "tokens": tokens,
@@ -287,3 +267,4 @@ def _measured_speed(options: Options, tokens: int, rounds: int) -> dict[str, Any
         "rounds": [round(rate, 1) for rate in rates],
         "model": loaded.name,
     }
+    print(json.dumps(report))

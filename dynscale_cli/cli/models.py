@@ -5,6 +5,7 @@ Lists, paths and facts go to standard output, everything else to standard error.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from dynscale_cli.display.text import hand_out, say
 from dynscale_cli.errors import UsageError
 
 from .completion import model_names
+from .parser import once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +56,8 @@ def list_models(json_output: Json = False) -> None:
     if json_output:
         _print_json(found.models)
     elif found.models:
-        print("\n".join(list_lines(found.models)))
+        cells = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print("\n".join(list_lines(found.models, cells)))
     for line in closing_lines(found):
         say(line)
 
@@ -143,17 +146,11 @@ def show_model(
         typer.Argument(metavar="NAME", help="A file, or a model's name; else the default.", autocompletion=model_names),
     ] = None,
     parallel: Annotated[
-        int | None, typer.Option("--parallel", "-np", metavar="N", min=1, max=256, help="Samples side by side.")
+        int | None, once(None, "N", "Samples side by side.", "--parallel", "-np", min=1, max=256)
     ] = None,
-    ctx_size: Annotated[
-        int | None, typer.Option("--ctx-size", "-c", metavar="N", min=128, help="Tokens of one sample.")
-    ] = None,
-    cache_type_k: Annotated[
-        str, typer.Option("--cache-type-k", "-ctk", metavar="TYPE", help="Type of the cached keys.")
-    ] = "f16",
-    cache_type_v: Annotated[
-        str, typer.Option("--cache-type-v", "-ctv", metavar="TYPE", help="Type of the cached values.")
-    ] = "f16",
+    ctx_size: Annotated[int | None, once(None, "N", "Tokens of one sample.", "--ctx-size", "-c", min=128)] = None,
+    cache_type_k: Annotated[str, once(None, "TYPE", "Type of the cached keys.", "--cache-type-k", "-ctk")] = "f16",
+    cache_type_v: Annotated[str, once(None, "TYPE", "Type of the cached values.", "--cache-type-v", "-ctv")] = "f16",
     json_output: Json = False,
 ) -> None:
     """Tell what a model is, what a run of it takes, and whether that fits in memory."""

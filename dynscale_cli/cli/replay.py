@@ -31,22 +31,18 @@ def replay(
         list[Path], typer.Argument(metavar="LOG", help="JSONL files of samples, written by `dynscale ask --export`.")
     ],
     policy: Annotated[
-        str, typer.Option("--policy", metavar="NAMES", help="Policies to compare; ucb:0.5 sets ucb's c.")
+        str, once(None, "NAMES", "Policies to compare; ucb:0.5 sets ucb's c.", "--policy")
     ] = DEFAULT_POLICIES,
-    in_flight: Annotated[
-        int, typer.Option("--in-flight", metavar="N", min=1, help="Pulls kept open at the same time.")
-    ] = 1,
-    seeds: Annotated[
-        int, typer.Option("--seeds", metavar="N", min=1, max=INTEGER, help="Random draws to average over.")
-    ] = 16,
+    in_flight: Annotated[int, once(None, "N", "Pulls kept open at the same time.", "--in-flight", min=1)] = 1,
+    seeds: Annotated[int, once(None, "N", "Random draws to average over.", "--seeds", min=1, max=INTEGER)] = 16,
     confidence: Annotated[
         float,
         once(None, "P", "A question is settled when its leader is this sure.", "--confidence", span=(0.5, 1.0)),
     ] = 0.95,
-    exhaust: Annotated[bool, typer.Option("--exhaust", help="Spend budgets in full, settled or not.")] = False,
-    json_output: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    exhaust: Annotated[bool, once(None, None, "Spend budgets in full, settled or not.", "--exhaust")] = False,
+    json_output: Annotated[bool, once(None, None, "Print the report as JSON.", "--json")] = False,
     plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE", help="Draw accuracy against tokens: .svg, .png or .pdf.")
+        Path | None, once(None, "FILE", "Draw accuracy against tokens: .svg, .png or .pdf.", "--plot")
     ] = None,
 ) -> None:
     """Score allocation policies on stored samples.

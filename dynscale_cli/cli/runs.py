@@ -102,7 +102,19 @@ def resume(
     Prints the answers of the whole run as `ask` would; what was drawn before is not drawn again.
     -m or --endpoint say where the same model is now, if it was moved.
     """
-    return _resume(options, run, budget, stored_questions=stored_questions)
+    from dynscale_cli.run.store import Store
+
+    store = Store()
+    journal, stored = store.reopen(run)
+    try:
+        if not stored_questions:
+            _same_questions(stored)
+        options = _as_before(options, stored)
+        for damage in stored.damage if not options.quiet else ():
+            say(f"dynscale: {damage}; the run goes on without it")
+        return _go_on(options, _budget(budget, stored), journal, stored)
+    finally:
+        journal.close()
 
 
 @app.command()
@@ -160,23 +172,6 @@ def path(run: Run = None) -> None:
 # --- going on with a run: what may have changed meanwhile, and what may not ---------------------------------------
 
 
-def _resume(options: Options, run: str | None, budget: str | None, *, stored_questions: bool) -> int:
-    """The exit code. Raises DynscaleError where the run cannot be gone on with, or should not."""
-    from dynscale_cli.run.store import Store
-
-    store = Store()
-    journal, stored = store.reopen(run)
-    try:
-        if not stored_questions:
-            _same_questions(stored)
-        options = _as_before(options, stored)
-        for damage in stored.damage if not options.quiet else ():
-            say(f"dynscale: {damage}; the run goes on without it")
-        return _go_on(options, _budget(budget, stored), journal, stored)
-    finally:
-        journal.close()
-
-
 def _as_before(options: Options, stored: StoredRun) -> Options:
     """The model put on the machine as before, wherever it is now; all else as it is told now."""
     was, known = stored.request, {each.name for each in fields(LoadOptions)}
@@ -225,7 +220,7 @@ def _same_questions(stored: StoredRun) -> None:
     if not same:
         raise UsageError(
             f"{source['path']} has changed since run {stored.id} began",
-            f"dynscale runs resume {stored.id} --stored-questions goes on with the questions as they were",
+            f"dynscale runs resume {stored.id} --stored-questions asks them as they were",
         )
 
 

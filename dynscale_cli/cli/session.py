@@ -22,6 +22,8 @@ from .opening import ModelFile, ModelServer, Wanted
 from .options import Options, notice
 
 if TYPE_CHECKING:
+    from dynscale_cli.display.answers import Answers
+    from dynscale_cli.display.lines import Display
     from dynscale_cli.engine.protocol import Engine, Message
     from dynscale_cli.run.events import Event
     from dynscale_cli.run.request import RunRequest, Settings
@@ -69,8 +71,8 @@ def _check_context(engine: Engine, prompt: list[Message], trained: int) -> None:
         room = max(room, trained)
         engine.close()
         raise UsageError(
-            f"the context and a question take {needed:,} tokens, and the model holds {room:,}",
-            "ask about a part of it, or take a model of a longer context: dynscale models list",
+            f"the context and a question take {needed:,} tokens; the model holds {room:,}",
+            "ask about a part of it, or take a larger one: dynscale models list",
         )
 
 
@@ -108,28 +110,10 @@ def run_session(
 
 def _show(options: Options, questions: Sequence[Question], run: Run, interrupts: Interrupts) -> int:
     """Run, and show what happens as it happens. Nothing that was answered is lost to what fails later."""
-    from dynscale_cli.display.answers import Answers
-    from dynscale_cli.display.lines import choose_display
-    from dynscale_cli.display.results import Explain, Verdicts
+    from dynscale_cli.display.results import Explain
     from dynscale_cli.run.events import RunFinished
 
-    verdicts = Verdicts([question.text for question in questions], shutil.get_terminal_size().columns)
-    together = sys.stdout.isatty()  # the answers come to the terminal that the view is on
-    display = choose_display(
-        sys.stderr,
-        quiet=options.quiet,
-        color=options.color,
-        show=options.show,
-        verdicts=None if together else verdicts,
-    )
-    answers = Answers(
-        sys.stdout,
-        len(questions),
-        as_json=options.json,
-        unordered=options.unordered,
-        aside=display.aside if together else None,
-        verdicts=verdicts if together and display.live and not options.json else None,
-    )
+    display, answers = _displays(options, questions)
     explain = Explain()
     handles = (display.handle, explain.handle) if options.explain else (display.handle,)
     finished, failure = None, None
@@ -153,6 +137,31 @@ def _show(options: Options, questions: Sequence[Question], run: Run, interrupts:
     if interrupts:
         return interrupts.exit_code
     return UNANSWERED if finished is not None and finished.unanswered else DONE
+
+
+def _displays(options: Options, questions: Sequence[Question]) -> tuple[Display, Answers]:
+    """What goes to standard error, and to standard output. Where both are the terminal, a verdict is shown once."""
+    from dynscale_cli.display.answers import Answers
+    from dynscale_cli.display.lines import choose_display
+    from dynscale_cli.display.results import Verdicts
+
+    verdicts = Verdicts([question.text for question in questions], shutil.get_terminal_size().columns)
+    together = sys.stdout.isatty()  # the answers come to the terminal that the view is on
+    display = choose_display(
+        sys.stderr,
+        quiet=options.quiet,
+        color=options.color,
+        show=options.show,
+        verdicts=None if together else verdicts,
+    )
+    return display, Answers(
+        sys.stdout,
+        len(questions),
+        as_json=options.json,
+        unordered=options.unordered,
+        aside=display.aside if together else None,
+        verdicts=verdicts if together and display.live and not options.json else None,
+    )
 
 
 def _paid(events: Iterator[Event]) -> Iterator[Event]:

@@ -120,7 +120,7 @@ def _short(name: str) -> str:
 
 def _tokens(report: BenchReport) -> Table:
     title = f"tokens to be as right as {BASELINE.name} at {headings(report)[-1]}, as a share; mean tokens of a run"
-    table = _table(title, "method", "share", "95%", "prompt", "generated", "reused", "samples", "seconds")
+    table = _table(title, "method", "share", "95%", "prompt", "generated", "reused", "samples", "sec")
     for score in report.scores:
         last = score.points[-1]
         spent = (f"{tokens:,.0f}" for tokens in (last.spent.prompt, last.spent.generated, last.spent.reused))
@@ -135,7 +135,7 @@ def _ends(reach: Reach) -> tuple[str, str]:
     def shown(share: float | None) -> str:
         return "never" if share is None else f"{share:.2f}"
 
-    return shown(reach.share), f"{shown(reach.low)} to {shown(reach.high)}"
+    return shown(reach.share), f"{shown(reach.low)}..{shown(reach.high)}"
 
 
 def _words(report: BenchReport) -> Iterator[Text]:

@@ -281,7 +281,7 @@ def score(policy: str, curves: Sequence[Curve], baseline: Sequence[Curve], round
 
 
 def mean_curve(curves: Sequence[Sequence[float]]) -> tuple[float, ...]:
-    """PolicyPoint by point, in percent."""
+    """Point by point, in percent."""
     return tuple(100 * statistics.fmean(column) for column in zip(*curves, strict=True))
 
 
@@ -297,16 +297,16 @@ def _reach(curve: Sequence[float], baseline: Sequence[float], rounds: float) -> 
 def overall(logs: Sequence[LogReport], runs: Sequence[Mapping[str, Sequence[Curve]]]) -> LogReport:
     """Over logs: each seed's accuracy is the mean over logs; reach is the logs' median.
 
-    `runs[l][policy][seed]` are the curves of log l; "baseline" is one of the policies.
+    `runs[l][policy][seed]` are the curves of log l; the baseline is one of the policies.
     """
-    seeds = range(len(runs[0]["baseline"]))
+    seeds = range(len(runs[0]["uniform"]))
     merged = {policy: [_average([run[policy][seed] for run in runs]) for seed in seeds] for policy in runs[0]}
     scores = []
     for i, mine in enumerate(logs[0].scores):
-        pooled = score(mine.policy, merged[mine.policy], merged["baseline"], LARGEST)
+        pooled = score(mine.policy, merged[mine.policy], merged["uniform"], LARGEST)
         reach = {target: _median([log.scores[i].reach[target] for log in logs]) for target in TARGETS}
         scores.append(replace(pooled, reach=reach))
-    baseline = mean_curve([curve.split for curve in merged["baseline"]])
+    baseline = mean_curve([curve.split for curve in merged["uniform"]])
     return LogReport(
         name=f"mean of {len(logs)} logs" if len(logs) > 1 else logs[0].name,
         questions=sum(log.questions for log in logs),
@@ -338,14 +338,6 @@ def budgets() -> tuple[float, ...]:
     return tuple(i / STEPS for i in range(1, LARGEST * STEPS + 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One policy on one log, with every seed."""
-
-    log: int
-    policy: str
-
-
 def sweep(
     logs: Sequence[Log],
     policies: Sequence[str],
@@ -355,33 +347,32 @@ def sweep(
 ) -> ReplayReport:
     """Replay and score. `progress` is told (tasks done, tasks in all)."""
     names = list(dict.fromkeys([*policies, "uniform"]))  # uniform is the baseline, asked for or not
-    tasks = [Task(log, policy) for log in range(len(logs)) for policy in names]
-    tasks.sort(key=lambda task: -len(logs[task.log].pools))  # the longest first, so that no core is left waiting
+    tasks = [(log, policy) for log in range(len(logs)) for policy in names]
+    tasks.sort(key=lambda task: -len(logs[task[0]].pools))  # the longest first, so that no core is left waiting
     runs: list[dict[str, list[Curve]]] = [{} for _ in logs]
-    for done, (task, curves) in enumerate(_spread(tasks, logs, setting, seeds), 1):
-        runs[task.log][task.policy] = curves
+    for done, ((log, policy), curves) in enumerate(_spread(tasks, logs, setting, seeds), 1):
+        runs[log][policy] = curves
         progress(done, len(tasks))
-    for run in runs:
-        run["baseline"] = run["uniform"]
     reports = [_log_report(log, run, policies) for log, run in zip(logs, runs, strict=True)]
     told = setting.in_flight, setting.confidence, setting.exhaust
     return ReplayReport(seeds, *told, tuple(reports), overall(reports, runs))
 
 
 def _spread(
-    tasks: Sequence[Task], logs: Sequence[Log], setting: Setting, seeds: int
-) -> Iterator[tuple[Task, list[Curve]]]:
-    pulls = sum(len(logs[task.log].pools) for task in tasks) * LARGEST * seeds
+    tasks: Sequence[tuple[int, str]], logs: Sequence[Log], setting: Setting, seeds: int
+) -> Iterator[tuple[tuple[int, str], list[Curve]]]:
+    """Each task, a policy on a log, with its curves by seed, in whatever order they come."""
+    pulls = sum(len(logs[log].pools) for log, _ in tasks) * LARGEST * seeds
     workers = min(os.cpu_count() or 1, len(tasks))
     if workers < 2 or pulls < SMALL:
-        for task in tasks:
-            yield task, _replays(logs[task.log], task.policy, setting, seeds)
+        for log, policy in tasks:
+            yield (log, policy), _replays(logs[log], policy, setting, seeds)
         return
     # Fresh processes, as a fork of a process with threads may hang; Ctrl-C is the parent's to handle.
     start = signal.signal, (signal.SIGINT, signal.SIG_IGN)
     with isolated_processes():
         pool = ProcessPoolExecutor(workers, get_context("spawn"), *start)
-        futures = {pool.submit(_replays, logs[task.log], task.policy, setting, seeds): task for task in tasks}
+        futures = {pool.submit(_replays, logs[log], policy, setting, seeds): (log, policy) for log, policy in tasks}
     with pool:
         try:
             for future in as_completed(futures):
@@ -396,7 +387,7 @@ def _replays(log: Log, policy: str, setting: Setting, seeds: int) -> list[Curve]
 
 
 def _log_report(log: Log, runs: dict[str, list[Curve]], policies: Sequence[str]) -> LogReport:
-    baseline = mean_curve([curve.split for curve in runs["baseline"]])
+    baseline = mean_curve([curve.split for curve in runs["uniform"]])
     return LogReport(
         name=log.name,
         questions=len(log.pools),
@@ -404,6 +395,6 @@ def _log_report(log: Log, runs: dict[str, list[Curve]], policies: Sequence[str])
         round_tokens=log.round_cost,
         baseline={budget: baseline[budget * STEPS - 1] for budget in BUDGETS},
         baseline_curve=baseline,
-        scores=tuple(score(policy, runs[policy], runs["baseline"], log.rounds) for policy in policies),
+        scores=tuple(score(policy, runs[policy], runs["uniform"], log.rounds) for policy in policies),
         rounds=log.rounds,
     )

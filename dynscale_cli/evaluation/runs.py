@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dynscale_cli import __version__
-from dynscale_cli.engine.protocol import Engine, Finished, Request, Tokens
+from dynscale_cli.engine.protocol import Engine, Finished, Reason, Request, Tokens
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import Event, SampleFinished, SampleStarted, Stepped
@@ -237,14 +237,11 @@ class BenchRuns:
         """A stored sample as an engine would end it. One that was asked for its answer has the asking in its bill."""
         asked = self.engine.count(settings.prompts.answer) if sample.forced else 0
         tokens = Tokens(asked, sample.tokens.generated, 0)
-        return Finished(0, "stop" if sample.forced else _reason(sample), sample.text, tokens, sample.logprob)
+        reason: Reason = "length" if sample.finish == "length" and not sample.forced else "stop"
+        return Finished(0, reason, sample.text, tokens, sample.logprob)
 
     def _cache(self, seed: int) -> SampleCache:
         return self._caches.setdefault(seed, SampleCache())
-
-
-def _reason(sample: Sample) -> Any:
-    return "length" if sample.finish == "length" else "stop"
 
 
 def _lost(stored: StoredRun | None) -> int:

@@ -82,18 +82,14 @@ class QuickSpeed:
 
 def quick_speed(engine: Engine, seconds: float, clock: Callable[[], float]) -> QuickSpeed:
     """Decode until `seconds` are over, the prompt among them; the rate is that of the tokens behind the prompt."""
-    prompt = engine.prompt([Message("user", QUESTION)])
-    for id in range(engine.info.width):
-        engine.submit(
-            Request(id, prompt, QUICK_TOKENS, Sampling(), id, cache_boundaries=(len(prompt),), ignore_end=True)
-        )
+    ledger = _submit(engine, range(engine.info.width), QUICK_TOKENS)
     end = clock() + seconds
     while not all(charge.generated for charge in engine.plan_step()) and clock() < end:
-        engine.step()
+        _step(engine, ledger)
     begun, tokens = clock(), 0
     while engine.plan_step() and (clock() < end or not tokens):
         tokens += sum(charge.generated for charge in engine.plan_step())
-        engine.step()
+        _step(engine, ledger)
     spent = clock() - begun
     return QuickSpeed(engine.info.width, tokens, round(spent, 2), round(tokens / spent, 1))
 
