@@ -290,16 +290,12 @@ def decoding(header: GGUFHeader, options: LoadOptions, width: int, speed: bool) 
 def asked(settings: Mapping[str, Found]) -> Iterator[Finding]:
     """Of a model file and a server, `ask` takes what is written nearer to the command line, and says nothing."""
     model, endpoint = settings["model"], settings["endpoint"]
-    if not endpoint.value:
-        return
-    if not goes_before(settings):
-        text = f"{_place(endpoint)} is not asked: {_place(model)} goes before it"
+    if endpoint.value and model.nearness:
+        used, other = (endpoint, model) if goes_before(settings) else (model, endpoint)
+        text = f"{_place(other)} is not used: {_place(used)} goes before it"
         yield Finding("server", "warning", text, _without(model))
-        return
-    if model.nearness:
-        text = f"{_place(model)} is not used: {_place(endpoint)} goes before it"
-        yield Finding("server", "warning", text, _without(model))
-    yield from servers(endpoint.value)
+    if goes_before(settings):
+        yield from servers(endpoint.value)
 
 
 def goes_before(settings: Mapping[str, Found]) -> bool:

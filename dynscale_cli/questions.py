@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Final, TypeAlias
 
 from dynscale_cli.errors import UsageError
 from dynscale_cli.records import CHOICES, HINT, LETTERS, TEXT, Fields, Record, kind_of, template_fields
-from dynscale_cli.values import STDIN
+from dynscale_cli.values import STDIN, nearest
 
 Line: TypeAlias = tuple[int, str]  # its number, from 1, and its text without the line end
 Found: TypeAlias = tuple[int, "dict[str, Any] | str"]  # a line's number and the object or text on it
@@ -97,7 +97,7 @@ def read(
         template_fields(template)
     if not arguments and not files:
         if stdin is None:
-            raise UsageError("no question", f"{EXAMPLE}, or -f FILE, or pipe questions in, one a line")
+            raise UsageError("no question", f"{EXAMPLE}, or -f FILE, or a pipe with one a line")
         arguments = (STDIN,)
     sources: list[_Source] = []
 
@@ -163,7 +163,16 @@ def _opened(path: Path, source: _Source) -> Iterator[Record]:
     except IsADirectoryError:
         raise UsageError(f"{path}: a directory, not a file", "name a file that you may read") from None
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}", "name a file that you may read") from None
+        meant = nearest(path.name, _beside(path)) if isinstance(error, FileNotFoundError) else None
+        hint = f"-f {quote(str(path.with_name(meant)))}" if meant else "name a file that you may read"
+        raise UsageError(f"{path}: {error.strerror or error}", hint) from None
+
+
+def _beside(path: Path) -> list[str]:
+    try:
+        return [each.name for each in path.parent.iterdir() if each.is_file()]
+    except OSError:
+        return []
 
 
 def _records(stream: BinaryIO, source: _Source) -> Iterator[Record]:

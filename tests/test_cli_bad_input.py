@@ -44,6 +44,12 @@ def test_a_file_of_questions_that_is_not_there(tmp_path):
     assert_refused(dynscale("ask", "-f", "missing.txt", cwd=tmp_path), 2, "missing.txt: No such file")
 
 
+def test_a_mistyped_file_of_questions_suggests_the_one_beside_it(tmp_path):
+    (tmp_path / "questions.txt").write_text("Why?\n")
+    done = dynscale("ask", "-f", "qestions.txt", cwd=tmp_path)
+    assert lines(done.stderr)[1] == "  try: -f questions.txt"
+
+
 def test_a_directory_of_questions(tmp_path):
     assert_refused(dynscale("ask", "-f", ".", cwd=tmp_path), 2, "a directory")
 

@@ -232,6 +232,24 @@ def test_explain_tells_what_each_kind_earned_and_cost() -> None:
     ]
 
 
+@pytest.mark.parametrize("cells", [40, 60, 80])
+def test_columns_that_are_too_wide_lose_the_middles_of_their_texts(cells: int) -> None:
+    texts = [f"In the {'very ' * 30}long story, who is the {name}?" for name in ("son", "dog")]
+    rows = [[text, "an answer " * 9, "1,234"] for text in texts]
+    lines = words.fitted(("question", "answer", "tokens"), rows, cells, {"tokens"}, {"question", "answer"})
+    assert max(map(len, lines)) <= cells
+    assert all(line.endswith(" 1,234") for line in lines[1:])
+    assert [name for name, line in zip(("son", "dog"), lines[1:], strict=True) if f"{name}?" in line] == ["son", "dog"]
+
+
+def test_a_line_that_has_room_for_it_cuts_no_answer_and_no_line_outgrows_80_columns() -> None:
+    told = result(0, "the answer " * 20, id="1", question="Why is it so? " * 20)
+    line = answer_line(told, 10, 64)
+    assert len(line) == 80
+    assert line.startswith("10/64 Why is it so?")
+    assert answer_line(result(0, "a " * 12 + "end"), 1, 1).startswith("1/1 q1  " + "a " * 12 + "end  5 of 6")
+
+
 @pytest.mark.parametrize(
     ("share", "text"), [(0.5, "50%"), (0.994, "99%"), (0.9999, ">99%"), (1.0, "100%"), (0.0, "0%")]
 )

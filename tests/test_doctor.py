@@ -138,7 +138,7 @@ def test_a_server_that_is_asked_instead_of_a_file():
             "endpoint (environment) goes before",
             "dynscale config unset model",
         ),
-        ("endpoint = ['URL']", {"DYNSCALE_MODEL": "x"}, "endpoint (config.toml) is not asked", "unset DYNSCALE_MODEL"),
+        ("endpoint = ['URL']", {"DYNSCALE_MODEL": "x"}, "endpoint (config.toml) is not used", "unset DYNSCALE_MODEL"),
         (
             "endpoint = ['URL']\n[profile.p]\nmodel = 'x'",
             {"DYNSCALE_PROFILE": "p"},

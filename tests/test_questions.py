@@ -406,3 +406,13 @@ def test_parquet_is_read_row_by_row(tmp_path: Path) -> None:
     assert [(one.text, one.choices, one.gold) for one in read(file=path)] == [("a", ("x", "y"), "B"), ("b", (), "2")]
     path.write_bytes(b"nothing")
     assert "not Parquet" in complaint(file=path).message
+
+
+def test_parquet_in_a_pipe_is_told_what_it_is() -> None:
+    assert "Parquet" in complaint(stdin=io.BytesIO(b"PAR1\x15\x00\x15")).message
+
+
+def test_fields_of_which_none_is_the_question_are_named_with_what_to_do(put: Put) -> None:
+    error = complaint(file=put("cities.jsonl", '{"rank": 1, "name": "Rome"}'))
+    assert error.message.endswith("no question; its fields: rank, name")
+    assert '--template "… {name} …"' in error.hint

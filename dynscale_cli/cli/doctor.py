@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +22,7 @@ dynscale doctor --no-speed --json
 dynscale doctor -m model.gguf
 """
 MARKS = {"fine": "ok", "note": "note", "warning": "warning", "wrong": "WRONG"}
+INDENT = 20  # columns before a finding's text
 COLORS = {"fine": "green", "note": "cyan", "warning": "yellow", "wrong": "red"}
 
 
@@ -76,7 +79,11 @@ def _print(finding: Finding) -> None:
 
     mark = f"{MARKS[finding.state]:<7}"
     area = styled(f"{finding.area:<9}", bold=True)
-    typer.echo(f"{typer.style(mark, fg=COLORS[finding.state])}  {area}  {plain(finding.text)}")
+    text = plain(finding.text)
+    if sys.stdout.isatty():  # a path stays in one piece
+        room = max(20, shutil.get_terminal_size().columns - INDENT)
+        text = f"\n{'':<{INDENT}}".join(textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False))
+    typer.echo(f"{typer.style(mark, fg=COLORS[finding.state])}  {area}  {text}")
     if finding.fix:
-        typer.echo(f"{'':<20}try: {styled(plain(finding.fix), fg='cyan')}")
+        typer.echo(f"{'':<{INDENT}}try: {styled(plain(finding.fix), fg='cyan')}")
     sys.stdout.flush()

@@ -5,6 +5,7 @@ Lists, paths and facts go to standard output, everything else to standard error.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,7 +56,8 @@ def list_models(json_output: Json = False) -> None:
     if json_output:
         _print_json(found.models)
     elif found.models:
-        print("\n".join(list_lines(found.models)))
+        cells = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print("\n".join(list_lines(found.models, cells)))
     for line in closing_lines(found):
         say(line)
 

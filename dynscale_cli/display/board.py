@@ -15,7 +15,6 @@ from dynscale_cli.run.events import (
     Answered,
     Event,
     Result,
-    RunFinished,
     RunStarted,
     SampleFinished,
     SampleStarted,
@@ -118,14 +117,12 @@ class Board:
 
     def __init__(self, *, keep_text: bool = False) -> None:
         self.started: RunStarted | None = None
-        self.finished: RunFinished | None = None
         self.step: Stepped | None = None
         self.rows: dict[int, Row] = {}
         self.active: dict[int, Row] = {}  # those of the rows that are being sampled
         self.recent: deque[Row] = deque(maxlen=RECENT)
         self.longest_id = ""  # shown so far: a column once made wide stays so
         self.answered = 0
-        self.failed = 0  # answered without an answer
         self.settled = 0
         self.speaker: tuple[int, int] | None = None  # (question, number) of the sample whose text is kept
         self.text = ""
@@ -149,8 +146,6 @@ class Board:
             self._answer(event.result)
         elif isinstance(event, RunStarted):
             self.started = event
-        elif isinstance(event, RunFinished):
-            self.finished = event
 
     def chosen(self, limit: int, *, keep_places: bool = False) -> list[Row]:
         """At most `limit` rows: the active, of those that moved last the least settled, then the last ones answered.
@@ -209,7 +204,6 @@ class Board:
         row.result = result
         self.recent.append(row)
         self.answered += 1
-        self.failed += result.answer is None
         self.settled += result.stopped == "settled"
 
     def _speak(self, event: SampleText) -> None:

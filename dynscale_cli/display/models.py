@@ -15,17 +15,27 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from dynscale_cli.display.text import columns, count, plain
+from dynscale_cli.display.text import columns, count, plain, width
 from dynscale_cli.models.files import in_bytes, in_parameters
 from dynscale_cli.models.gguf import GGUFHeader
 from dynscale_cli.models.info import Fit, Listed, Listing, Shown
 
 HEAD = ("name", "architecture", "parameters", "quant", "context", "size", "where", "")
+DISPENSABLE = (1, 4)
 
 
-def list_lines(models: Sequence[Listed]) -> list[str]:
-    """A line for each model under a head. Names come first and whole, so that they can be copied and cut."""
-    return columns([HEAD, *map(_row, models)], right=(2, 4, 5))
+def list_lines(models: Sequence[Listed], cells: int | None = None) -> list[str]:
+    """A line for each model under a head. Names come first and whole, so that they can be copied and cut.
+
+    In a window of `cells` that is too narrow, what `models show` tells as well is left out.
+    """
+    table = [HEAD, *map(_row, models)]
+    lines = columns(table, right=(2, 4, 5))
+    if cells is None or max(map(width, lines)) <= cells:
+        return lines
+    return columns(
+        [[cell for place, cell in enumerate(row) if place not in DISPENSABLE] for row in table], right=(1, 3)
+    )
 
 
 def closing_lines(listing: Listing) -> list[str]:

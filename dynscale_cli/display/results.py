@@ -16,7 +16,7 @@ from dynscale_cli.sampling.samples import Sample
 REASON: Final = 160  # characters of an error, whose end often says what to do
 OUTCOMES: Final = {"budget": "budget spent", "limit": "all its samples", "time": "time is up"}
 COLUMNS, LEAST_ANSWER = 80, 12  # of a line, where the rest leaves room for so much of the answer
-QUESTION: Final = 32  # cells of a question in a line, where it has no name of its own
+QUESTION: Final = 24  # cells of a question in a line, where it has no name of its own
 
 
 def counts(told: Standing | Result) -> list[tuple[str, int]]:

@@ -154,7 +154,7 @@ def fitted(
     widths = _widths(table)
     loose = [place for place, name in enumerate(names) if name in cuttable]
     over = sum(widths) + len(GAP) * (len(names) - 1) - cells
-    while over > 0 and (widest := max(loose, key=lambda place: widths[place])) and widths[widest] > LEAST:
+    while over > 0 and widths[widest := max(loose, key=lambda place: widths[place])] > LEAST:
         widths[widest] -= 1
         over -= 1
     table = [[cut(cell, most) for cell, most in zip(row, widths, strict=True)] for row in table]
