@@ -184,3 +184,10 @@ def test_without_the_extra_nothing_breaks(monkeypatch: pytest.MonkeyPatch) -> No
     assert not absent.available
     assert Equivalence(absent).same("\\sin(x)", "\\cos(x)") is False
     absent.close()
+
+
+def test_a_bracket_in_a_gold_answer_does_not_accept_everything() -> None:
+    kind = AnswerType()
+    assert not same_as_gold("5 km", "C)", kind)
+    assert same_as_gold("Paris", "Paris (France)", kind)
+    assert not same_as_gold("Lyon", "Paris (France)", kind)

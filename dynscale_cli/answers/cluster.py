@@ -78,9 +78,10 @@ def _without_dressing(shown: Mapping[str, str]) -> dict[str, str]:
         title, _, rest = key.partition(" ")
         if title in _TITLES and rest in shown:
             found[key] = rest
-        elif text.endswith(")"):
-            remarked.setdefault(" ".join(words(text.partition("(")[0])), []).append(key)
-    return found | {keys[0]: name for name, keys in remarked.items() if len(keys) == 1 and name in shown}
+        elif text.endswith(")") and " (" in text:
+            remarked.setdefault(" ".join(words(text.partition(" (")[0])), []).append(key)
+    alone = {keys[0]: name for name, keys in remarked.items() if len(keys) == 1}
+    return found | {key: name for key, name in alone.items() if name in shown and name != key}
 
 
 def _is_name(key: str, text: str) -> bool:

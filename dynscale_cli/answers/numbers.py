@@ -168,6 +168,8 @@ def amount(words: list[str]) -> tuple[Fraction | None, int]:
             return Fraction(number), len(dozen)
     whole, used = _whole(words)
     if whole is None:
+        if words[:2] == ["half", "a"] and words[2:3] and words[2] in _LARGE:
+            return Fraction(_LARGE[words[2]], 2), 3
         if words[:1] == ["half"] or words[:2] == ["a", "half"]:
             return Fraction(1, 2), len(words[:2])
         return None, 0

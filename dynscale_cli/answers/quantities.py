@@ -33,11 +33,12 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 _SCALES = {
-    "hundred": 2, "thousand": 3, "lakh": 5, "lakhs": 5, "million": 6, "millions": 6, "crore": 7, "crores": 7,
-    "billion": 9, "billions": 9, "trillion": 12, "trillions": 12, "mln": 6, "bln": 9, "bn": 9,
+    "dozen": 12, "hundred": 10**2, "thousand": 10**3, "lakh": 10**5, "lakhs": 10**5, "million": 10**6,
+    "millions": 10**6, "mln": 10**6, "crore": 10**7, "crores": 10**7, "billion": 10**9, "billions": 10**9,
+    "bln": 10**9, "bn": 10**9, "trillion": 10**12, "trillions": 10**12,
 }  # fmt: skip
 _SCALE = re.compile(rf"\s?(?:(?P<word>{'|'.join(sorted(_SCALES, key=len, reverse=True))})\b|(?P<k>k)\b)", re.IGNORECASE)
-_MONEY_SCALES = {"k": 3, "m": 6, "b": 9, "bn": 9, "t": 12}
+_MONEY_SCALES = {"k": 10**3, "m": 10**6, "b": 10**9, "bn": 10**9, "t": 10**12}
 _MONEY_SCALE = re.compile(r"\s?(bn|[kmbt])\b", re.IGNORECASE)
 _CLOCK = re.compile(
     r"(?::(?P<minutes>[0-5]\d(?::[0-5]\d)?)(?!\d)(?:\s?(?P<half>[ap])\.?m\b)?|\s?(?P<hours>[ap])\.?m\b)", re.IGNORECASE
@@ -138,18 +139,18 @@ def _with_tail(value: Fraction | Huge, match: re.Match[str]) -> Fraction | Huge 
 def _scaled(value: Fraction | Huge, text: str, end: int, money: bool) -> tuple[Fraction | Huge, int]:
     """Apply a word of scale behind the number ("million", "k"; "$3M")."""
     scale = _SCALE.match(text, end)
-    power = 0
+    factor = 1
     if scale is not None:
         if scale["word"] is not None:
-            power = _SCALES[scale["word"].lower()]
+            factor = _SCALES[scale["word"].lower()]
         elif scale["k"] == "k" and scale.start("k") == end:
-            power = 3
-    if not power and money:
+            factor = 10**3
+    if factor == 1 and money:
         scale = _MONEY_SCALE.match(text, end)
-        power = _MONEY_SCALES[scale[1].lower()] if scale is not None else 0
-    if not power or scale is None or isinstance(value, Huge):
+        factor = _MONEY_SCALES[scale[1].lower()] if scale is not None else 1
+    if factor == 1 or scale is None or isinstance(value, Huge):
         return value, end
-    return value * 10**power, scale.end()
+    return value * factor, scale.end()
 
 
 def _clock(text: str, match: re.Match[str]) -> Quantity | None:

@@ -34,6 +34,8 @@ from dynscale_cli.answers.text import (
 )
 from dynscale_cli.answers.types import AnswerType
 
+_NOT_BUT = re.compile(r"^[\s*_]*not\s+[^.,;\n]{1,40}\s+but\s+(?:rather\s+)?", re.IGNORECASE)
+
 
 def read(content: str, kind: AnswerType, choices: Sequence[str] = ()) -> Reading | None:
     """(key, text) of a stated answer; None where it holds none of that kind. The key of the key is the key.
@@ -41,6 +43,7 @@ def read(content: str, kind: AnswerType, choices: Sequence[str] = ()) -> Reading
     What the question allows beside its kind ("answer 'unknown' if …") is an answer of every kind.
     """
     wording = kind.wording
+    content = _NOT_BUT.sub("", content, count=1)
     special = read_special(content, wording.also)
     if special is not None:
         return special
@@ -109,6 +112,8 @@ _SUBJECT = re.compile(
 # "The answer is correct because 42/7 = 6": said of an answer, not the answer.
 _OF_PARTS = re.compile(r"(\d{1,9})\s?分[の之]\s?(\d{1,9})")  # Japanese and Chinese say "of two parts, one"
 _TO = re.compile(r"\b(\d{1,9})\s?(?:to|:)\s?(\d{1,9})\b")  # a ratio of 5 to 3
+_ODDS = re.compile(r"^([\s*_]*\d{1,6}) in (\d{1,9})\b")
+_BETWEEN_TWO = re.compile(r"^[\s*_]*between ([$€£]?\d[\d.,]*) and (?=[$€£]?\d)", re.IGNORECASE)
 _FROM_TO = re.compile(r"^([\s*_$€£]*)(?:(?:from|about|around) )?(\d[\d.,]*) (?:to|through|until) (?=[$€£]?\d)")
 _VERDICT = re.compile(
     r"[\s*_]*(?:correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|not\s+(?:known|given|unique|"
@@ -127,7 +132,7 @@ def read_number(content: str) -> Reading | None:
     spelt = _OF_PARTS.sub(r"\2/\1", prose(content))
     if "ratio" in spelt:
         spelt = _TO.sub(r"\1:\2", spelt)
-    spelt = _FROM_TO.sub(r"\1\2-", spelt)
+    spelt = _ODDS.sub(r"\1/\2", _BETWEEN_TWO.sub(r"\1-", _FROM_TO.sub(r"\1\2-", spelt)))
     if _IRRATIONAL.search(content):
         sentence = first_sentence(content)
         ends = [0, *(behind.end() for behind in _BEHIND_VERB.finditer(sentence))]
@@ -216,7 +221,7 @@ def _computed(content: str, wanted: re.Pattern[str] = _VALUE) -> Reading | None:
 
 _REASON = re.compile(
     r"\s*(?:,\s*)?(?:\b(?:because|since|which|where|when|for all|so that|as (?:we|it|the)|given that)\b|"
-    r"\((?:since|because|as)\b)",
+    r"\bwith (?=\$?[a-z]\s?=)|\((?:since|because|as)\b)",
     re.IGNORECASE,
 )
 _INLINE = re.compile(r"\${1,2}([^$\n]{1,300})\${1,2}|\\\(([^\n]{1,300}?)\\\)|\\\[([^\n]{1,300}?)\\\]")

@@ -204,6 +204,7 @@ _ALL = (
 _EXACT_VALUES = re.compile(rf"{_PLEASE}(?:write\s+(?:down\s+)?\S*\d\S*\s+(?:in|as|using)\b|{_ALL})\b)")
 _EXACT = re.compile(
     rf"{_EXACT_VALUES.pattern}|{_PLEASE}(?:{_ALL}|digits|planets|letters|vowels|days|months|continents)\b|"
+    r"translate\s+(?:the\s+)?(?:word|term|name|number)\b|"
     r"(?:write|give|state|list)\s+(?:down\s+)?(?:me\s+)?(?:only\s+|just\s+)?the\s+(?:\w+\s+){0,2}?"
     r"(?:number|digits?|result|value|name|answer|sum|capital|word|date|letter|formula|symbol|equation|expression|"
     r"year)\b)"
@@ -298,6 +299,7 @@ _POLITE = (
     r"请|請|帮我|给我|为我)*"
 )
 _VERBS = any_of(r"""
+walk (?:me|us) through  understand\b  continue\b  find (?:the|any|all|my) (?:\w+ )?(?:bug|error|mistake|typo)s?\b
 explain  describe  write(?! (?:down )?(?:only|just)\b)  summari[sz]e  compose  draft  discuss  outline  elaborate
 translate  rewrite  rephrase  reword  paraphrase  implement  create  generate  brainstorm  suggest  recommend  list
 compare  contrast  analy[sz]e  critique  argue  essay  poem  story  teach  refactor  fix  proofread  improve
@@ -316,6 +318,7 @@ sentences)\b  add (?:comments|docstrings?|tests|types?|type hints|error handling
 give (?:me |us )?(?:advice|tips|feedback|instructions|ideas|examples)\b  think of (?:an?|some)\b  come up with\b
 (?:name|think of) (?:some|several|a few|two|three|four|five|six|seven|eight|nine|ten|\d+)""")
 _ASKED_PROSE = any_of(r"""
+(?:the )?best (?:ways?|books?|practices|places|exercises|tips|tools|gifts)\b
 what(?:'s| is| are) (?:the |some |a )?(?:best|good|great|easy|easiest|simple|fun|healthy|cheap|creative|effective|
 fastest) (?:ways?|books?|ideas|exercises|places|things|practices|habits|gifts|tips|recipes|movies|resources|
 strateg(?:y|ies)|methods?|approach(?:es)?)\b  what would (?:you|i|we)\b  differences? between (?!\$?\d)

@@ -291,6 +291,7 @@ _ENDS = re.compile(
     r"\.?(?:\s*$|\s*[,;:!?)\]}/|=≈~*^·-]|\s*\.(?:\s|$)|\s*\d|"
     r"\s(?:and|or|per|by|wide|long|tall|high|deep)\b|\s[a-z]+\^?\{?[-⁻]\d?)|\n"
 )
+_ODDS = re.compile(r"in \d")  # 1 in 6
 # 1h30, 5ft7, 2kg300g
 _SPLITS = word_set("h min d ft kg lb m")
 _LENGTHS = word_set("m cm mm km ft in yd mi dm")
@@ -342,7 +343,7 @@ def _atom(text: str, start: int) -> tuple[Unit, int] | None:
     if text[end : end + 1].isdigit() and not (symbol in _SPLITS and exponent == 0):
         return None
     name = text[before.end() if before is not None else start : end]
-    if exponent == 0 and name.rstrip(".") in _SHORT and not _ENDS.match(text, end):
+    if exponent == 0 and name.rstrip(".") in _SHORT and (not _ENDS.match(text, end) or _ODDS.match(text, start)):
         return None
     return Unit(((symbol, exponent or 1),)), end
 
