@@ -186,7 +186,7 @@ def _unreadable(source: _Source, error: OSError, path: Path | None = None) -> Us
         with suppress(OSError):
             meant = nearest(path.name, [each.name for each in path.parent.iterdir() if each.is_file()])
     hint = quote(str(path.with_name(meant))) if path and meant else "name a file that you may read"
-    what = "a directory, not a file" if isinstance(error, IsADirectoryError) else error.strerror or error
+    what = "a directory, not a file" if path and isinstance(error, IsADirectoryError) else error.strerror or error
     return UsageError(f"{source.name}: {what}", hint)
 
 
