@@ -39,7 +39,7 @@ _VERDICT = re.compile(
 )
 
 _HEDGE = re.compile(
-    r"[\s*_`'\"]*(?:(?:most\s+|very\s+)?(?:probably|likely|possibly|perhaps|maybe|presumably)|"
+    r"^[\s*_`'\"]*(?:(?:most\s+|very\s+)?(?:probably|likely|possibly|perhaps|maybe|presumably)|"
     r"i\s+(?:think|believe|would say)(?:\s+that)?|in\s+general|generally|technically|strictly speaking|"
     r"[a-z]{3,14}ly(?=,))"
     r"[,:]?\s+(?=[a-z])",
@@ -49,11 +49,6 @@ _CONCLUDED = re.compile(r"\b(?:so|thus|therefore|hence)[,:]?\s+(yes|no|true|fals
 _WONDERED = re.compile(r"\b(?:whether|if)\b[^.!?;\n]{0,60}$", re.IGNORECASE)
 
 
-def _without_hedge(content: str) -> str:
-    hedge = _HEDGE.match(content)
-    return content if hedge is None else content[hedge.end() :]
-
-
 def _side(word: str) -> str | None:
     word = word.lower()
     return "yes" if word in _YES else "no" if word in _NO else None
@@ -61,7 +56,7 @@ def _side(word: str) -> str | None:
 
 def read_boolean(content: str) -> str | None:
     """`yes` or `no` for what a committed answer begins with or concludes; None where it takes no side."""
-    content = _without_hedge(prose(content[:300]))
+    content = _HEDGE.sub("", prose(content[:300]), count=1)
     if _EITHER.search(content):
         return None
     first = _FIRST.match(content)
@@ -94,16 +89,11 @@ def plain_side(word: str) -> str | None:
     return _side(word) if word.lower() in _PLAIN else None
 
 
-def _is_wondered(text: str, at: int) -> bool:
-    """Whether a verdict is only asked about: "whether the claim is true"."""
-    return _WONDERED.search(text[max(0, at - 70) : at]) is not None
-
-
 def _last_verdict(text: str) -> str | None:
     found = None
     for verdict in _VERDICT.finditer(text):
-        if _is_wondered(text, verdict.start()):
-            continue
+        if _WONDERED.search(text[max(0, verdict.start() - 70) : verdict.start()]):
+            continue  # only asked about: "whether the claim is true"
         side = _side(verdict["word"])
         found = ({"yes": "no", "no": "yes"}[side or "yes"]) if verdict["not"] or verdict["isnt"] else side
     return found

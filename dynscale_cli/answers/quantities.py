@@ -52,7 +52,7 @@ _PER = re.compile(r"\s?/\s?|\s(?:per|an?)\s")
 _ERA_BEFORE = re.compile(r"(?<![A-Za-z])(A\.?D\.?|B\.?C\.?(?:E\.?)?|C\.?E\.?)\s?\Z")
 _AND_A_PART = re.compile(r"\sand\sa\s(half|quarter)(?![a-z])")
 _DECADE = re.compile(r"'?s(?![^\W\d_])")
-_BASED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[bB][01]+|[oO][0-7]+)(?!\w)")
+BASED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[bB][01]+|[oO][0-7]+)(?!\w)")
 _FEET = re.compile(r"(\d{1,2})'\s?(\d{1,2}(?:\.\d+)?)(?:\s?(?:\"|'')|\s?in\b|(?![\d'.,]))|(\d{1,3})'(?![\w'])")
 _BETWEEN_PARTS = re.compile(r"[ ,]{0,2}(?:(?:and|&|und|et|y) )?")
 _SIGNS_BEFORE = ("$", "€", "£", "₹")
@@ -80,7 +80,7 @@ class Quantity:
             grown = []
             for so_far in found:
                 for dimension, factor in unit.readings():
-                    if not so_far or _joins(tuple(so_far), dimension):
+                    if not so_far or dimension in so_far or (dimension == _TIME and _MONTH in so_far):
                         grown.append({**so_far, dimension: so_far.get(dimension, Fraction(0)) + value * factor})
             found = grown
         return frozenset(tuple(sorted(total.items())) for total in found if total)
@@ -88,10 +88,6 @@ class Quantity:
 
 Amount: TypeAlias = tuple[tuple[Dimension, Fraction], ...]
 _TIME, _MONTH = (("time", 1),), (("month", 1),)
-
-
-def _joins(dimensions: tuple[Dimension, ...], more: Dimension) -> bool:
-    return more in dimensions or (more == _TIME and _MONTH in dimensions)
 
 
 def spell(value: str, unit: Unit) -> str:
@@ -202,9 +198,12 @@ def _found_at(text: str, match: re.Match[str], joined: bool) -> Quantity | None:
 
     `joined`: the unit of a number ends where it begins ("1h30")."""
     start, end = match.span()
-    special = _literal(text, start) or _feet(text, start)
-    if special is not None:
-        return special
+    based = BASED.match(text, start) if text[start] == "0" else None
+    if based is not None:  # 0xFF as written: what is asked for is how it is written
+        return Quantity(based.group().lower(), start, based.end())
+    feet = _feet(text, start)
+    if feet is not None:
+        return feet
     before = _BEFORE.search(text, max(0, start - 12), start)
     assert before is not None  # every part of the pattern is optional
     sign = before["sign"] or ""
@@ -237,12 +236,6 @@ def _found_at(text: str, match: re.Match[str], joined: bool) -> Quantity | None:
     return Quantity(spell(value_key(value), unit), start, end, value, ((value, unit),))
 
 
-def _literal(text: str, start: int) -> Quantity | None:
-    """0xFF and 0b101 as written: what is asked for is how it is written."""
-    based = _BASED.match(text, start) if text[start] == "0" else None
-    return Quantity(based.group().lower(), start, based.end()) if based is not None else None
-
-
 _FOOT, _INCH = Unit((("ft", 1),)), Unit((("in", 1),))
 
 
@@ -263,7 +256,8 @@ def _feet(text: str, start: int) -> Quantity | None:
 
 def _unit_of(text: str, start: int, end: int, currency: str) -> tuple[Unit | None, int]:
     """(unit, end): the unit behind a number, or the currency before it, by the hour or not."""
-    money = _currency(currency) if currency else None
+    names = (currency, currency.rstrip("."), currency[-1:])
+    money = next((unit for name in names if (unit := unit_named(name)) is not None), None)
     if text[end : end + 2] == "\\%":
         return unit_named("%"), end + 2
     found = unit_at(text, end)
@@ -276,10 +270,6 @@ def _unit_of(text: str, start: int, end: int, currency: str) -> tuple[Unit | Non
     if found is not None and found[0].is_money:
         return money, found[1]
     return money, end
-
-
-def _currency(sign: str) -> Unit | None:
-    return unit_named(sign) or unit_named(sign.rstrip(".")) or unit_named(sign[-1])
 
 
 def numbers(text: str) -> Iterator[Quantity]:

@@ -16,7 +16,7 @@ from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.normalize import sign_of, strip_markup
 from dynscale_cli.answers.numbers import rational_key, read_words
 from dynscale_cli.answers.quantities import Quantity, as_quantity, bare, numbers, spelt_out
-from dynscale_cli.answers.structures import exact_math_key, math_key
+from dynscale_cli.answers.structures import CONSTANT, exact_math_key, math_key
 from dynscale_cli.answers.text import (
     FILLER,
     SENTENCE_END,
@@ -136,7 +136,7 @@ def read_number(content: str) -> Reading | None:
     if _IRRATIONAL.search(content):
         sentence = first_sentence(content)
         ends = [0, *(behind.end() for behind in _BEHIND_VERB.finditer(sentence))]
-        constant = next((said for end in ends if (said := _computed(sentence[end:], _CONSTANT)) is not None), None)
+        constant = next((said for end in ends if (said := _computed(sentence[end:], CONSTANT)) is not None), None)
         if constant is not None:
             return constant
     start = _ASIDE.match(spelt)
@@ -204,12 +204,10 @@ def _in_words(text: str) -> Reading | None:
 _VALUE = re.compile(r"-?\d+(?:\.\d+)?(?:/\d+)?")
 _SEVERAL = re.compile(r"\{-?\d[\d./]*(?:,-?\d[\d./]*)*\}|-?\d[\d./]*(?:, -?\d[\d./]*)+")
 _IRRATIONAL = re.compile(r"[√π]|\\pi\b|\\sqrt|\bsqrt\b|\bpi\b|\d\s?pi\b")
-# A value without variables: digits, roots, π.
-_CONSTANT = re.compile(r"(?:[-+*/(){}^\d.]|\\pi|\\sqrt)+")
 
 
 def _computed(content: str, wanted: re.Pattern[str] = _VALUE) -> Reading | None:
-    """A formula with a value: 2^10, 3·4, √16; with `_CONSTANT` also 12π and 2√3."""
+    """A formula with a value: 2^10, 3·4, √16; with `CONSTANT` also 12π and 2√3."""
     content = strip_markup(_without_reason(content))
     if len(content) > 200 or not (any(char.isdigit() for char in content) or _IRRATIONAL.search(content)):
         return None

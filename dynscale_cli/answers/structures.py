@@ -19,7 +19,7 @@ from dynscale_cli.answers.dates import moment
 from dynscale_cli.answers.formulas import LONGEST, NotMath, normal_form
 from dynscale_cli.answers.latex import prose, tidy
 from dynscale_cli.answers.normalize import plain, words
-from dynscale_cli.answers.quantities import as_quantity, bare, spell
+from dynscale_cli.answers.quantities import BASED, as_quantity, bare, spell
 from dynscale_cli.answers.units import Unit, split_unit
 
 _OPEN, _CLOSE = "\x01", "\x02"  # \{ and \}, apart from the braces of grouping
@@ -61,9 +61,9 @@ _QUANTIFIED = re.compile(r",?\s*(?:\\text\s?\{[^{}]*\}\s*)?[a-zA-Z]\s*\\in\s*\\m
 _REALS = frozenset({r"\mathbb{R}", r"\R", "all real numbers", "all reals"})
 _BUILDER = re.compile(r"[a-zA-Z](?:\s*\\in\s*\\mathbb\s?\{R\})?\s*[|:](?P<condition>.+)")
 _ELLIPSIS = "..."
-_BASED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[bB][01]+|[oO][0-7]+)")
 _LONGEST_QUANTITY = 120
-_CONSTANT = re.compile(r"(?:[-+*/(){}^\d.]|\\pi|\\sqrt)+")
+# A value without variables: digits, roots, π.
+CONSTANT = re.compile(r"(?:[-+*/(){}^\d.]|\\pi|\\sqrt)+")
 _YEAR = re.compile(r"\d{4}.*[^\W\d_]|[^\W\d_].*\d{4}")
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -108,7 +108,7 @@ def exact_math_key(text: str) -> str | None:
 
 def _quantity(text: str) -> str | None:
     """The key of a number with a unit, or of several that make one (5 ft 7 in); of a day."""
-    if _BASED.fullmatch(text.strip(" `*_.'")):
+    if BASED.fullmatch(text.strip(" `*_.'")):
         return text.strip(" `*_.'").lower()
     if len(text) > _LONGEST_QUANTITY or not any(char.isdigit() for char in text):
         return None
@@ -127,7 +127,7 @@ def _quantity(text: str) -> str | None:
 
 def _with_unit(key: str, unit: Unit) -> str:
     """The key of a value with its unit, in \\text where it could be read as a product."""
-    plain_key = _CONSTANT.fullmatch(key) and not unit.is_letter
+    plain_key = CONSTANT.fullmatch(key) and not unit.is_letter
     return spell(key, unit) if plain_key else rf"{key}\text{{ {unit}}}"
 
 
@@ -310,13 +310,14 @@ def _listed(parts: list[str], text: str, depth: int) -> str:
     keys = [_shape(part, depth + 1) for part in parts]
     if len(set(names)) == len(parts) > 1 and all(_VARIABLE.fullmatch(name) for name in names):
         return f"({','.join(key for _, key in sorted(zip(names, keys, strict=True)))})"
-    if names or len(keys) == 1 or re.search(r"\bor\b", text) or any(_is_set(key) for key in keys):
+    if (
+        names
+        or len(keys) == 1
+        or re.search(r"\bor\b", text)
+        or any(key.startswith("{") and _encloses(key) for key in keys)
+    ):
         return _set(keys)
     return ", ".join(keys)
-
-
-def _is_set(key: str) -> bool:
-    return key.startswith("{") and _encloses(key)
 
 
 def _set(keys: list[str]) -> str:
