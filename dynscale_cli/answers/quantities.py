@@ -45,7 +45,7 @@ _CLOCK = re.compile(
 )
 _VARIABLE = re.compile(r"[xyzn](?![^\W\d_])|[a-zA-Z]?\^|_|\s?(?:\\?(?:pi|sqrt)(?![a-z])|[π√])")
 _LONGEST_RANGE = 60  # characters
-_LONGEST_QUANTITY = 120
+LONGEST_QUANTITY = 120
 
 
 _PER = re.compile(r"\s?/\s?|\s(?:per|an?)\s")
@@ -109,7 +109,7 @@ def bare(key: str) -> str:
 
 def as_quantity(text: str) -> Quantity | None:
     """The one number or quantity that all of `text` is; None for anything else."""
-    found = next(numbers(text), None) if text and len(text) <= _LONGEST_QUANTITY else None
+    found = next(numbers(text), None) if text and len(text) <= LONGEST_QUANTITY else None
     return found if found is not None and found.start == 0 and found.end == len(text) else None
 
 
@@ -344,7 +344,7 @@ def spelt_out(text: str) -> str | None:
     """The key of what all of a text is in English words: "twenty-five", "half an hour", "two days and three hours"."""
     lowered = text.strip().lower()
     words = _WORDS.findall(lowered)
-    if len(text) > _LONGEST_QUANTITY or not words or not set(lowered) <= _IN_WORDS:
+    if len(text) > LONGEST_QUANTITY or not words or not set(lowered) <= _IN_WORDS:
         return None
     negative = words[0] in ("minus", "negative")
     words = words[negative:]

@@ -9,8 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dynscale_cli.answers.booleans import plain_side, read_side
-from dynscale_cli.answers.choices import LETTERS, read_option, read_special
+from dynscale_cli.answers.choices import LETTERS, plain_side, read_option, read_side, read_special
 from dynscale_cli.answers.dates import holds_date, moment
 from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.normalize import sign_of, strip_markup
@@ -98,9 +97,8 @@ _OPERATOR = re.compile(
 _ALTERNATIVE = re.compile(r"\s*(?:[^\W\d_]{1,20}\s*){0,2}(?:,|\bor\b|\band\b)")
 _EMPHASIS = re.compile(r"\*\*([^*\n]{1,120})\*\*")
 _STATED_NUMBER = re.compile(
-    r"\b(?:is|are|was|be|equals|has|have|had|makes|make|earns|costs?|gets|needs|takes?|weighs?|comes? to|"
-    r"total of)\s+(?:\w+ly\s+|"
-    r"about\s+)?[*_]{0,3}$",
+    r"\b(?:is|are|was|be|equals|has|have|had|makes|make|earns|costs?|gets|needs|takes?|weighs?|comes? to|total of)\s+"
+    r"(?:\w+ly\s+|about\s+)?[*_]{0,3}$",
     re.IGNORECASE,
 )
 # "30 eggs cost $7.50": the first number belongs to what the sentence is about.
@@ -109,19 +107,17 @@ _SUBJECT = re.compile(
     r"(?:\w+ly\s+|about\s+)?[*_$€£]{0,4}\d[\d.,]*(?![\d.,])(?!\s*(?:more|less|fewer|times|of|greater|larger|smaller)\b)",
     re.IGNORECASE,
 )
-# "The answer is correct because 42/7 = 6": said of an answer, not the answer.
 _OF_PARTS = re.compile(r"(\d{1,9})\s?分[の之]\s?(\d{1,9})")  # Japanese and Chinese say "of two parts, one"
 _TO = re.compile(r"\b(\d{1,9})\s?(?:to|:)\s?(\d{1,9})\b")  # a ratio of 5 to 3
 _ODDS = re.compile(r"^([\s*_]*\d{1,6}) in (\d{1,9})\b")
 _BETWEEN_TWO = re.compile(r"^[\s*_]*between ([$€£]?\d[\d.,]*) and (?=[$€£]?\d)", re.IGNORECASE)
 _FROM_TO = re.compile(r"^([\s*_$€£]*)(?:(?:from|about|around) )?(\d[\d.,]*) (?:to|through|until) (?=[$€£]?\d)")
+# "The answer is correct because 42/7 = 6": said of an answer, not the answer.
 _VERDICT = re.compile(
     r"[\s*_]*(?:correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|not\s+(?:known|given|unique|"
     r"clear|correct))\b",
     re.IGNORECASE,
 )
-
-
 _ROOTS = re.compile(r"\b[a-z]\s?=\s?[^=]{1,20}(?:,|\band\b|\bor\b)\s*[a-z]\s?=")  # x = 2 or x = 3
 
 
