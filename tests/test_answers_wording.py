@@ -104,6 +104,14 @@ def test_a_stated_kind_stays() -> None:
     assert shown("Who came?", "Answer: Ann", stated="number") is None
 
 
+@pytest.mark.parametrize("tags", ["answer", "final_answer", "solution", "conclusion", "result", "box"])
+def test_a_wrapper_around_a_stated_answer_is_no_part_of_it(tags: str) -> None:
+    wrapped = (
+        "<|begin_of_box|>Answer: Canberra<|end_of_box|>" if tags == "box" else f"<{tags}>Answer: Canberra</{tags}>"
+    )
+    assert shown("What is the capital of Australia?", wrapped) == "Canberra"
+
+
 def test_a_pattern_that_tries_for_ever_is_given_up() -> None:
     assert extract("a" * 5000 + "!", AnswerType.parse("regex:(a+)+$")) is None
 

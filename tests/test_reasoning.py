@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynscale_cli.engine.reasoning import ReasoningFormat, Split
+from dynscale_cli.engine.reasoning import ReasoningFormat, Split, learn
 
 WHOLE = [
     ("42", "", "42", False),
@@ -122,3 +122,37 @@ def test_a_thought_is_closed_as_it_was_opened_and_the_answer_is_said(cut: str, c
     tracker.feed(cut)
     assert tracker.closing == closing
     assert ReasoningFormat().split(f"{cut}{closing}Answer: 7").said.strip() == "Answer: 7"
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ("<think>", "</think>"),
+        ('<think type="deep">', "</think>"),
+        ("<thought_process>", "</thought_process>"),
+        ("<inner_monologue>", "</inner_monologue>"),
+        ("<deep_think>", "</deep_think>"),
+        ("<judge>", "</judge>"),
+        ("[REASONING]", "[/REASONING]"),
+        ("<|thinking|>", "<|/thinking|>"),
+        ("<|thought_begin|>", "<|thought_end|>"),
+        ("<|begin_of_reasoning|>", "<|end_of_reasoning|>"),
+        ("<｜begin▁of▁think｜>", "<｜end▁of▁think｜>"),
+        ("<seed:think>", "</seed:think>"),
+        ("<|inner_prefix|>", "<|inner_suffix|>"),
+    ],
+)
+def test_a_thought_is_closed_as_it_was_opened(opening: str, closing: str) -> None:
+    tracker = ReasoningFormat().tracker()
+    tracker.feed(f"{opening}It is 8.")
+    assert tracker.closing.strip() == closing
+    assert ReasoningFormat().split(f"{opening}It is 8.{tracker.closing}It is 7.").said.strip() == "It is 7."
+    assert ReasoningFormat().split(f"{opening}It is 8. No") == ("It is 8. No", "", False)
+    assert ReasoningFormat().split(f"It is 8.{closing}It is 7.", open_thought=True).said.strip() == "It is 7."
+
+
+def test_granites_words_for_a_thought_are_markers_where_its_template_asks_for_them() -> None:
+    text = "Here is my thought process:\nIt is 8.\n\nHere is my response:\nIt is 7."
+    form = learn(lambda turns, generation: "", "Write behind 'Here is my thought process:' what you think.")
+    assert form.split(text).said.strip() == "It is 7."
+    assert ReasoningFormat().split(text).said == text

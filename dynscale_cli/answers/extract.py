@@ -61,6 +61,13 @@ _RUN_ON = re.compile(
 )
 
 
+# A statement inside a wrapper, which is no part of it: <answer>Answer: Canberra</answer>.
+_WRAPPED = re.compile(
+    r"<(?P<tag>[a-z_]{3,20}|\|begin_of_box\|)>(?P<inner>[^<>]*\banswer\b[^<>:\n]{0,20}:[^<>]+)<(?:/(?P=tag)|\|end_of_box\|)>",
+    re.IGNORECASE,
+)
+
+
 def _extract(said: str, kind: AnswerType, choices: Sequence[str]) -> Reading | None:
     if kind.name == "regex":
         return last_match(kind.pattern, said)
@@ -72,7 +79,7 @@ def _extract(said: str, kind: AnswerType, choices: Sequence[str]) -> Reading | N
         found = read_json(said, anywhere=True)
         if found is not None or not kind.guessed:
             return found
-    text = plain(said)
+    text = plain(_WRAPPED.sub(r"\g<inner>", said) if "<" in said else said)
     lowered = lower(text)
     run_on = _RUN_ON.search(text)
     if run_on is not None:

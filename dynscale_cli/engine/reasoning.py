@@ -16,16 +16,21 @@ Kind: TypeAlias = Literal["open", "close", "turn", "wrap"]
 
 # --- markers in common use ---------------------------------------------------------------------------------------
 
-_WORD = r"(?:think|thinking|thoughts?|reason|reasoning|reflection|scratchpad|rationale|analysis)"
+_WORD = (
+    r"(?:(?:deep|self|inner|internal|chain_of|reserved)[-_]?)?"
+    r"(?:think|thinking|thoughts?|reason|reasoning|reflect|reflection|scratchpad|rationale|analysis|monologue|cot|"
+    r"deliberation|judge)(?:[-_](?:process|mode|content|steps|trace))?"
+)
+_BAR, _GAP = r"[|｜]", r"[_▁]"  # also as DeepSeek's tokens have them
 _NAME = rf"(?:[a-z]+:)?{_WORD}(?::[a-z]+)?"  # also in a namespace, before or behind it
 _CHANNEL = r"(?:<\|end\|>)?(?:<\|start\|>\s*assistant)?<\|channel\|>\s*"
 _MESSAGE = r"[^<]{0,80}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>"
 
 _OPEN = (
-    rf"<{_NAME}>",
+    rf"<{_NAME}(?:\s[^<>\n]{{0,80}})?>",
     rf"\[{_NAME}\]",
     r"◁think▷",
-    rf"<\|(?:begin_of_|start_of_|begin_|start_)?{_WORD}(?:_start|_begin)?\|>",
+    rf"<{_BAR}(?:(?:begin|start){_GAP}(?:of{_GAP})?)?{_WORD}(?:_start|_begin)?{_BAR}>",
     r"<\|inner_prefix\|>",
     r"<\|channel>thought",
     r"<unused94>thought",
@@ -36,7 +41,7 @@ _CLOSE = (
     rf"</{_NAME}>",
     rf"\[/{_NAME}\]",
     r"◁/think▷",
-    rf"<\|(?:/|end_of_|end_){_WORD}\|>|<\|{_WORD}_end\|>",
+    rf"<{_BAR}(?:/|end{_GAP}(?:of{_GAP})?){_WORD}{_BAR}>|<\|{_WORD}_end\|>",
     r"<\|inner_suffix\|>",
     r"<channel\|>",
     r"<unused95>",
@@ -58,7 +63,7 @@ _WRAP = (
     # Ends of turns, which some servers show.
     r"<[|｜](?!(?:begin|end)_of_box)[^<>|｜\s]{1,40}[|｜]>",
     r"</?s>|<(?:eos|bos|pad)>|<(?:start|end)_of_(?:turn|sentence|utterance)>|<turn\|>|<\|turn>|\[e~\[|\[\|endofturn\|\]",
-    r"<seed:[be]os>|<SPECIAL_\d+>|</assistant>",
+    r"<think_o(?:n|ff)>|<seed:[be]os>|<SPECIAL_\d+>|</assistant>",
 )
 _BEGINNING = re.compile(r"[<\[◁]")  # of all of these
 # The end of a piece that the next piece may turn into a marker.
@@ -66,7 +71,7 @@ _UNFINISHED = (
     r"(?:<\|end\|>)?(?:<\|(?:start|begin)\|>[^<>]{0,30})?"
     r"(?:<\|channel\|>[^<>]{0,80}(?:<\|constrain\|>[^<>]{0,40})?)?(?:<\|(?:open|close)\|>[^<>]{0,60})?"
     r"(?:<(?:unused94|\|channel)>[a-z]{0,6})?"
-    r"(?:<(?:[|｜/a-z][^<>\n]{0,48})?|\[(?:[|/e~a-z][^\[\]\n]{0,24})?|◁[^▷\n]{0,8})?\Z"
+    r"(?:<(?:[|｜/a-z][^<>\n]{0,96})?|\[(?:[|/e~a-z][^\[\]\n]{0,24})?|◁[^▷\n]{0,8})?\Z"
 )
 _REACH = 320  # characters of the longest
 
@@ -296,7 +301,7 @@ def known_format(opening: str) -> ReasoningFormat:
 
 def _name(marker: str) -> str:
     """What the two ends of one thought have in common, as far as they have anything."""
-    lowered = marker.strip().lower()
+    lowered = re.sub(r"\s[^<>]*>", ">", marker.strip().lower()) if "<|" not in marker else marker.strip().lower()
     if "<|channel|>" in lowered or lowered == _BARE_FINAL:
         return HARMONY
     if lowered.startswith(("<|open|>", "<|close|>")):
@@ -308,6 +313,9 @@ def _closing(name: str) -> str:
     """What ends a thought that was opened by the marker of this name."""
     if name in _CLOSINGS:
         return _CLOSINGS[name]
+    if name.startswith(("<|", "<｜")):
+        ends = re.sub(r"begin|start", "end", name)
+        return ends if ends != name else f"{name[:2]}/{name[2:]}"
     closing = f"{name[0]}/{name[1:]}"
     return closing.upper() if name.startswith("[") else f"\n{closing}\n\n"
 
@@ -330,6 +338,12 @@ _SIGNS: tuple[tuple[str, str, str, tuple[tuple[str, Kind], ...]], ...] = (
     ("<|inner_prefix|>", "<|inner_prefix|>", "<|inner_suffix|>", ()),
     ("<|START_THINKING|>", "<|START_THINKING|>", "<|END_THINKING|><|START_RESPONSE|>", ()),
     ("<|begin|>assistant<|think|>", "<|think|>", "<|end|><|begin|>assistant<|content|>", ()),
+    (
+        "Here is my thought process:",  # Granite 3.2
+        "Here is my thought process:\n",
+        "\n\nHere is my response:\n",
+        (("Here is my thought process:", "open"), ("Here is my response:", "close")),
+    ),
     ("<response></response>", "<think>", "</think>\n<response>", ()),  # Granite, which is told of both
     ("[THINK]", "[THINK]", "[/THINK]", ()),
 )
