@@ -23,6 +23,7 @@ class Hub:
     hangs: list[int] = field(default_factory=list)  # bytes after which they stop sending
     damage: bool = False  # send other bytes than announced
     excess: bytes = b""  # send more than announced
+    no_rest: bool = False  # refuse what is asked for from the middle on
     etag: str = ""  # answer with this one instead of the content's
     padding: int = 0  # bytes of nothing in the list of files
     listed: bytes | None = None  # what comes in its place
@@ -126,6 +127,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.hub.damage:
             rest = bytes(len(rest))
         rest += self.hub.excess
+        if self.hub.no_rest and self.headers["Range"]:
+            self.answer(416)
+            return
         self.send_response(206 if self.headers["Range"] else 200)
         self.send_header("Content-Length", str(len(rest)))
         if self.headers["Range"]:

@@ -186,6 +186,24 @@ def test_answers_that_come_at_once_move_the_view_once() -> None:
         assert shown[5000].split()[:2] == ["id", "samples"]
 
 
+def test_a_reader_of_the_pipe_that_writes_to_the_same_terminal_finds_the_view_away() -> None:
+    """`dynscale ask … | jq`: what jq shows a moment later must not be drawn over."""
+    screen, clock = Screen(), Clock()
+    with view_on(screen, clock) as view:
+        play(view, clock, itertools.islice(run(3), 100))
+        piped = list[str]()
+        view.aside(lambda: piped.append("42"), pause=0.15)
+        clock.now += 1
+        view.handle(Stepped(100, 0, 100, 4, 0, 0.0))
+        assert piped == ["42"]
+        assert screen.shown() == [], "the view is away"
+        print(*piped, file=screen)  # the reader is done with it
+        clock.now += 1
+        view.handle(Stepped(101, 0, 101, 4, 0, 0.0))
+        assert screen.shown()[0] == "42"
+        assert screen.shown()[1].split()[:2] == ["id", "samples"]
+
+
 def test_a_frame_that_is_the_same_is_not_written_again() -> None:
     screen, clock = Screen(), Clock()
     with view_on(screen, clock) as view:

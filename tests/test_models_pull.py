@@ -121,6 +121,17 @@ def test_an_interrupted_download_is_resumed_by_the_next_pull(hub: Hub, tmp_path:
     assert partial(tmp_path) == []
 
 
+def test_a_hub_that_refuses_the_rest_is_asked_for_all_of_it(hub: Hub, tmp_path: Path, small: bytes) -> None:
+    hub.excess, name = b"more", f"{REPO}:Q8_0"
+    failure(pull(hub, tmp_path, name))
+    (left,) = partial(tmp_path)
+    left.write_bytes(bytes(1000))
+    hub.excess, hub.no_rest = b"", True
+    done = pull(hub, tmp_path, name)
+    assert done.returncode == 0, done.stderr
+    assert Path(lines(done.stdout)[0]).read_bytes() == small
+
+
 def test_a_broken_connection_and_a_busy_hub_are_tried_again(hub: Hub, tmp_path: Path, model: bytes) -> None:
     hub.cuts = [2_500_000]
     hub.busy["/api/"] = [429, 503]

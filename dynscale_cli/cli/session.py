@@ -7,7 +7,10 @@ decoded, stored and shown is decided elsewhere.
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -35,6 +38,7 @@ DONE, UNANSWERED = 0, 3
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
 LEAST_ANSWER = 32  # tokens that a sample needs behind its prompt
 UNANIMOUS = 4  # samples that settle a question when they agree
+READING = 0.15  # seconds in which whoever reads a pipe has shown what came
 MEASURED = 8  # how many of the longest questions are laid out to size the context
 
 
@@ -159,9 +163,17 @@ def _displays(options: Options, questions: Sequence[Question]) -> tuple[Display,
         len(questions),
         as_json=options.json,
         unordered=options.unordered,
-        aside=display.aside if together else None,
+        aside=display.aside if together else _past_a_pipe(display),
         verdicts=verdicts if together and display.live and not options.json else None,
     )
+
+
+def _past_a_pipe(display: Display) -> Callable[[Callable[[], None]], None] | None:
+    """What keeps the view out of the way of a reader such as jq, which may write to the same terminal."""
+    with contextlib.suppress(OSError, ValueError):
+        if display.live and stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
+            return functools.partial(display.aside, pause=READING)
+    return None
 
 
 def _paid(events: Iterator[Event]) -> Iterator[Event]:

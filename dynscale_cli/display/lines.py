@@ -82,7 +82,7 @@ class Quiet:
             self._failures.add(event.result.error)
             self._print(f"dynscale: {title(event.result)}: {stopped(event.result)}")
 
-    def aside(self, write: Callable[[], None]) -> None:
+    def aside(self, write: Callable[[], None], *, pause: float = 0.0) -> None:
         """Run what writes to the terminal while no view is in its way: here there never is one."""
         write()
 
@@ -144,8 +144,8 @@ class Display(Protocol):
     def handle(self, event: Event) -> None:
         """Take an event in. Never raises for a terminal that went away."""
 
-    def aside(self, write: Callable[[], None]) -> None:
-        """Run what writes to the same terminal with the view out of its way."""
+    def aside(self, write: Callable[[], None], *, pause: float = 0.0) -> None:
+        """Run what writes to the same terminal with the view out of its way, for `pause` seconds more."""
 
     def __enter__(self) -> Display: ...
 

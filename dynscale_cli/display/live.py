@@ -150,6 +150,7 @@ class Frame:
 
 
 INTERVAL: Final = 1 / 8  # seconds between two drawings
+REST: Final = 1.0  # seconds between two times that the view goes away for somebody else to write
 MOST_ROWS: Final = 200  # of the table that stays: who asks more reads the answers elsewhere
 
 
@@ -178,6 +179,7 @@ class LiveView:
         self._drawn = float("-inf")
         self._glyphs = FINE if "utf" in self._frame.encoding.lower() else ASCII
         self._held: list[Callable[[], None]] = []  # what is to be written above the view
+        self._pause = self._held_until = 0.0  # where somebody else writes it to this terminal: how long that may take
         self._asked_to_stop = self._came_back = False
         self._handlers: dict[int, Any] = {}
 
@@ -212,12 +214,13 @@ class LiveView:
         if questions > len(self._rows):
             self._frame.say(f"… and {questions - len(self._rows):,} more")
 
-    def aside(self, write: Callable[[], None]) -> None:
-        """Run what writes to the same terminal, with the view out of its way.
+    def aside(self, write: Callable[[], None], *, pause: float = 0.0) -> None:
+        """Run what writes to the same terminal, with the view out of its way for `pause` seconds more.
 
         What comes thick and fast is held back until the next drawing, so that the view is moved once for all of it.
         """
         self._held.append(write)
+        self._pause = max(self._pause, pause)
         now = self._clock()
         if now - self._drawn >= INTERVAL:
             self._draw(now)
@@ -239,8 +242,11 @@ class LiveView:
         if self._came_back:
             self._came_back = False
             self._frame.forget()
-        if self._held:
+        if self._held and now >= self._held_until:
             self._release()
+            if self._pause:
+                self._drawn, self._held_until, self._pause = now + self._pause, now + REST, 0.0
+                return
         if in_front(self._err):
             columns, rows = self._frame.size()
             # The last column stays empty: some terminals have wrapped before it is clear that nothing follows.

@@ -174,7 +174,7 @@ def _cells(row: Sequence[str], widths: Sequence[int], right: Collection[int]) ->
 
 def width(text: str) -> int:
     """In cells of a terminal, of which a wide letter takes two."""
-    if text.isascii():
+    if text.replace("…", "").isascii():  # rich takes a moment to import
         return len(text)
     from rich.cells import cell_len
 

@@ -339,20 +339,10 @@ class _Growing:
 
 def _complete(name: str, remote: Remote, progress: Callable[[int], None]) -> None:
     """Download what is missing, check all of it, and give it its place."""
-    from huggingface_hub import constants, hf_hub_url
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
-
-    constants.DOWNLOAD_CHUNK_SIZE = CHUNK  # the most that an interruption costs
     path, again = remote.incomplete, f"dynscale models pull {name}"
-    url = hf_hub_url(remote.repo, remote.path, revision=remote.commit)
     try:
         with path.open("r+b" if path.exists() else "w+b") as file:
-            if file.seek(0, os.SEEK_END) > remote.size:
-                file.truncate(0)
-                file.seek(0)
-            growing: Any = _Growing(file, remote.size, progress)
-            http_get(url, growing, resume_size=file.tell(), headers=build_hf_headers(), expected_size=remote.size)
+            _download(file, remote, progress)
     except KeyboardInterrupt:
         kept = f"{in_bytes(path.stat().st_size)} of {in_bytes(remote.size)} are kept"
         raise Stopped(f"interrupted; {kept}, and the next pull goes on from there", again) from None
@@ -363,6 +353,30 @@ def _complete(name: str, remote: Remote, progress: Callable[[int], None]) -> Non
             f"dynscale models pull {name}",
         )
     os.replace(path, remote.blob)
+
+
+def _download(file: BinaryIO, remote: Remote, progress: Callable[[int], None]) -> None:
+    """What the file has not got. A hub that refuses the rest, or sends more than that, is asked once for all of it."""
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers
+
+    constants.DOWNLOAD_CHUNK_SIZE = CHUNK  # the most that an interruption costs
+    url = hf_hub_url(remote.repo, remote.path, revision=remote.commit)
+    growing: Any = _Growing(file, remote.size, progress)
+    held = file.seek(0, os.SEEK_END)
+    for begin in (held, 0) if 0 < held <= remote.size else (0,):
+        if begin < held:
+            file.truncate(begin)
+        file.seek(begin)
+        try:
+            http_get(url, growing, resume_size=begin, headers=build_hf_headers(), expected_size=remote.size)
+            return
+        except (ModelError, HfHubHTTPError) as error:
+            response = getattr(error, "response", None)
+            if not begin or (response is not None and response.status_code != 416):
+                raise
 
 
 def _digest(path: Path, remote: Remote) -> str:
