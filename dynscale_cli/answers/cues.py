@@ -34,7 +34,6 @@ _STEMS = (
 )  # fmt: skip
 _ASCII_STEMS = tuple(stem for stem in _STEMS if stem.isascii())
 _KEYS = frozenset({'"choice"', '"option"', '"result"'})
-_REVISIONS = frozenset({"correction", "should be", "actually"})
 _BOXES = frozenset({"boxed", "boxe", "fbox"})
 _TAGS = frozenset({"begin_of_box|>", "<result>", "<solution>", "<final>", "<conclusion>"})
 _CHOOSING = frozenset({"pick", "choose", "go with", "select", "opt for"})
@@ -180,31 +179,33 @@ def _statement(text: str, at: int, stem: str) -> Statement | None:
             return _outer_box(text, start, box[1]) or Statement("box", box[0], start, box[1])
         unfinished = start >= 0 and "{" in text[at : at + 8] and len(text) - at < _REACH
         return Statement("box", "", start, len(text)) if unfinished else None
+    behind = at + len(stem)
     if stem in _KEYS:
-        value = _KEYED.match(text, at + len(stem) - 1)
+        value = _KEYED.match(text, behind - 1)
         return _json(text, at, value.end()) if value is not None else None
     if stem == "####":
         return _hash(text, at)
     if stem == "initial":
         return _until(text, "initial", at - 2, at)
     if stem in _TAGS:
-        return _tag(text, at, at + len(stem))
+        return _tag(text, at, behind)
     if stem in _CHOOSING:
-        chosen = _CHOSEN.match(text, at + len(stem)) if _CHOOSER.search(text[max(0, at - 60) : at]) else None
-        return _until(text, "sentence", at, chosen.end()) if chosen is not None else None
+        return _matched(_CHOSEN, "sentence", text, at, behind) if _CHOOSER.search(text[max(0, at - 60) : at]) else None
     if stem in _MINE:
-        mine = _IS.match(text, at + len(stem))
-        return _until(text, "sentence", at, mine.end()) if mine is not None else None
-    if stem in _REVISIONS:
-        match = _REVISED[stem].match(text, at + len(stem))
-        return _until(text, "revision", at, match.end()) if match is not None else None
+        return _matched(_IS, "sentence", text, at, behind)
+    if stem in _REVISED:
+        return _matched(_REVISED[stem], "revision", text, at, behind)
     if not stem.isascii() or stem in _LATIN_STEMS:
-        match = _FOREIGN.match(text, at + len(stem))
-        return _until(text, "label", at, match.end()) if match is not None else None
+        return _matched(_FOREIGN, "label", text, at, behind)
     if stem in ("ans:", "ans.", "ans =", "result:"):
-        attached = text[at - 1 : at].isalnum()
-        return None if attached else _until(text, "label", at, at + len(stem))
+        return None if text[at - 1 : at].isalnum() else _until(text, "label", at, behind)
     return _english(text, at, at + len(stem.split(" is")[0]))
+
+
+def _matched(pattern: re.Pattern[str], form: Form, text: str, at: int, start: int) -> Statement | None:
+    """What is stated behind a pattern that matches at `start`."""
+    match = pattern.match(text, start)
+    return _until(text, form, at, match.end()) if match is not None else None
 
 
 # "I would pick B", "I'll go with Paris".
@@ -254,8 +255,7 @@ def _english(text: str, at: int, behind: int) -> Statement | None:
     if sentence is not None and not sentence["not"]:
         return _until(text, "sentence", at, sentence.end())
     if sentence is not None:
-        but = _BUT.match(text, sentence.end())
-        return _until(text, "sentence", at, but.end()) if but is not None else None
+        return _matched(_BUT, "sentence", text, at, sentence.end())
     label = _LABEL.match(text, behind)
     if label is not None:
         return _until(text, "label", at, label.end())

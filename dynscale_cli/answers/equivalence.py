@@ -21,7 +21,7 @@ from dynscale_cli.answers.latex import box_at, prose
 from dynscale_cli.answers.normalize import plain
 from dynscale_cli.answers.quantities import Quantity, as_quantity, bare
 from dynscale_cli.answers.reading import read_loosely
-from dynscale_cli.answers.structures import list_members, math_key
+from dynscale_cli.answers.structures import CONSTANT, list_members, math_key
 from dynscale_cli.answers.text import text_key
 from dynscale_cli.answers.types import AnswerType
 
@@ -33,7 +33,6 @@ class Decider(Protocol):
 
 
 _RATIONAL = re.compile(r"-?\d+(?:\.\d+|/\d+)?(?:e-?\d+)?")
-_VALUE = re.compile(r"(?:[-+*/(){}^\d.]|\\pi|\\sqrt)+")
 _FORMULA = re.compile(r"[\\^*/+=()]|\d")
 _LONG_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}|[^\x00-\x7f]")
 # What a prover takes for something else: digits without their base, a time as a quotient, a date as a difference.
@@ -125,7 +124,7 @@ def _meanings(key: str, ordered: bool) -> frozenset[Hashable]:
 
 def _is_bare(key: str) -> bool:
     """A value without a unit, or money without its rate: it may be short for one that has them."""
-    return bool(_VALUE.fullmatch(key)) or _money(key) is not None
+    return bool(CONSTANT.fullmatch(key)) or _money(key) is not None
 
 
 def _money(key: str) -> Quantity | None:
@@ -244,12 +243,8 @@ def _is_gold(answer: str, gold: str, kind: AnswerType, choices: Sequence[str], e
     return any(
         canonical(f"({bare(key)})/100", AnswerType("math")) == other
         for key, other in ((given, wanted), (wanted, given))
-        if key.endswith("%") or _is_percentage(answer if other is wanted else gold)
+        if key.endswith("%") or (answer if other is wanted else gold).rstrip(" .$").endswith(("%", "percent"))
     )
-
-
-def _is_percentage(text: str) -> bool:
-    return text.rstrip(" .$").endswith(("%", "percent"))
 
 
 def _gold_letter(gold: str, kind: AnswerType) -> str | None:

@@ -86,8 +86,8 @@ def _function(name: str) -> Polynomial | None:
     if called not in ("sin", "cos"):
         return None
     angle = normal_form(inner)
-    if not angle or _is_single(angle):
-        return None
+    if not angle or (len(angle) == 1 and next(iter(angle.values())).numerator == 1):
+        return None  # a single angle
     cosine, sine = poly.constant(1), poly.constant(0)
     for monomial, coefficient in angle.items():
         more = _multiple({monomial: Fraction(1, coefficient.denominator)}, coefficient.numerator)
@@ -96,10 +96,6 @@ def _function(name: str) -> Polynomial | None:
             poly.add(poly.multiply(sine, more[0]), poly.multiply(cosine, more[1])),
         )
     return sine if called == "sin" else cosine
-
-
-def _is_single(angle: Polynomial) -> bool:
-    return len(angle) == 1 and next(iter(angle.values())).numerator == 1
 
 
 def _multiple(angle: Polynomial, times: int) -> tuple[Polynomial, Polynomial]:

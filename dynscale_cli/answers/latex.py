@@ -131,7 +131,7 @@ def _respell(command: re.Match[str]) -> str:
 
 
 _FRACTION = re.compile(r"\\frac {0,3}(?:\{ {0,3}(-?\d+) {0,3}\}|(\d)) {0,3}(?:\{ {0,3}(\d+) {0,3}\}|(\d))")
-_TEXT_GROUP = re.compile(r"\\text\s*\{([^{}]*)\}")
+TEXT_GROUP = re.compile(r"\\text\s*\{([^{}]*)\}")
 
 
 _INLINE = re.compile(r"\$(?![\s$])([^$\n]{1,300})(?<![\s\\])\$(?![\d$])")
@@ -152,7 +152,7 @@ def prose(text: str) -> str:
     text = _ungrouped(text.replace(r"\$", "\x00").replace("$", "").replace("\x00", "$"))
     text = _DEGREES.sub(lambda found: f"°{found[1] or ''}", text) if _has_degrees(text) else text
     spelt = _COMMAND.sub(_respell, text).replace("~", " ")
-    spelt = _WORDED_FRACTION.sub(r" \1/\2", _TEXT_GROUP.sub(r" \1", spelt).replace("/ ", "/"))
+    spelt = _WORDED_FRACTION.sub(r" \1/\2", TEXT_GROUP.sub(r" \1", spelt).replace("/ ", "/"))
     return _SPACES.sub(" ", _FRACTION.sub(_spell_fraction, spelt))
 
 

@@ -137,11 +137,9 @@ _PARTS = {
 }  # fmt: skip
 _LEADING = re.compile(r"(?:(?:about|approximately|around|exactly|only|just|roughly|a total of|there are)\s+)+")
 _WORD = re.compile(r"[a-z]+")
-_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz -")
 # "One of them", "one should": a pronoun.
 _PRONOUN_TAIL = frozenset({"of", "should", "can", "must", "has", "is", "could", "would", "might", "who", "that"})
 _MOST_WORDS = 24
-_LONGEST = 200
 
 
 def read_words(text: str) -> Fraction | None:

@@ -45,14 +45,14 @@ _CLOCK = re.compile(
 )
 _VARIABLE = re.compile(r"[xyzn](?![^\W\d_])|[a-zA-Z]?\^|_|\s?(?:\\?(?:pi|sqrt)(?![a-z])|[π√])")
 _LONGEST_RANGE = 60  # characters
-_LONGEST_QUANTITY = 120
+LONGEST_QUANTITY = 120
 
 
 _PER = re.compile(r"\s?/\s?|\s(?:per|an?)\s")
 _ERA_BEFORE = re.compile(r"(?<![A-Za-z])(A\.?D\.?|B\.?C\.?(?:E\.?)?|C\.?E\.?)\s?\Z")
 _AND_A_PART = re.compile(r"\sand\sa\s(half|quarter)(?![a-z])")
 _DECADE = re.compile(r"'?s(?![^\W\d_])")
-_BASED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[bB][01]+|[oO][0-7]+)(?!\w)")
+BASED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[bB][01]+|[oO][0-7]+)(?!\w)")
 _FEET = re.compile(r"(\d{1,2})'\s?(\d{1,2}(?:\.\d+)?)(?:\s?(?:\"|'')|\s?in\b|(?![\d'.,]))|(\d{1,3})'(?![\w'])")
 _BETWEEN_PARTS = re.compile(r"[ ,]{0,2}(?:(?:and|&|und|et|y) )?")
 _SIGNS_BEFORE = ("$", "€", "£", "₹")
@@ -80,7 +80,7 @@ class Quantity:
             grown = []
             for so_far in found:
                 for dimension, factor in unit.readings():
-                    if not so_far or _joins(tuple(so_far), dimension):
+                    if not so_far or dimension in so_far or (dimension == _TIME and _MONTH in so_far):
                         grown.append({**so_far, dimension: so_far.get(dimension, Fraction(0)) + value * factor})
             found = grown
         return frozenset(tuple(sorted(total.items())) for total in found if total)
@@ -88,10 +88,6 @@ class Quantity:
 
 Amount: TypeAlias = tuple[tuple[Dimension, Fraction], ...]
 _TIME, _MONTH = (("time", 1),), (("month", 1),)
-
-
-def _joins(dimensions: tuple[Dimension, ...], more: Dimension) -> bool:
-    return more in dimensions or (more == _TIME and _MONTH in dimensions)
 
 
 def spell(value: str, unit: Unit) -> str:
@@ -113,7 +109,7 @@ def bare(key: str) -> str:
 
 def as_quantity(text: str) -> Quantity | None:
     """The one number or quantity that all of `text` is; None for anything else."""
-    found = next(numbers(text), None) if text and len(text) <= _LONGEST_QUANTITY else None
+    found = next(numbers(text), None) if text and len(text) <= LONGEST_QUANTITY else None
     return found if found is not None and found.start == 0 and found.end == len(text) else None
 
 
@@ -202,9 +198,12 @@ def _found_at(text: str, match: re.Match[str], joined: bool) -> Quantity | None:
 
     `joined`: the unit of a number ends where it begins ("1h30")."""
     start, end = match.span()
-    special = _literal(text, start) or _feet(text, start)
-    if special is not None:
-        return special
+    based = BASED.match(text, start) if text[start] == "0" else None
+    if based is not None:  # 0xFF as written: what is asked for is how it is written
+        return Quantity(based.group().lower(), start, based.end())
+    feet = _feet(text, start)
+    if feet is not None:
+        return feet
     before = _BEFORE.search(text, max(0, start - 12), start)
     assert before is not None  # every part of the pattern is optional
     sign = before["sign"] or ""
@@ -237,12 +236,6 @@ def _found_at(text: str, match: re.Match[str], joined: bool) -> Quantity | None:
     return Quantity(spell(value_key(value), unit), start, end, value, ((value, unit),))
 
 
-def _literal(text: str, start: int) -> Quantity | None:
-    """0xFF and 0b101 as written: what is asked for is how it is written."""
-    based = _BASED.match(text, start) if text[start] == "0" else None
-    return Quantity(based.group().lower(), start, based.end()) if based is not None else None
-
-
 _FOOT, _INCH = Unit((("ft", 1),)), Unit((("in", 1),))
 
 
@@ -263,7 +256,8 @@ def _feet(text: str, start: int) -> Quantity | None:
 
 def _unit_of(text: str, start: int, end: int, currency: str) -> tuple[Unit | None, int]:
     """(unit, end): the unit behind a number, or the currency before it, by the hour or not."""
-    money = _currency(currency) if currency else None
+    names = (currency, currency.rstrip("."), currency[-1:])
+    money = next((unit for name in names if (unit := unit_named(name)) is not None), None)
     if text[end : end + 2] == "\\%":
         return unit_named("%"), end + 2
     found = unit_at(text, end)
@@ -276,10 +270,6 @@ def _unit_of(text: str, start: int, end: int, currency: str) -> tuple[Unit | Non
     if found is not None and found[0].is_money:
         return money, found[1]
     return money, end
-
-
-def _currency(sign: str) -> Unit | None:
-    return unit_named(sign) or unit_named(sign.rstrip(".")) or unit_named(sign[-1])
 
 
 def numbers(text: str) -> Iterator[Quantity]:
@@ -354,7 +344,7 @@ def spelt_out(text: str) -> str | None:
     """The key of what all of a text is in English words: "twenty-five", "half an hour", "two days and three hours"."""
     lowered = text.strip().lower()
     words = _WORDS.findall(lowered)
-    if len(text) > _LONGEST_QUANTITY or not words or not set(lowered) <= _IN_WORDS:
+    if len(text) > LONGEST_QUANTITY or not words or not set(lowered) <= _IN_WORDS:
         return None
     negative = words[0] in ("minus", "negative")
     words = words[negative:]

@@ -9,14 +9,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dynscale_cli.answers.booleans import plain_side, read_side
-from dynscale_cli.answers.choices import LETTERS, read_option, read_special
+from dynscale_cli.answers.choices import LETTERS, plain_side, read_option, read_side, read_special
 from dynscale_cli.answers.dates import holds_date, moment
 from dynscale_cli.answers.latex import prose
 from dynscale_cli.answers.normalize import sign_of, strip_markup
 from dynscale_cli.answers.numbers import rational_key, read_words
 from dynscale_cli.answers.quantities import Quantity, as_quantity, bare, numbers, spelt_out
-from dynscale_cli.answers.structures import exact_math_key, math_key
+from dynscale_cli.answers.structures import CONSTANT, exact_math_key, math_key
 from dynscale_cli.answers.text import (
     FILLER,
     SENTENCE_END,
@@ -98,9 +97,8 @@ _OPERATOR = re.compile(
 _ALTERNATIVE = re.compile(r"\s*(?:[^\W\d_]{1,20}\s*){0,2}(?:,|\bor\b|\band\b)")
 _EMPHASIS = re.compile(r"\*\*([^*\n]{1,120})\*\*")
 _STATED_NUMBER = re.compile(
-    r"\b(?:is|are|was|be|equals|has|have|had|makes|make|earns|costs?|gets|needs|takes?|weighs?|comes? to|"
-    r"total of)\s+(?:\w+ly\s+|"
-    r"about\s+)?[*_]{0,3}$",
+    r"\b(?:is|are|was|be|equals|has|have|had|makes|make|earns|costs?|gets|needs|takes?|weighs?|comes? to|total of)\s+"
+    r"(?:\w+ly\s+|about\s+)?[*_]{0,3}$",
     re.IGNORECASE,
 )
 # "30 eggs cost $7.50": the first number belongs to what the sentence is about.
@@ -109,19 +107,17 @@ _SUBJECT = re.compile(
     r"(?:\w+ly\s+|about\s+)?[*_$€£]{0,4}\d[\d.,]*(?![\d.,])(?!\s*(?:more|less|fewer|times|of|greater|larger|smaller)\b)",
     re.IGNORECASE,
 )
-# "The answer is correct because 42/7 = 6": said of an answer, not the answer.
 _OF_PARTS = re.compile(r"(\d{1,9})\s?分[の之]\s?(\d{1,9})")  # Japanese and Chinese say "of two parts, one"
 _TO = re.compile(r"\b(\d{1,9})\s?(?:to|:)\s?(\d{1,9})\b")  # a ratio of 5 to 3
 _ODDS = re.compile(r"^([\s*_]*\d{1,6}) in (\d{1,9})\b")
 _BETWEEN_TWO = re.compile(r"^[\s*_]*between ([$€£]?\d[\d.,]*) and (?=[$€£]?\d)", re.IGNORECASE)
 _FROM_TO = re.compile(r"^([\s*_$€£]*)(?:(?:from|about|around) )?(\d[\d.,]*) (?:to|through|until) (?=[$€£]?\d)")
+# "The answer is correct because 42/7 = 6": said of an answer, not the answer.
 _VERDICT = re.compile(
     r"[\s*_]*(?:correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|not\s+(?:known|given|unique|"
     r"clear|correct))\b",
     re.IGNORECASE,
 )
-
-
 _ROOTS = re.compile(r"\b[a-z]\s?=\s?[^=]{1,20}(?:,|\band\b|\bor\b)\s*[a-z]\s?=")  # x = 2 or x = 3
 
 
@@ -136,7 +132,7 @@ def read_number(content: str) -> Reading | None:
     if _IRRATIONAL.search(content):
         sentence = first_sentence(content)
         ends = [0, *(behind.end() for behind in _BEHIND_VERB.finditer(sentence))]
-        constant = next((said for end in ends if (said := _computed(sentence[end:], _CONSTANT)) is not None), None)
+        constant = next((said for end in ends if (said := _computed(sentence[end:], CONSTANT)) is not None), None)
         if constant is not None:
             return constant
     start = _ASIDE.match(spelt)
@@ -204,12 +200,10 @@ def _in_words(text: str) -> Reading | None:
 _VALUE = re.compile(r"-?\d+(?:\.\d+)?(?:/\d+)?")
 _SEVERAL = re.compile(r"\{-?\d[\d./]*(?:,-?\d[\d./]*)*\}|-?\d[\d./]*(?:, -?\d[\d./]*)+")
 _IRRATIONAL = re.compile(r"[√π]|\\pi\b|\\sqrt|\bsqrt\b|\bpi\b|\d\s?pi\b")
-# A value without variables: digits, roots, π.
-_CONSTANT = re.compile(r"(?:[-+*/(){}^\d.]|\\pi|\\sqrt)+")
 
 
 def _computed(content: str, wanted: re.Pattern[str] = _VALUE) -> Reading | None:
-    """A formula with a value: 2^10, 3·4, √16; with `_CONSTANT` also 12π and 2√3."""
+    """A formula with a value: 2^10, 3·4, √16; with `CONSTANT` also 12π and 2√3."""
     content = strip_markup(_without_reason(content))
     if len(content) > 200 or not (any(char.isdigit() for char in content) or _IRRATIONAL.search(content)):
         return None

@@ -19,7 +19,7 @@ from dynscale_cli.answers.dates import moment
 from dynscale_cli.answers.formulas import LONGEST, NotMath, normal_form
 from dynscale_cli.answers.latex import prose, tidy
 from dynscale_cli.answers.normalize import plain, words
-from dynscale_cli.answers.quantities import as_quantity, bare, spell
+from dynscale_cli.answers.quantities import BASED, LONGEST_QUANTITY, as_quantity, bare, spell
 from dynscale_cli.answers.units import Unit, split_unit
 
 _OPEN, _CLOSE = "\x01", "\x02"  # \{ and \}, apart from the braces of grouping
@@ -60,10 +60,8 @@ _SCALE = re.compile(rf"(?<=\d)\s*(?:\\text\s?\{{\s?)?({'|'.join(_POWERS)})\b\s?\
 _QUANTIFIED = re.compile(r",?\s*(?:\\text\s?\{[^{}]*\}\s*)?[a-zA-Z]\s*\\in\s*\\mathbb\s?\{[A-Z]\}\s*$")
 _REALS = frozenset({r"\mathbb{R}", r"\R", "all real numbers", "all reals"})
 _BUILDER = re.compile(r"[a-zA-Z](?:\s*\\in\s*\\mathbb\s?\{R\})?\s*[|:](?P<condition>.+)")
-_ELLIPSIS = "..."
-_BASED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[bB][01]+|[oO][0-7]+)")
-_LONGEST_QUANTITY = 120
-_CONSTANT = re.compile(r"(?:[-+*/(){}^\d.]|\\pi|\\sqrt)+")
+# A value without variables: digits, roots, π.
+CONSTANT = re.compile(r"(?:[-+*/(){}^\d.]|\\pi|\\sqrt)+")
 _YEAR = re.compile(r"\d{4}.*[^\W\d_]|[^\W\d_].*\d{4}")
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -108,9 +106,9 @@ def exact_math_key(text: str) -> str | None:
 
 def _quantity(text: str) -> str | None:
     """The key of a number with a unit, or of several that make one (5 ft 7 in); of a day."""
-    if _BASED.fullmatch(text.strip(" `*_.'")):
+    if BASED.fullmatch(text.strip(" `*_.'")):
         return text.strip(" `*_.'").lower()
-    if len(text) > _LONGEST_QUANTITY or not any(char.isdigit() for char in text):
+    if len(text) > LONGEST_QUANTITY or not any(char.isdigit() for char in text):
         return None
     day = moment(text) if _YEAR.search(text) else None
     if day is not None and _ISO_DAY.match(day):
@@ -127,7 +125,7 @@ def _quantity(text: str) -> str | None:
 
 def _with_unit(key: str, unit: Unit) -> str:
     """The key of a value with its unit, in \\text where it could be read as a product."""
-    plain_key = _CONSTANT.fullmatch(key) and not unit.is_letter
+    plain_key = CONSTANT.fullmatch(key) and not unit.is_letter
     return spell(key, unit) if plain_key else rf"{key}\text{{ {unit}}}"
 
 
@@ -215,7 +213,7 @@ def _split(text: str, also: re.Pattern[str] | None = None) -> list[str]:
 def _shape(text: str, depth: int) -> str:
     """The key of a formula, outermost structure first. Raises NotMath."""
     text = _outer(text)
-    if depth > _DEEPEST or not text or _ELLIPSIS in text:
+    if depth > _DEEPEST or not text or "..." in text:
         raise NotMath
     text = _OPTION.sub("", _IMPLIES.split(text)[-1]).strip()
     if not text:
@@ -310,13 +308,14 @@ def _listed(parts: list[str], text: str, depth: int) -> str:
     keys = [_shape(part, depth + 1) for part in parts]
     if len(set(names)) == len(parts) > 1 and all(_VARIABLE.fullmatch(name) for name in names):
         return f"({','.join(key for _, key in sorted(zip(names, keys, strict=True)))})"
-    if names or len(keys) == 1 or re.search(r"\bor\b", text) or any(_is_set(key) for key in keys):
+    if (
+        names
+        or len(keys) == 1
+        or re.search(r"\bor\b", text)
+        or any(key.startswith("{") and _encloses(key) for key in keys)
+    ):
         return _set(keys)
     return ", ".join(keys)
-
-
-def _is_set(key: str) -> bool:
-    return key.startswith("{") and _encloses(key)
 
 
 def _set(keys: list[str]) -> str:
@@ -360,11 +359,6 @@ def _matrix(text: str, depth: int) -> str:
     return f"[{','.join('[' + ','.join(row) + ']' for row in keys)}]"
 
 
-def _unwrapped(side: str) -> str:
-    """A side of a relation without parentheses around all of it: (x) < 5."""
-    return _bare(side.strip(), "({")
-
-
 def _approximation(text: str, depth: int) -> str:
     """`x = 2\\pi \\approx 6.28`: the exact side where there is one."""
     left, _, right = text.partition(r"\approx")
@@ -375,7 +369,7 @@ def _approximation(text: str, depth: int) -> str:
 
 def _equation(text: str, depth: int) -> str:
     """The right side of "name = value" and of a calculation; otherwise left minus right, scaled, = 0."""
-    sides = [_unwrapped(side) for side in text.split("=")]
+    sides = [_bare(side.strip(), "({") for side in text.split("=")]
     left, right = sides[0], sides[-1]
     if len(sides) == 2 and _VARIABLE.fullmatch(right) and not _VARIABLE.fullmatch(left):
         left, right = right, left  # 5 = x
@@ -399,7 +393,7 @@ _FLIPPED = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}
 def _inequality(text: str) -> str:
     """`x > 5`, `2 \\le x < 7` as intervals; others with the smaller side first."""
     operators = [{"<=": r"\le", ">=": r"\ge"}.get(found, found) for found in _RELATION.findall(text)]
-    sides = [_unwrapped(side) for side in _RELATION.split(text)]
+    sides = [_bare(side.strip(), "({") for side in _RELATION.split(text)]
     if len(operators) == 1:
         return _half_line(sides[0], operators[0], sides[1])
     if len(operators) != 2 or not _VARIABLE.fullmatch(sides[1]):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from dynscale_cli.answers.latex import TEXT_GROUP
 from dynscale_cli.answers.normalize import word_set
 
 Dimension = tuple[tuple[str, int], ...]  # (("length", 1), ("time", -1)): metres per second
@@ -378,7 +379,6 @@ def _named(text: str, start: int) -> tuple[str, int] | None:
 _TEXT_TAIL = re.compile(
     r"(?<=[^\s=+\-*/^_(\[{,<>])\s*(?P<tail>(?:\\text\s*\{[^{}]{0,80}\}(?:\s*\^\s*\{?\s*-?\d\s*\}?)?\s*[/*]?\s*)+)$"
 )
-_TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _VECTORS = frozenset(["i", "j", "k", "v", "u", "w", "x", "y", "z", "a", "b", "c", "n", "d", "e"])
 _CURRENCY = str.maketrans("", "", "€£¥₹₽₩₺₫₱฿%¢°")
 _COUNTED = re.compile(r"[a-z]{3,}(?:[-'][a-z]+)*")
@@ -401,7 +401,7 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
     text = text.translate(_CURRENCY).strip()
     tail = _TEXT_TAIL.search(text[-400:])
     if tail is not None and tail["tail"].count("\\text") <= 4:
-        words = _TEXT.sub(r" \1 ", tail["tail"]).replace("~", " ").strip()
+        words = TEXT_GROUP.sub(r" \1 ", tail["tail"]).replace("~", " ").strip()
         if words not in _VECTORS:
             kept = text[: len(text) - len(text[-400:]) + tail.start()].rstrip()
             return kept, _whole(words) or money
