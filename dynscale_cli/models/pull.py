@@ -367,7 +367,8 @@ def _download(file: BinaryIO, remote: Remote, progress: Callable[[int], None]) -
     growing: Any = _Growing(file, remote.size, progress)
     held = file.seek(0, os.SEEK_END)
     for begin in (held, 0) if 0 < held <= remote.size else (0,):
-        file.truncate(begin)
+        if begin < held:
+            file.truncate(begin)
         file.seek(begin)
         try:
             http_get(url, growing, resume_size=begin, headers=build_hf_headers(), expected_size=remote.size)

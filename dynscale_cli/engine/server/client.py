@@ -13,7 +13,6 @@ import queue
 import re
 import socket
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -29,7 +28,6 @@ from .transport import open_connection
 
 T = TypeVar("T")
 UNDER_WAY: ContextVar[AnswerReader[ChatRequest] | None] = ContextVar("UNDER_WAY", default=None)
-SOON = 1.0  # seconds that counting a text may take: else its bytes have to do
 WHOLE = 600.0  # seconds of silence of a server that does not stream, at least
 PAUSE = 120.0  # seconds that the package waits between two attempts at most, where a server asks for it
 TRIES = 4  # failures of one request, of which the package has tried each again, before it is given up
@@ -115,12 +113,11 @@ class ChatClient:
     """
 
     counting: Mapping[str, Any] = {}
-    tokenizes = False  # they are llama-servers, and can be asked to count a text
 
     def __init__(self, options: ServerOptions, endpoints: Endpoints, key: str = "") -> None:
         """Raises UsageError for what the environment says of proxies and certificates, and cannot be."""
         self.inbox: queue.SimpleQueue[News | None] = queue.SimpleQueue()
-        self.model = options.served_model or ""
+        self.model, self.endpoints = options.served_model or "", len(options.endpoints)
         self._endpoints, self._stall, self._key = endpoints, options.stall, key
         self._connections = {url: open_connection(url, key) for url in options.endpoints}
         self._loop = asyncio.new_event_loop()
@@ -282,28 +279,6 @@ class ChatClient:
             return self.run(self._native(url, path, body, seconds)) if url else None
         except Exception:  # of whatever kind: nothing depends on it
             return None
-
-    def count(self, messages: Iterable[Message], fields: Mapping[str, Any]) -> int | None:
-        """Prompt tokens of a conversation, as a llama-server lays it out; None where that cannot be known quickly."""
-        told = [{"role": m.role, "content": m.content} for m in messages]
-        laid_out = self._asked("/apply-template", {**fields, "model": self.model, "messages": told})
-        prompt = laid_out.get("prompt")
-        return self.count_text(prompt, special=True) if isinstance(prompt, str) else None
-
-    def count_text(self, text: str, special: bool = False) -> int | None:
-        """Tokens of a text, with the model's own beginning and control tokens where `special` says so."""
-        body = {"content": text, "add_special": special, "parse_special": special, "model": self.model}
-        tokens = self._asked("/tokenize", body).get("tokens")
-        return len(tokens) if isinstance(tokens, list) else None
-
-    def _asked(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """As `native`, of servers that count; once one does not answer soon, it is not asked again."""
-        if not self.tokenizes:
-            return {}
-        begun = time.monotonic()
-        found = self.native(path, body, SOON)
-        self.tokenizes = isinstance(found, dict) and time.monotonic() - begun < SOON
-        return found if isinstance(found, dict) else {}
 
     async def _native(self, url: str, path: str, body: Any, seconds: float) -> Any:
         client, whole = self._connections[url].prompt, url.removesuffix("/v1") + path

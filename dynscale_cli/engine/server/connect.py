@@ -1,6 +1,6 @@
 """From addresses to an engine: clients, the served model's name, its context, its chat template.
 
-Owns what is asked of `/v1/models`, and of a llama-server's `/props`. Imports the openai package, so it is imported
+Owns what is asked of `/v1/models`. Imports the openai package, so it is imported
 where a server is used.
 """
 
@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from dynscale_cli.engine.options import LoadOptions
-from dynscale_cli.engine.protocol import Aborted
-from dynscale_cli.engine.reasoning import opening_by_name
 from dynscale_cli.engine.template import ChatTemplate
-from dynscale_cli.errors import EngineError, ModelError, UsageError
+from dynscale_cli.errors import EngineError, UsageError
 
 from .client import ChatClient
 from .endpoints import Endpoint, Endpoints, ServerOptions, api_key
 from .engine import DEFAULT_WIDTH, ServerEngine, shown
 from .faults import Fault, printable
+from .llama_server import LlamaServer
 
 CONNECT = 10.0  # seconds to be let in, and to name the models
 CONTEXT = 8192  # tokens, where a server does not tell: most serve more, and one that serves less says so itself
@@ -34,21 +32,19 @@ COUNTING: dict[str, dict[str, Any]] = {
     "vllm": {"stream_options": {"include_usage": True, "continuous_usage_stats": True}},
 }
 UNSWITCHED = "{model}'s chat template has no switch for thinking: --think off has no effect on a server"
-MOST_SLOTS = 1 << 10
-LONGEST_TEMPLATE = 1 << 20  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
     """Servers that answered, and what they serve: what they do not tell is 0 or None.
 
-    `context`: tokens; `slots`: completions side by side, of all servers together.
+    `context`: tokens; `native`: what a llama-server tells besides.
     """
 
     client: ChatClient
     model: str
     context: int
-    slots: int = 0
+    native: LlamaServer | None = None
     template: ChatTemplate | None = None
 
     @property
@@ -95,38 +91,12 @@ def connect(
         entry = found.get(client.model)
         owner = getattr(entry, "owned_by", "")
         client.counting = COUNTING.get(owner, {})
-        client.tokenizes = owner == LLAMA_SERVER
-        props = _props(client) if client.tokenizes else {}
-        template = _template(props, loading or LoadOptions(), client.model)
+        native = LlamaServer(client) if owner == LLAMA_SERVER else None
+        template = native.template(loading or LoadOptions()) if native else None
     except BaseException:
         client.close()
         raise
-    slots = props.get("total_slots")
-    slots = len(endpoints.all) * slots if isinstance(slots, int) and 0 < slots <= MOST_SLOTS else 0
-    return Server(client, client.model, _context(entry), slots, template)
-
-
-def _props(client: ChatClient) -> dict[str, Any]:
-    """What a llama-server tells of itself."""
-    found = client.native(f"/props?model={quote(client.model, safe='')}")
-    return found if isinstance(found, dict) else {}
-
-
-def _template(props: dict[str, Any], loading: LoadOptions, model: str) -> ChatTemplate | None:
-    """The served model's chat template, as a program to be asked; None where there is none that can be used."""
-    source, bos, eos = (props.get(name) for name in ("chat_template", "bos_token", "eos_token"))
-    if not isinstance(source, str) or not 0 < len(source) <= LONGEST_TEMPLATE:
-        return None
-    bos, eos = (token if isinstance(token, str) else "" for token in (bos, eos))
-    opening = opening_by_name(model, tokens=False)
-    try:
-        template = ChatTemplate(
-            source, bos, eos, think=loading.think, variables=loading.template_kwargs, opening=opening
-        )
-    except (ModelError, Aborted):
-        return None
-    template.close()
-    return template
+    return Server(client, client.model, _context(entry), native, template)
 
 
 def open_server(
@@ -141,9 +111,15 @@ def open_server(
     """An engine over servers that answered. `together`: samples of one prompt may share a request; `fields`: what every
     request says besides."""
     tokens = context or server.context or max(CONTEXT, 2 * max_tokens)
-    width, template = width or min(DEFAULT_WIDTH, server.slots or DEFAULT_WIDTH), server.template
+    slots = server.native.slots if server.native else 0
     return ServerEngine(
-        server.client, context=tokens, width=width, fields=fields or {}, together=together, template=template
+        server.client,
+        context=tokens,
+        width=width or min(DEFAULT_WIDTH, slots or DEFAULT_WIDTH),
+        fields=fields or {},
+        together=together,
+        template=server.template,
+        counter=server.native,
     )
 
 

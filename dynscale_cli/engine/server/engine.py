@@ -38,6 +38,7 @@ from dynscale_cli.errors import EngineError
 
 from .client import Accepted, Alone, ChatClient, ChatRequest, Closed, Dead, News, Over, Said
 from .faults import printable
+from .llama_server import LlamaServer
 from .request import PER_MESSAGE, RemoteRequest, TokenEstimator, shares, size
 from .stream import ABSURD, Delta, Usage
 
@@ -54,7 +55,8 @@ UNBELIEVABLE = 1 << 17  # prompt tokens beyond every bound that no hidden system
 class ServerEngine:
     """`Engine` over a `ChatClient`.
 
-    `together`: whether requests of one prompt may share a chat; `template`: the served model's own, where it is known.
+    `together`: whether requests of one prompt may share a chat; `template`: the served model's own, where it is known;
+    `counter`: who counts the tokens of a prompt before it is sent.
     """
 
     def __init__(
@@ -66,12 +68,13 @@ class ServerEngine:
         fields: Mapping[str, Any] | None = None,
         together: bool = True,
         template: ChatTemplate | None = None,
+        counter: LlamaServer | None = None,
     ) -> None:
         thinks = template is None or template.thinking.on or template.thinking.closed  # closed: that is not up to us
         expected = EXPECTED_THINKING if thinks else EXPECTED
         self.info = EngineInfo(shown(client.model), width, context, upfront=True, expected=expected)
         self.reasoning = template.reasoning if template else ReasoningFormat()
-        self._template = template
+        self._template, self._counter = template, counter
         self._client, self._together, self._fields = client, together, dict(fields or {})
         self._caches = False  # the server has reused a prompt
         self._thinks = False  # thoughts have come
@@ -97,7 +100,8 @@ class ServerEngine:
     def prompt(self, messages: Sequence[Message]) -> Prompt:
         messages = self._template.switched(messages) if self._template else messages
         clean = tuple(replace(m, content=m.content.encode("utf-8", "replace").decode()) for m in messages)
-        if not self._estimator.knows(clean) and (tokens := self._client.count(clean, self._fields)) is not None:
+        known = self._counter is None or self._estimator.knows(clean)
+        if self._counter and not known and (tokens := self._counter.count(clean, self._fields)) is not None:
             self._estimator.tell(clean, tokens)
         return Prompt(messages=clean, likely=self._estimator.likely(clean))
 
@@ -117,7 +121,7 @@ class ServerEngine:
     def _turn_size(self, turn: str) -> int:
         """Tokens of a turn that is said again and again, at most."""
         if turn not in self._turns:
-            tokens = self._client.count_text(turn)
+            tokens = self._counter.count_text(turn) if self._counter else None
             self._turns[turn] = size(turn) if tokens is None else tokens + 1  # its first may merge otherwise
         return self._turns[turn]
 
