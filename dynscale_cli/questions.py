@@ -13,7 +13,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -158,42 +158,36 @@ def _matching(path: Path) -> list[Path]:
 
 def _opened(path: Path, source: _Source) -> Iterator[Record]:
     try:
-        with path.open("rb") as stream:
-            yield from _records(stream, source)
-    except IsADirectoryError:
-        raise UsageError(f"{path}: a directory, not a file", "name a file that you may read") from None
+        stream = path.open("rb")
     except OSError as error:
-        meant = nearest(path.name, _beside(path)) if isinstance(error, FileNotFoundError) else None
-        hint = f"-f {quote(str(path.with_name(meant)))}" if meant else "name a file that you may read"
-        raise UsageError(f"{path}: {error.strerror or error}", hint) from None
-
-
-def _beside(path: Path) -> list[str]:
-    try:
-        return [each.name for each in path.parent.iterdir() if each.is_file()]
-    except OSError:
-        return []
+        raise _unreadable(source, error, path) from None
+    with stream:
+        yield from _records(stream, source)
 
 
 def _records(stream: BinaryIO, source: _Source) -> Iterator[Record]:
     """The records of one input; raises where it holds none."""
-    with _named(source.name):
-        empty = True
+    empty = True
+    try:
         for record in _read(stream, source):
             empty = False
             source.records.append(record)
             yield record
-        if empty:
-            raise UsageError(f"{source.name}: no question in it", "one question a line, JSONL, or CSV with a header")
+    except OSError as error:  # reading can fail half-way, on a failing disk or a directory under standard input
+        raise _unreadable(source, error) from None
+    if empty:
+        raise UsageError(f"{source.name}: no question in it", "one question a line, JSONL, or CSV with a header")
 
 
-@contextmanager
-def _named(source: str) -> Iterator[None]:
-    """Reading can fail half-way, on a failing disk or a directory under standard input."""
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(f"{source}: {error.strerror or error}", "name a file that you may read: -f FILE") from None
+def _unreadable(source: _Source, error: OSError, path: Path | None = None) -> UsageError:
+    """What is wrong with an input, and the file beside it that may have been meant."""
+    meant = None
+    if path is not None and isinstance(error, FileNotFoundError):
+        with suppress(OSError):
+            meant = nearest(path.name, [each.name for each in path.parent.iterdir() if each.is_file()])
+    hint = quote(str(path.with_name(meant))) if path and meant else "name a file that you may read"
+    what = "a directory, not a file" if path and isinstance(error, IsADirectoryError) else error.strerror or error
+    return UsageError(f"{source.name}: {what}", hint)
 
 
 def _read(stream: BinaryIO, source: _Source) -> Iterator[Record]:

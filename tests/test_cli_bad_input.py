@@ -47,7 +47,7 @@ def test_a_file_of_questions_that_is_not_there(tmp_path):
 def test_a_mistyped_file_of_questions_suggests_the_one_beside_it(tmp_path):
     (tmp_path / "questions.txt").write_text("Why?\n")
     done = dynscale("ask", "-f", "qestions.txt", cwd=tmp_path)
-    assert lines(done.stderr)[1] == "  try: -f questions.txt"
+    assert lines(done.stderr)[1] == "  try: questions.txt"
 
 
 def test_a_directory_of_questions(tmp_path):

@@ -72,6 +72,7 @@ def answer(options: Options) -> int:
         options = replace(options, seed=int.from_bytes(os.urandom(4), "big") >> 1)
         tell(f"seed {options.seed}")
     check_inputs(options)  # before anything about a model is said
+    kept = KeptRun(options)
     with watch() as interrupts:
         model = open_model(options, tell)
         asked = read_inputs(options, tell)
@@ -79,7 +80,6 @@ def answer(options: Options) -> int:
         budget, server = _budget(options, asked), isinstance(model, ModelServer)
         settings = options.settings(budget, context=asked.context, server=server)
         engine = sized_engine(options, model, questions, settings, interrupts)
-        kept = KeptRun(options)
         if options.journal:
             kept.begin(_request(options, settings, model, engine.info, len(questions)), questions)
         notice_unread(options, tell)

@@ -294,6 +294,7 @@ def _go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) 
     from .opening import open_model
     from .session import KeptRun, run_session, sized_engine
 
+    kept = KeptRun(options, journal)
     with watch() as interrupts:
         model = open_model(options, notice(options))
         _same_model(stored, model.identity())
@@ -304,9 +305,7 @@ def _go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) 
         except DynscaleError as error:  # what is spent from here on would be spent again
             engine.close()
             raise DynscaleError(f"{error.message}: the run stays as it is", error.hint) from error
-        return run_session(
-            options, stored.questions, settings, engine, KeptRun(options, journal), interrupts, Past(stored)
-        )
+        return run_session(options, stored.questions, settings, engine, kept, interrupts, Past(stored))
 
 
 def _same_model(stored: StoredRun, identity: dict[str, Any]) -> None:
