@@ -5,6 +5,8 @@ from __future__ import annotations
 SAME: list[tuple[str, str, str]] = [
     # numbers
     ("number", "1234", "1,234"),
+    ("number", "1 GB", "1000 MB"),
+    ("number", "16 bits", "2 bytes"),
     ("number", "1234", "1,234.0"),
     ("number", "1234", "$1234"),
     ("number", "1234", "1 234"),

@@ -168,7 +168,17 @@ def test_an_interrupted_run_goes_on_and_its_journal_holds_no_key(tmp_path):
 
     env = {"DYNSCALE_API_KEY": KEY}
     with ChatServer(script) as server:
-        flags = ("--endpoint", server.url, "--max-samples", "2", "--json", "-np", "1", "--budget", "9k")
+        flags = (
+            "--endpoint",
+            server.url,
+            "--max-samples",
+            "2",
+            "--json",
+            "-np",
+            "1",
+            "--budget",
+            "30k",
+        )  # what was interrupted is billed in full
         process = start("ask", *flags, "a?", "bb?", "ccc?", cwd=tmp_path, more=env)
         while not waiting:
             assert process.poll() is None

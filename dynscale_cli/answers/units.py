@@ -249,14 +249,15 @@ def _read_table() -> tuple[dict[str, list[_Meaning]], dict[str, str]]:
     for line in _TABLE.strip().splitlines():
         symbol, _, rest = line.partition(" = ")
         defined, _, names = rest.partition(":")
-        meanings[symbol] = []
+        found: list[_Meaning] = []
         for meaning in defined.split("|"):
             value, *parts = meaning.split()
             product: list[_Meaning] = [((), Fraction(value))]
             for part in parts:
                 base, _, exponent = part.partition("^")
                 product = _product(product, meanings.get(base, [(((base, 1),), Fraction(1))]), int(exponent or 1))
-            meanings[symbol] += product
+            found += product
+        meanings[symbol] = found
         symbols[symbol] = symbol
         for name in names.split():
             symbols[name.replace("_", " ")] = symbols[name.replace("_", " ").rstrip(".")] = symbol

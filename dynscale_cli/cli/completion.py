@@ -18,8 +18,10 @@ import typer
 from dynscale_cli.values import choose
 
 FILES: Final = ":files"  # the answer where a shell is to complete files by itself
+PACKAGE: Final = Path(__file__).parent.parent
+FOLDERS: Final = (PACKAGE / "completions", PACKAGE.parent / "completions")  # as installed, and in a checkout
+FOLDER: Final = next((folder for folder in FOLDERS if folder.is_dir()), FOLDERS[0])
 # Each asks `dynscale __complete LINE` what can follow the line up to the cursor: a value and its help a line.
-FOLDER: Final = Path(__file__).parent.parent / "completions"
 SCRIPTS: Final = {"bash": FOLDER / "dynscale.bash", "zsh": FOLDER / "_dynscale", "fish": FOLDER / "dynscale.fish"}
 EXAMPLES = """
 dynscale completions bash > ~/.dynscale.bash
