@@ -265,7 +265,7 @@ def test_a_full_disk(ask, tmp_path, quiet):
     unkept(ask(*quiet, preexec_fn=full(120_000), env=env), "cannot go on storing this run")
     before = samples(tmp_path)
     assert before
-    refused = runs("resume", "--json", cwd=tmp_path, preexec_fn=full(20_000), env=env)
+    refused = runs("resume", "--json", cwd=tmp_path, preexec_fn=full(1_000), env=env)
     assert (refused.returncode, refused.stdout) == (1, b"")  # nothing is spent that could not be accounted for
     assert len(lines(refused.stderr)) == 2, refused.stderr
     assert samples(tmp_path) == before
