@@ -397,13 +397,12 @@ def _digest(path: Path, remote: Remote) -> str:
 @contextmanager
 def _told(name: str) -> Iterator[None]:
     """What the library and the system raise, as a user meets it."""
-    from huggingface_hub.errors import HTTPError
-
+    http_error = _library().errors.HTTPError
     try:
         yield
     except ModelError:
         raise
-    except (HTTPError, OSError, ValueError) as error:
+    except (http_error, OSError, ValueError) as error:
         raise _explained(error, name) from error
     except FORM as error:
         raise ModelError(f"what the hub says of {name} cannot be understood", "try again later") from error
