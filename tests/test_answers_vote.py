@@ -136,3 +136,9 @@ def test_a_guessed_kind_gives_way_where_most_samples_state_something_else() -> N
     guessed = AnswerType.parse("auto").for_question("How many is it?")
     assert tally(ballots(("unknown", 9), ("7", 9), ("unknown", 9)), guessed).weights == {"unknown": 2, "7": 1}
     assert tally(ballots(("unknown", 9)), guessed).weights == {"unknown": 1}
+
+
+def test_every_response_to_an_open_question_votes() -> None:
+    guessed = AnswerType.parse("auto").for_question("Write a poem about rain.")
+    assert guessed.guessed
+    assert sum(tally(ballots(("rain falls", 9), ("it pours", 9), ("...", 9)), guessed).weights.values()) == 3

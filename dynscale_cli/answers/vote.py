@@ -1,8 +1,8 @@
 """The vote: ballots to a tally with a leader.
 
 Owns weights and ties. A ballot without an answer does not vote, nor does one that is not of the kind that the question
-was taken for, unless most are not. Ties go to the answer whose samples used the
-fewest mean tokens, then to the first seen. Must not know how ballots came about.
+was taken for, unless most are not. Ties go to the answer whose samples used the fewest mean tokens, then to the first
+seen. Must not know how ballots came about.
 
 Weights of a ballot, on top of its own (`Ballot.weight`, ½ for a chain that repeats its leader):
 
@@ -111,7 +111,7 @@ def _of_the_kind(voters: list[Ballot], kind: AnswerType) -> list[Ballot]:
 
     A number beside which a few samples say "let me explain" has no such rivals, which would only draw out the race.
     """
-    if not kind.guessed:
+    if not kind.guessed or kind.long:  # a whole response is of no kind
         return voters
     fitting = [ballot for ballot in voters if ballot.answer is not None and _fits(ballot.answer.key, kind)]
     return fitting if 2 * len(fitting) >= len(voters) else voters
