@@ -15,8 +15,8 @@ from typing import TextIO
 
 from dynscale_cli.display.results import Verdicts
 from dynscale_cli.display.text import harmless, plain, plain_lines
+from dynscale_cli.run.database import Spill
 from dynscale_cli.run.events import Answered, Event, Result, members
-from dynscale_cli.run.waiting import Spill
 
 
 class Answers:
