@@ -187,7 +187,7 @@ def replay(
 
 def _policies(text: str) -> list[str]:
     """The names as the policies themselves write them, each once; `UsageError` where one is unknown."""
-    from dynscale_cli.allocation import parse_policy
+    from dynscale_cli.allocation.policies import parse_policy
 
     names = [parse_policy(name).name for name in text.split(",") if name.strip()]
     if not names:

@@ -17,7 +17,6 @@ from typing import Final, TextIO
 
 from dynscale_cli.display.text import count, cut, harmless, percent, plain, plain_lines, short, width
 from dynscale_cli.run.events import Answered, Event, KindReport, Result, RunFinished, Standing, members
-from dynscale_cli.run.waiting import Spill
 from dynscale_cli.sampling.samples import Sample
 
 REASON: Final = 160  # characters of an error, whose end often says what to do
@@ -251,6 +250,8 @@ class Answers:
         aside: Callable[[Callable[[], None]], None] | None = None,
         verdicts: Verdicts | None = None,
     ) -> None:
+        from dynscale_cli.run.database import Spill  # sqlite3: not for those who need the words alone
+
         self._out = out
         self._whole = questions == 1 or out.isatty()
         self._as_json = as_json

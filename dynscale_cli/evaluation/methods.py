@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from dynscale_cli.allocation import parse_policy
+from dynscale_cli.allocation.policies import parse_policy
 from dynscale_cli.errors import UsageError
 from dynscale_cli.questions import Question
 from dynscale_cli.run.request import Settings
