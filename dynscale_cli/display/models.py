@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from dynscale_cli.display.text import columns, count, plain, width
-from dynscale_cli.models.files import in_bytes, in_parameters
 from dynscale_cli.models.gguf import GGUFHeader
 from dynscale_cli.models.info import Fit, Listed, Listing, Shown
+from dynscale_cli.models.names import in_bytes, in_parameters
 
 HEAD = ("name", "architecture", "parameters", "quant", "context", "size", "where", "")
 DISPENSABLE = (1, 4)
