@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from dynscale_cli.display.models import closing_lines
+from dynscale_cli.display.listings import closing_lines
 from dynscale_cli.display.text import columns
 from dynscale_cli.models import stores as places
 from dynscale_cli.models.info import Listed, listing

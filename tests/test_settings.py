@@ -142,7 +142,7 @@ def test_the_built_in_profiles_are_valid():
 
 
 def test_the_values_of_flags_are_those_of_the_rooms():
-    from dynscale_cli.allocation import POLICIES
+    from dynscale_cli.allocation.policies import POLICIES
     from dynscale_cli.answers import types, vote
     from dynscale_cli.run.request import DEFAULT_MAX_TOKENS
     from dynscale_cli.sampling import prompts, sampler

@@ -19,9 +19,9 @@ from dynscale_cli.errors import UsageError
 from dynscale_cli.questions import Question, read
 from dynscale_cli.values import STDIN
 
-from .interrupts import Interrupts, watch
 from .opening import ModelFile, ModelServer, Wanted, open_model
 from .options import Options, notice
+from .session import Interrupts, watch
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.protocol import Engine
@@ -60,7 +60,8 @@ def compare(told: Benching) -> int:
         settings = _settings(told, plan, server=isinstance(model, ModelServer))
         longest = sorted(plan.questions, key=lambda q: len(q.text), reverse=True)[:8]
         prompts = [settings.prompts.parallel(question, compared=True) for question in longest]
-        engine = model.engine(told.options, Wanted(prompts, settings.max_tokens, CHAIN_CONTEXT), interrupts)
+        engine = model.engine(told.options, Wanted(prompts, settings.max_tokens, CHAIN_CONTEXT))
+        interrupts.on_first = engine.abort
         with contextlib.closing(engine), _runs(told, plan, settings, model, engine, interrupts) as runs:
             return _run(told, plan, runs, interrupts)
 
@@ -250,7 +251,7 @@ def speed(options: Options, tokens: int, rounds: int) -> None:
     model = open_model(options, say)
     if isinstance(model, ModelServer):
         raise UsageError("--speed measures llama.cpp in this process, not a server", "name a model with -m")
-    engine = model.engine(options, Wanted([[Message("user", QUESTION)]], tokens), Interrupts())
+    engine = model.engine(options, Wanted([[Message("user", QUESTION)]], tokens))
     loaded = model.wait()
     say(f"{loaded.name}: {engine.info.width} samples of {tokens} tokens, {loaded.threads} threads")
     rates = []

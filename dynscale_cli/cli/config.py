@@ -1,10 +1,16 @@
-"""`dynscale config`: what is set, where it is from, and how to change it. The work is in `settings`."""
+"""`dynscale config` and `dynscale doctor`: what is set, and whether all is as it should be.
+
+Parses and prints; the work is in `settings` and in `dynscale_cli.doctor`. The doctor's exit code is 1 when something is
+wrong.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,10 +18,11 @@ import typer
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.settings import Key, canonical, settle
 
-from .completion import profile_names
-from .parser import NEVER, PREFIX, Command, Group, keys
+from .help import model_names, profile_names, styled
+from .parser import NEVER, PREFIX, THREADS, Command, Group, keys, once
 
 if TYPE_CHECKING:
+    from dynscale_cli.doctor import Finding
     from dynscale_cli.settings import Found
 
 NAME = "config.toml"
@@ -192,3 +199,78 @@ def _known(name: str, known: dict[str, Key]) -> Key:
     meant = closest(plain, known)
     hint = f"{meant}, or see them all: " if meant else ""
     raise UsageError(f"there is no setting {name}", f"{hint}dynscale config show")
+
+
+# --- the doctor ---------------------------------------------------------------------------------------------------
+
+DOCTOR = """
+dynscale doctor
+dynscale doctor --no-speed --json
+dynscale doctor -m model.gguf
+"""
+MARKS = {"fine": "ok", "note": "note", "warning": "warning", "wrong": "WRONG"}
+INDENT = 20  # columns before a finding's text
+COLORS = {"fine": "green", "note": "cyan", "warning": "yellow", "wrong": "red"}
+
+
+class Doctor(Command):
+    settings = False  # they are examined here, and must not keep the doctor away
+
+
+def doctor(
+    ctx: typer.Context,
+    model: Annotated[
+        str | None, once(None, "NAME", "A GGUF file, or a model's name.", "--model", "-m", autocompletion=model_names)
+    ] = None,
+    threads: Annotated[
+        int | None, once(None, "N", "For the speed check; 0: one a core.", "--threads", "-t", min=0, max=THREADS)
+    ] = None,
+    speed: Annotated[bool, typer.Option("--speed/--no-speed", help="Decode for some seconds.")] = True,
+    json_output: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> int:
+    """Check the installation, the machine and the model, and tell what mends each trouble.
+
+    Exits 1 when something is wrong. The speed check takes about five seconds.
+    """
+    from dynscale_cli.doctor import examine, patient
+
+    findings = examine(patient(keys(ctx.find_root().command), model=model, threads=threads, speed=speed))
+    seen = []
+    for finding in findings:
+        seen.append(finding)
+        if not json_output:
+            _show_finding(finding)
+    wrong = any(finding.state == "wrong" for finding in seen)
+    if json_output:
+        import json
+        from dataclasses import asdict
+
+        from dynscale_cli.display.text import harmless
+
+        report = {"ok": not wrong, "findings": [asdict(finding) for finding in seen]}
+        print(harmless(json.dumps(report, ensure_ascii=False)))
+    else:
+        typer.echo(f"\n{_closing([finding.state for finding in seen])}")
+    return 1 if wrong else 0
+
+
+def _closing(states: list[str]) -> str:
+    wrong, warnings = states.count("wrong"), states.count("warning")
+    if wrong:
+        return f"{wrong} {'thing is' if wrong == 1 else 'things are'} wrong."
+    return f"Everything works; {warnings} warning{'s' if warnings > 1 else ''}." if warnings else "Everything works."
+
+
+def _show_finding(finding: Finding) -> None:
+    from dynscale_cli.display.text import plain
+
+    mark = f"{MARKS[finding.state]:<7}"
+    area = styled(f"{finding.area:<9}", bold=True)
+    text = plain(finding.text)
+    if sys.stdout.isatty():  # a path stays in one piece
+        room = max(20, shutil.get_terminal_size().columns - INDENT)
+        text = f"\n{'':<{INDENT}}".join(textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False))
+    typer.echo(f"{typer.style(mark, fg=COLORS[finding.state])}  {area}  {text}")
+    if finding.fix:
+        typer.echo(f"{'':<{INDENT}}try: {styled(plain(finding.fix), fg='cyan')}")
+    sys.stdout.flush()

@@ -14,7 +14,7 @@ import typer
 from dynscale_cli.display.text import hand_out, say
 from dynscale_cli.errors import UsageError
 
-from .completion import model_names
+from .help import model_names
 from .parser import once
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def list_models(json_output: Json = False) -> None:
     DYNSCALE_MODELS_FOLDERS. Nothing is copied. The first column is what -m
     takes.
     """
-    from dynscale_cli.display.models import closing_lines, list_lines
+    from dynscale_cli.display.listings import closing_lines, list_lines
     from dynscale_cli.models.info import listing
 
     found = listing()
@@ -72,7 +72,7 @@ def pull_model(
     An interrupted download goes on where it stopped. HF_TOKEN opens gated
     repositories. Prints the path of the file.
     """
-    from dynscale_cli.display.models import Download
+    from dynscale_cli.display.listings import Download
     from dynscale_cli.models.names import in_bytes
     from dynscale_cli.models.pull import parse, pull
 
@@ -154,7 +154,7 @@ def show_model(
     json_output: Json = False,
 ) -> None:
     """Tell what a model is, what a run of it takes, and whether that fits in memory."""
-    from dynscale_cli.display.models import show_lines
+    from dynscale_cli.display.listings import show_lines
     from dynscale_cli.engine.options import CACHE_BYTES, CPU_WIDTH, LoadOptions, available
     from dynscale_cli.engine.reasoning import opening_by_name
     from dynscale_cli.engine.trial import standing

@@ -87,7 +87,7 @@ def check_policy(value: str, flag: str) -> None:
     name, colon, _ = value.partition(":")
     choose(name, POLICIES, flag)
     if colon:
-        from dynscale_cli.allocation import parse_policy
+        from dynscale_cli.allocation.policies import parse_policy
 
         parse_policy(value)
 

@@ -255,7 +255,7 @@ class LlamaBackend:
         self.lib = model.lib
         self.model = model
         self.chunk = GPU_CHUNK if model.offloads else CPU_CHUNK
-        self.threads = model.threads
+        self.threads, self.asynchronous = model.threads, model.offloads
         self._abort = Abort()
         self.context, width = self._open(width, context)
         self._abort.install(self.context)
@@ -319,7 +319,7 @@ class LlamaBackend:
         return self._sampler.chain(sampling, seed)
 
     def sample(self, samplers: Seq[Any], shares: Seq[int]) -> list[int]:
-        return self._sampler.draw(samplers, [self._batch.last[share] for share in shares])
+        return self._sampler.draw(samplers, [self._batch.rows[share] for share in shares])
 
     def sample_from(self, sampler: Any, logits: Any) -> int:
         return self._sampler.draw_from(sampler, logits)
@@ -342,8 +342,8 @@ class LlamaBackend:
             self.context = None
 
     def _view(self, share: int) -> Any:
-        pointer = self.lib.llama_get_logits_ith(self.context, self._batch.last[share])
-        return np.ctypeslib.as_array(pointer, (self.model.n_vocab,))
+        row = self._batch.rows[share]
+        return self._sampler.logits(row + 1)[row]
 
     def _open(self, width: int, context: int) -> tuple[Any, int]:
         """A context of the largest width that memory allows: (handle, width)."""
@@ -391,7 +391,7 @@ class Batch:
     """`llama_batch` over arrays of our own, filled by slices instead of token by token."""
 
     def __init__(self, lib: Any, capacity: int) -> None:
-        self.last: list[int] = []  # share number -> its last row
+        self.rows: list[int] = []  # share number -> the number of its logits, if they are wanted
         self._tokens: Any = (ctypes.c_int32 * capacity)()
         self._positions: Any = (ctypes.c_int32 * capacity)()
         self._counts = (ctypes.c_int32 * capacity)(*[1] * capacity)
@@ -411,14 +411,16 @@ class Batch:
         positions: list[int] = []
         slots: list[int] = []
         wanted: list[int] = []
-        self.last = []
+        self.rows = []
+        outputs = 0
         for share in shares:
             sequence, count = share.sequence, share.count
             tokens += sequence.pending_tokens[:count]
             positions += range(sequence.past, sequence.past + count)
             slots += [sequence.slot] * count
             wanted += [0] * (count - 1) + [int(share.last)]
-            self.last.append(len(tokens) - 1)
+            self.rows.append(outputs)
+            outputs += share.last
         rows = len(tokens)
         self._tokens[:rows], self._positions[:rows] = tokens, positions
         self._slots[:rows], self._wanted[:rows] = slots, wanted

@@ -4,18 +4,19 @@ Owns the chains and the candidates they are given. Knows nothing of slots, reque
 
 A chain that begins with top-k needs no more than the k largest logits of a row, but llama.cpp's own call lays out the
 whole vocabulary for it first: 23 ms for 64 rows of 128,000 tokens, twice the decode step before it (H100, 8B model,
-`python -m tests.gpu.steps`). So the rows are cut down to some hundred candidates by vector operations first (4.9 ms, in
-threads 2.9 ms), and the chain draws from these: the same tokens as from the whole row. Samplers on the device took 8 ms
-a step, and 40 ms more at each step at which a sample ended.
+`python -m tests.gpu.steps`). So the rows are cut down to these k by vector operations first, on a GPU in threads, and
+the chain draws from them: the same tokens as from the whole row. Samplers on the device took 8 ms a step, and 40 ms
+more at each step at which a sample ended.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
 from collections.abc import Sequence as Seq
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,8 @@ import numpy as np
 from .protocol import Sampling
 
 CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])  # llama_token_data
-STRIDE = 64  # every 64th logit is looked at for a threshold
-RANK = 4  # of these, the 4th largest: some 256 candidates are above it
-FEWEST = 4 * STRIDE * RANK  # smaller vocabularies are laid out whole
+GROUP = 32  # logits of which only the largest is looked at first
+SPREAD = 4  # so many times the wanted ones must the groups be; else the row is laid out whole
 THREAD_ROWS = 4  # rows that are worth a thread of their own
 
 
@@ -69,26 +69,37 @@ class TokenSampler:
     def free(self, chain: SamplerChain) -> None:
         self._lib.llama_sampler_free(chain.handle)
 
-    def draw(self, chains: Seq[SamplerChain], outputs: Seq[int]) -> list[int]:
-        """The next token of each chain, from the logits of the last batch's row of that number."""
-        pointers = [self._lib.llama_get_logits_ith(self._context, output) for output in outputs]
-        blocks = self._blocks([ctypes.addressof(pointer.contents) for pointer in pointers])
-        found = list(self._pool.map(cut, blocks)) if self._pool else [cut(block) for block in blocks]
-        rows = [(candidates, start, end) for candidates, bounds in found for start, end in pairwise(bounds)]
-        tokens = []
-        for chain, output, (candidates, start, end) in zip(chains, outputs, rows, strict=True):
-            if 0 < chain.top <= end - start:
-                tokens.append(self._apply(chain, candidates, start, end))
-            else:
-                tokens.append(int(self._lib.llama_sampler_sample(chain.handle, self._context, output)))
+    def draw(self, chains: Seq[SamplerChain], rows: Seq[int]) -> list[int]:
+        """The next token of each chain, from the last batch's logits, which are numbered in the batch's order."""
+        if not chains:
+            return []
+        logits = self.logits(max(rows) + 1)
+        if list(rows) != list(range(len(rows))):
+            logits = logits[list(rows)]
+        tokens: list[int] = []
+        for candidates, bounds in self._cut(logits, max(chain.top for chain in chains)):
+            for start, end in pairwise(bounds):
+                row, chain = len(tokens), chains[len(tokens)]
+                if 0 < chain.top <= end - start:
+                    tokens.append(self._apply(chain, candidates, start, end))
+                else:
+                    tokens.append(self._apply(chain, everything(logits[row]), 0, self._n_vocab))
         return tokens
 
     def draw_from(self, chain: SamplerChain, logits: Any) -> int:
         """The next token from logits that were kept, exactly as `draw` draws from the context's own."""
-        candidates, (start, end) = cut(logits[None, :])
+        candidates, (start, end) = cut(logits[None, :], chain.top)
         if not 0 < chain.top <= end - start:
-            candidates, start, end = Candidates(np.arange(len(logits)), logits), 0, len(logits)
+            candidates, start, end = everything(logits), 0, len(logits)
         return self._apply(chain, candidates, start, end)
+
+    def logits(self, count: int) -> Any:
+        """The last batch's first `count` rows of logits, in llama.cpp's own memory: (count, vocabulary).
+
+        Waits for the device.
+        """
+        start = self._lib.llama_get_logits(self._context)
+        return np.ctypeslib.as_array(start, (count, self._n_vocab))
 
     def close(self) -> None:
         if self._pool:
@@ -103,18 +114,14 @@ class TokenSampler:
         self._lib.llama_sampler_accept(chain.handle, token)
         return token
 
-    def _blocks(self, addresses: Seq[int]) -> list[Any]:
-        """The rows as matrices over llama.cpp's memory, as many as there are threads: neighbours share one."""
-        most = max(THREAD_ROWS, -(-len(addresses) // self._threads)) if self._pool else len(addresses)
-        size = self._n_vocab * ctypes.sizeof(ctypes.c_float)
-        blocks, start = [], 0
-        for end in range(1, len(addresses) + 1):
-            together = end < len(addresses) and addresses[end] == addresses[end - 1] + size and end - start < most
-            if not together:
-                memory = (ctypes.c_float * ((end - start) * self._n_vocab)).from_address(addresses[start])
-                blocks.append(np.ctypeslib.as_array(memory).reshape(end - start, self._n_vocab))
-                start = end
-        return blocks
+    def _cut(self, logits: Any, top: int) -> Iterator[tuple[Candidates, list[int]]]:
+        """The candidates of all rows, in order, some rows at a time: while these are drawn from, others are cut."""
+        if self._pool is None:
+            yield cut(logits, top)
+            return
+        most = max(THREAD_ROWS, -(-len(logits) // self._threads))
+        blocks = [logits[start : start + most] for start in range(0, len(logits), most)]
+        yield from self._pool.map(cut, blocks, repeat(top))
 
 
 class CandidateTable(ctypes.Structure):
@@ -138,16 +145,34 @@ class Candidates:
         self.address: int = self._table.ctypes.data
 
 
-def cut(rows: Any) -> tuple[Candidates, list[int]]:
-    """The largest logits of each row, some hundred of them: all of them, and where each row's begin (and the last end).
+def everything(logits: Any) -> Candidates:
+    """A whole row as candidates."""
+    return Candidates(np.arange(len(logits)), logits)
+
+
+def cut(rows: Any, top: int) -> tuple[Candidates, list[int]]:
+    """The `top` largest logits of each row, equals of the last among them: all, and where each row's begin (and end).
 
     `rows`: float32, (number of rows, vocabulary). A row without numbers (NaN) has no candidates, nor has any row of a
-    vocabulary that is too small to be worth it.
+    vocabulary that is too small for `top` to be worth it.
+
+    The `top` largest lie in the `top` groups with the largest maxima, and the least of these maxima is no larger than
+    any of them. A group is every n-th token, so that one pass of vector operations over the row finds all maxima.
     """
-    if rows.shape[1] < FEWEST:
-        return Candidates((), ()), [0] * (len(rows) + 1)
-    thresholds = np.partition(rows[:, ::STRIDE], -RANK, axis=1)[:, -RANK]
-    places = np.flatnonzero(rows >= thresholds[:, None])
-    candidates = Candidates(places % rows.shape[1], rows.ravel()[places])
-    bounds: list[int] = np.searchsorted(places, np.arange(len(rows) + 1) * rows.shape[1]).tolist()
+    count, n_vocab = rows.shape
+    n = n_vocab // GROUP  # groups; what is left over beyond them is looked at by itself
+    if not 0 < top * SPREAD <= n:
+        return Candidates((), ()), [0] * (count + 1)
+    largest = rows[:, : n * GROUP].reshape(count, GROUP, n).max(axis=1)
+    thresholds = np.partition(largest, n - top, axis=1)[:, n - top]
+    row, group = np.divmod(np.flatnonzero(largest >= thresholds[:, None]), n)
+    places = ((row * n_vocab + group)[:, None] + np.arange(0, n * GROUP, n)).ravel()
+    flat = rows.reshape(-1)
+    places = places[flat[places] >= np.repeat(thresholds[row], GROUP)]
+    if n * GROUP < n_vocab:
+        row, rest = np.nonzero(rows[:, n * GROUP :] >= thresholds[:, None])
+        places = np.concatenate([places, row * n_vocab + n * GROUP + rest])
+    places.sort()
+    candidates = Candidates(places % n_vocab, flat[places])
+    bounds: list[int] = np.searchsorted(places, np.arange(count + 1) * n_vocab).tolist()
     return candidates, bounds

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from dynscale_cli.allocation import parse_policy
+from dynscale_cli.allocation.policies import parse_policy
 from dynscale_cli.allocation.posterior import confidence
 from dynscale_cli.answers.equivalence import Equivalence, same_as_gold
 from dynscale_cli.answers.types import AnswerType
