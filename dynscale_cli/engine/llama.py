@@ -40,7 +40,7 @@ from .token_sampler import TokenSampler
 
 # Prompt tokens a step: what takes the time of a few decode steps. On a CPU chunks of 32 to 512 prefill at one rate.
 CPU_CHUNK, GPU_CHUNK = 64, 512
-SAMPLING_THREADS = 8
+SAMPLING_THREADS = 4
 MOST_TOKENS = 1 << 31  # of all sequences together
 BPE = 2  # llama.cpp's number for vocabularies whose texts are split by regular expressions
 # Characters of a text that is split at once: std::regex recurses once or more for each character of what matches, and
