@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from dynscale_cli.errors import UsageError
-from dynscale_cli.paths import config_dir
+from dynscale_cli.paths import config_dir, locked, replace
+from dynscale_cli.values import read_toml
 
 FILE: Final = "models.toml"
 # No separators and no colons: an alias cannot be taken for a path, a repository or a name with its place.
@@ -42,10 +43,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Aliases:
         return Aliases()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}", f"mend or remove it: rm {path}") from None
-    from dynscale_cli import toml
-
     try:
-        return _checked(toml.loads(raw.decode("utf-8-sig")))
+        return _checked(read_toml(raw.decode("utf-8-sig")))
     except (ValueError, TypeError, RecursionError) as error:  # no TOML, no UTF-8; digits or brackets by the thousand
         raise UsageError(f"{path}: {error}", f"mend or remove it: rm {path}") from None
 
@@ -63,8 +62,6 @@ def change(to: Callable[[Aliases], Aliases], environ: Mapping[str, str] = os.env
 
     Raises DynscaleError where it cannot be written.
     """
-    from dynscale_cli.settings.file import locked, replace
-
     try:
         with locked(file(environ)):
             replace(file(environ), _toml(to(load(environ))))
