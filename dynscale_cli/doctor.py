@@ -27,9 +27,9 @@ from dynscale_cli.child import ChildError
 from dynscale_cli.engine.options import CPU_WIDTH, LoadOptions, available
 from dynscale_cli.engine.trial import PIP, cpu_features, tried
 from dynscale_cli.errors import DynscaleError
-from dynscale_cli.models.files import in_bytes, in_parameters
 from dynscale_cli.models.gguf import GGUFHeader, read_header, require_generator
 from dynscale_cli.models.info import TYPICAL, fit
+from dynscale_cli.models.names import in_bytes, in_parameters
 from dynscale_cli.models.resolve import resolve
 from dynscale_cli.paths import config_dir, state_dir
 from dynscale_cli.run.database import FILE

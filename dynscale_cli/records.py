@@ -155,7 +155,7 @@ class Fields:
         """(the right answer, its number among the choices where that is all there is)."""
         gold = _first(found, GOLD if choices else GOLD[:-1], used)
         if gold is None and isinstance(found.get("solution"), str) and "\\boxed" in found["solution"]:
-            from dynscale_cli.answers.latex import box_at
+            from dynscale_cli.answers.normalize import box_at
 
             used.add("solution")
             box = box_at(found["solution"], found["solution"].rindex("\\boxed"))

@@ -26,9 +26,9 @@ from .session import Interrupts, watch
 if TYPE_CHECKING:
     from dynscale_cli.engine.protocol import Engine
     from dynscale_cli.evaluation.bench import Plan, Told
+    from dynscale_cli.evaluation.methods import Judge
     from dynscale_cli.evaluation.runs import BenchRuns
     from dynscale_cli.evaluation.scores import BenchReport
-    from dynscale_cli.evaluation.trajectory import Judge
     from dynscale_cli.run.request import Settings
 
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
@@ -106,7 +106,7 @@ def _settings(told: Benching, plan: Plan, *, server: bool) -> Settings:
 def _check_questions(plan: Plan, settings: Settings) -> None:
     from dynscale_cli.answers.equivalence import Equivalence
     from dynscale_cli.evaluation.bench import check_gold
-    from dynscale_cli.evaluation.trajectory import Judge
+    from dynscale_cli.evaluation.methods import Judge
 
     check_gold(plan.questions, Judge(plan.questions, settings.answer_type, Equivalence()))
 

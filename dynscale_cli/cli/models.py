@@ -73,7 +73,7 @@ def pull_model(
     repositories. Prints the path of the file.
     """
     from dynscale_cli.display.listings import Download
-    from dynscale_cli.models.files import in_bytes
+    from dynscale_cli.models.names import in_bytes
     from dynscale_cli.models.pull import parse, pull
 
     wanted = parse(name)
@@ -99,11 +99,11 @@ def alias_model(
     An alias comes before models of the same name, and before a file of that
     name in the working directory, which is then ./NAME.
     """
-    from dynscale_cli.models import aliases as known
+    from dynscale_cli.models.names import alias_target, load_aliases
     from dynscale_cli.models.resolve import forget, remember
 
     if alias is None:
-        aliases = known.load().targets
+        aliases = load_aliases().targets
         for name, means in sorted(aliases.items()):
             hand_out(f"{name}\t{means}")
         if not aliases and sys.stdout.isatty():
@@ -111,7 +111,7 @@ def alias_model(
     elif remove:
         forget(alias)
     elif target is None:
-        hand_out(known.target(alias))
+        hand_out(alias_target(alias))
     else:
         say(f"{alias} is {remember(alias, target)}")
 
@@ -184,12 +184,12 @@ def remove_model(
 
     Other programs' models are theirs to delete: it names their command.
     """
-    from dynscale_cli.models.files import in_bytes
-    from dynscale_cli.models.remove import plan, remove
+    from dynscale_cli.models.names import in_bytes
     from dynscale_cli.models.resolve import left_behind, local_model
+    from dynscale_cli.models.stores import plan_removal, remove
 
     found = local_model(name)
-    removal = plan(found)
+    removal = plan_removal(found)
     if not yes:
         _confirm(f"delete {removal.name}, {in_bytes(removal.size)}?", name)
     remove(removal)

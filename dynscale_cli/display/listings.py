@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynscale_cli.display.answers import race, stopped
 from dynscale_cli.display.text import columns, count, fitted, harmless, plain, plain_lines, short, width
-from dynscale_cli.models.files import in_bytes, in_parameters
+from dynscale_cli.models.names import in_bytes, in_parameters
 
 if TYPE_CHECKING:
     from dynscale_cli.models.gguf import GGUFHeader

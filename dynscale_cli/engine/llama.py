@@ -73,6 +73,7 @@ class LlamaModel:
         self._opening, self.threads = opening, options.threads or physical_cores()
         self.name = name or path.stem
         self._pieces: dict[int, bytes] = {}
+        self._ends: dict[int, bool] = {}
         log_clear()
         add_rpc_servers(options.rpc)
         file = str(path).encode("utf-8", "surrogateescape")
@@ -164,7 +165,10 @@ class LlamaModel:
         return found
 
     def is_end(self, token: int) -> bool:
-        return bool(self.lib.llama_vocab_is_eog(self.vocab, token))
+        found = self._ends.get(token)
+        if found is None:
+            found = self._ends[token] = bool(self.lib.llama_vocab_is_eog(self.vocab, token))
+        return found
 
     def stop(self) -> None:
         """End a template that is being rendered, from another thread."""

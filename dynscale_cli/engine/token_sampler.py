@@ -4,19 +4,19 @@ Owns the chains and the candidates they are given. Knows nothing of slots, reque
 
 A chain that begins with top-k needs no more than the k largest logits of a row, but llama.cpp's own call lays out the
 whole vocabulary for it first: 23 ms for 64 rows of 128,000 tokens, twice the decode step before it (H100, 8B model,
-`python -m tests.gpu.steps`). So the rows are cut down to these k by vector operations first, on a GPU in threads, and
-the chain draws from them: the same tokens as from the whole row. Samplers on the device took 8 ms a step, and 40 ms
+`python -m tests.gpu.steps`). So the rows are cut down to these k by vector operations first, and the chain draws from
+them: the same tokens as from the whole row. Samplers on the device took 8 ms a step, and 40 ms
 more at each step at which a sample ended.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections import deque
 from collections.abc import Sequence as Seq
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise, repeat
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,10 @@ import numpy as np
 from .protocol import Sampling
 
 CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])  # llama_token_data
-GROUP = 32  # logits of which only the largest is looked at first
+GROUP = 16  # logits of which only the largest is looked at first
+WIDER = 16  # of such groups are joined to find a threshold, where there are enough
 SPREAD = 4  # so many times the wanted ones must the groups be; else the row is laid out whole
-THREAD_ROWS = 4  # rows that are worth a thread of their own
+THREAD_ROWS = 8  # rows that are worth a thread of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +77,13 @@ class TokenSampler:
         logits = self.logits(max(rows) + 1)
         if list(rows) != list(range(len(rows))):
             logits = logits[list(rows)]
+        candidates, bounds = cut(logits, max(chain.top for chain in chains), self._largest(logits))
         tokens: list[int] = []
-        for candidates, bounds in self._cut(logits, max(chain.top for chain in chains)):
-            for start, end in pairwise(bounds):
-                row, chain = len(tokens), chains[len(tokens)]
-                if 0 < chain.top <= end - start:
-                    tokens.append(self._apply(chain, candidates, start, end))
-                else:
-                    tokens.append(self._apply(chain, everything(logits[row]), 0, self._n_vocab))
+        for chain, row, (start, end) in zip(chains, logits, pairwise(bounds), strict=True):
+            if 0 < chain.top <= end - start:
+                tokens.append(self._apply(chain, candidates, start, end))
+            else:
+                tokens.append(self._apply(chain, everything(row), 0, self._n_vocab))
         return tokens
 
     def draw_from(self, chain: SamplerChain, logits: Any) -> int:
@@ -114,14 +114,16 @@ class TokenSampler:
         self._lib.llama_sampler_accept(chain.handle, token)
         return token
 
-    def _cut(self, logits: Any, top: int) -> Iterator[tuple[Candidates, list[int]]]:
-        """The candidates of all rows, in order, some rows at a time: while these are drawn from, others are cut."""
-        if self._pool is None:
-            yield cut(logits, top)
-            return
+    def _largest(self, logits: Any) -> Any:
+        """`largest` in threads. It alone is worth them: what follows are many short calls that wait for one another."""
+        if self._pool is None or len(logits) <= THREAD_ROWS:
+            return largest(logits)
         most = max(THREAD_ROWS, -(-len(logits) // self._threads))
-        blocks = [logits[start : start + most] for start in range(0, len(logits), most)]
-        yield from self._pool.map(cut, blocks, repeat(top))
+        found = np.empty((len(logits), self._n_vocab // GROUP), np.float32)
+        starts = range(0, len(logits), most)
+        blocks = [logits[start : start + most] for start in starts], [found[start : start + most] for start in starts]
+        deque(self._pool.map(largest, *blocks), maxlen=0)
+        return found
 
 
 class CandidateTable(ctypes.Structure):
@@ -150,22 +152,33 @@ def everything(logits: Any) -> Candidates:
     return Candidates(np.arange(len(logits)), logits)
 
 
-def cut(rows: Any, top: int) -> tuple[Candidates, list[int]]:
-    """The `top` largest logits of each row, equals of the last among them: all, and where each row's begin (and end).
+def largest(rows: Any, out: Any = None) -> Any:
+    """The largest logit of each group: (number of rows, groups). A group is every n-th token: vectors are compared."""
+    count, n_vocab = rows.shape
+    n = n_vocab // GROUP
+    return np.max(rows[:, : n * GROUP].reshape(count, GROUP, n), axis=1, out=out)
 
-    `rows`: float32, (number of rows, vocabulary). A row without numbers (NaN) has no candidates, nor has any row of a
-    vocabulary that is too small for `top` to be worth it.
 
-    The `top` largest lie in the `top` groups with the largest maxima, and the least of these maxima is no larger than
-    any of them. A group is every n-th token, so that one pass of vector operations over the row finds all maxima.
+def cut(rows: Any, top: int, maxima: Any = None) -> tuple[Candidates, list[int]]:
+    """The `top` largest logits of each row and hardly more: all, and where each row's begin (and the last end).
+
+    `rows`: float32, (number of rows, vocabulary). `maxima`: their `largest`. A row without numbers (NaN) has no
+    candidates, nor has any row of a vocabulary that is too small for `top` to be worth it.
+
+    At least `top` groups have a maximum that is no less than the `top`-th largest maximum, and no logit that is less is
+    one of the `top` largest. Two levels of groups: a few hundred maxima are sorted, some ten groups looked through.
     """
     count, n_vocab = rows.shape
     n = n_vocab // GROUP  # groups; what is left over beyond them is looked at by itself
-    if not 0 < top * SPREAD <= n:
+    wider = min(WIDER, n // (SPREAD * top)) if top > 0 else 0
+    if not wider:
         return Candidates((), ()), [0] * (count + 1)
-    largest = rows[:, : n * GROUP].reshape(count, GROUP, n).max(axis=1)
-    thresholds = np.partition(largest, n - top, axis=1)[:, n - top]
-    row, group = np.divmod(np.flatnonzero(largest >= thresholds[:, None]), n)
+    if maxima is None:
+        maxima = largest(rows)
+    few = n // wider
+    widest = maxima[:, : few * wider].reshape(count, wider, few).max(axis=1)
+    thresholds = np.partition(widest, few - top, axis=1)[:, few - top]
+    row, group = np.divmod(np.flatnonzero(maxima >= thresholds[:, None]), n)
     places = ((row * n_vocab + group)[:, None] + np.arange(0, n * GROUP, n)).ravel()
     flat = rows.reshape(-1)
     places = places[flat[places] >= np.repeat(thresholds[row], GROUP)]
