@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 
-from dynscale_cli.allocation import Allocator
+from dynscale_cli.allocation.allocator import Allocator
 
 EVERY_POLICY = ("race", "ucb", "ucb:0.25", "adaptive", "early-stop", "uniform")
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynscale_cli.allocation import Allocator, parse_policy
+from dynscale_cli.allocation.allocator import Allocator
+from dynscale_cli.allocation.policies import parse_policy
 from dynscale_cli.errors import UsageError
 from tests.allocation_runs import EVERY_POLICY, drive
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dynscale_cli.allocation import Allocator
+from dynscale_cli.allocation.allocator import Allocator
 from tests.allocation_runs import EVERY_POLICY, drive
 
 

@@ -162,7 +162,7 @@ def test_a_sample_that_was_stopped_is_begun_again_only_where_twice_what_it_had_i
 
         def started(self, start):
             if (start.q, start.number) in had and run._in_flight:
-                beside = sum(map(run.state.remaining, run._in_flight.values()))
+                beside = sum(map(run.admission.remaining, run._in_flight.values()))
                 again.append((2 * had[start.q, start.number], run.state.ledger.free - beside))
 
     had, again = {}, []

@@ -8,7 +8,7 @@ import tracemalloc
 import pytest
 
 from dynscale_cli.questions import Question
-from dynscale_cli.run import waiting
+from dynscale_cli.run import database
 from dynscale_cli.run.events import Answered, SampleFinished, Stepped
 from dynscale_cli.run.request import Settings
 from dynscale_cli.run.run import Run
@@ -22,7 +22,7 @@ LINES = ["_".join(DICE.choices(WORDS, k=14)) for _ in range(50)]  # a word each,
 @pytest.fixture(autouse=True)
 def little_memory_for_what_waits(monkeypatch):
     """A few questions stay in memory whatever the run's length: in a long run that does not show."""
-    monkeypatch.setattr(waiting, "AT_HAND", 8)
+    monkeypatch.setattr(database, "AT_HAND", 8)
 
 
 def grown(questions, answers, count, marks, **options):

@@ -6,8 +6,8 @@ import sqlite3
 import pytest
 
 from dynscale_cli.errors import DynscaleError
-from dynscale_cli.run import waiting
-from dynscale_cli.run.waiting import Spill
+from dynscale_cli.run import database
+from dynscale_cli.run.database import Spill
 
 
 def test_records_come_back_as_they_were_in_any_order():
@@ -38,7 +38,7 @@ def test_what_a_full_disk_refuses_stays_in_memory():
 
 def test_no_folder_for_temporary_files_is_no_error(monkeypatch):
     monkeypatch.setenv("SQLITE_TMPDIR", "/nowhere")
-    monkeypatch.setattr(waiting, "CACHE_KIB", 16)
+    monkeypatch.setattr(database, "CACHE_KIB", 16)
     spill = Spill()
     for number in range(500):
         spill.put(number, bytes(1000))

@@ -5,9 +5,8 @@ import random
 import pytest
 
 from dynscale_cli.engine.protocol import Tokens
-from dynscale_cli.sampling import chains
-from dynscale_cli.sampling.chains import DOUBT, ChainShare, attempts, cut, pick, prior_share
-from dynscale_cli.sampling.samples import Sample, keep
+from dynscale_cli.sampling import samples as records
+from dynscale_cli.sampling.samples import DOUBT, ChainShare, Sample, attempts, cut, keep, pick, prior_share
 
 
 def sample(number, key, kind="parallel", text=None, seen=(), earlier=()):
@@ -166,8 +165,8 @@ def test_a_share_of_none_or_all_is_moved_by_no_evidence(prior):
 def test_the_thousandth_sample_is_compared_with_no_more_than_the_hundredth(monkeypatch):
     """What a question of many samples costs must not grow with their square."""
     counted = []
-    agrees = chains._agrees
-    monkeypatch.setattr(chains, "_agrees", lambda key, votes: counted.append(len(votes)) or agrees(key, votes))
+    agrees = records._agrees
+    monkeypatch.setattr(records, "_agrees", lambda key, votes: counted.append(len(votes)) or agrees(key, votes))
     share, samples, at = ChainShare(), [], {}
     for n in range(600):
         kind = "chain" if n > 4 and n % 2 else "parallel"

@@ -7,7 +7,7 @@ import pytest
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import BudgetError, EngineError
 from dynscale_cli.questions import Question
-from dynscale_cli.run import waiting
+from dynscale_cli.run import database
 from dynscale_cli.run.events import (
     Answered,
     Notice,
@@ -303,7 +303,7 @@ def test_a_run_does_not_depend_on_which_questions_are_at_hand(mode, monkeypatch)
 
     asked = [Question(n, f"q{n}", f"What of {n}?", ("a", "b", "c") if n % 3 else (), "1") for n in range(30)]
     _, usual = ask(script, asked, mode=mode, budget=20_000, exhaust=True)
-    monkeypatch.setattr(waiting, "AT_HAND", 1)
+    monkeypatch.setattr(database, "AT_HAND", 1)
     _, sparse = ask(script, asked, mode=mode, budget=20_000, exhaust=True)
     assert sparse == usual
     assert any(sample.kind == "chain" for sample in samples(sparse))

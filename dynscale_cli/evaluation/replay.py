@@ -26,7 +26,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
-from dynscale_cli.allocation import Allocator
+from dynscale_cli.allocation.allocator import Allocator
 from dynscale_cli.child import isolated_processes
 
 from .logs import Log, Pool

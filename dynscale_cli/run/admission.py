@@ -1,25 +1,31 @@
-"""Admission: whether a question's next sample may start, and on which terms.
+"""Admission: whether a question's next sample may start, on which terms, and whether what is in flight still fits.
 
 An engine that asks before every step needs the prompt and an answer's reserve to be certain, and is stopped when the
 budget is. A server takes a request with all that it may cost: so where the budget is low, the request is made smaller
-instead. Owns that decision, and which questions are too dear for what is left. The ledger still says yes.
+instead. And budget forcing, which that reserve is for: taking a sample further than it went, its thought closed, its
+answer asked for.
+
+Owns these decisions, the forecast of lengths, which questions are too dear for what is left, and what is said to a
+sample that cannot go on. The ledger still says yes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dynscale_cli.engine.protocol import Engine
+from dynscale_cli.allocation.ledger import Ledger
+from dynscale_cli.engine.protocol import Engine, Finished, Request
+from dynscale_cli.sampling.prompts import Prompts
 from dynscale_cli.sampling.sampler import Draft, Sampler
 
-from .forcing import Forcing, InFlight
-from .state import QuestionState, RunState
+from .state import InFlight, QuestionState, RunState
 
 # A sample is given three times the length expected of it before others have to wait for it: of lengths that are as
 # spread as waiting times are, one in twenty is longer, and that one is asked for its answer.
 PATIENCE = 3
 REFUSED = 64  # questions laid out for nothing before the budget is said to be at its end
+ANSWER_TOKENS = 24  # what a sample that was cut off gets to say its answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +77,8 @@ class Admission:
         draft = self._sampler.draft(question.asked, number, id, question.samples, votes, combine=combine)
         now = AdmissionState(
             free=self._state.ledger.free,
-            expected=min(self._state.expected(question, in_flight), draft.request.max_tokens),
-            ahead=sum(map(self._state.remaining, in_flight)),
+            expected=min(self._expected(question, in_flight), draft.request.max_tokens),
+            ahead=sum(map(self.remaining, in_flight)),
             free_slots=self._engine.free_slots,
             running=bool(in_flight),
             first=not question.samples,
@@ -103,6 +109,44 @@ class Admission:
             return False
         room = self._state.ledger.free - self._forcing.reserve
         return self._sampler.outgrows(self._state.questions[q], room, compared=not self._state.kind(q).long)
+
+    def fits(self, in_flight: Iterable[InFlight]) -> bool:
+        """Whether what is left of the budget is expected to see these samples to their ends."""
+        if self._engine.info.upfront:  # all that they may cost is reserved
+            return True
+        return sum(map(self.remaining, in_flight)) <= self._state.ledger.free
+
+    def remaining(self, sample: InFlight) -> float:
+        """Tokens that a sample in flight is expected to generate yet, beside its reserve for being asked.
+
+        Lengths are heavy-tailed: one that has outlived its forecast is expected to go on for as long as it has lived.
+        """
+        if sample.closing:
+            return 0.0
+        length, generated = self._length(sample), sample.generated
+        left = length - generated if generated < length else generated
+        return min(left, sample.draft.request.max_tokens - generated)
+
+    def _expected(self, question: QuestionState, in_flight: Iterable[InFlight]) -> float:
+        """Tokens that the next sample of this question is expected to generate, beside those in flight."""
+        outlived = [2.0 * s.generated for s in in_flight if not s.closing and s.generated >= self._length(s)]
+        return max(self._mean(question, outlived), 2.0 * question.unfinished.get(question.next_number, 0))
+
+    def _length(self, sample: InFlight) -> float:
+        """Tokens that were expected of a sample in flight."""
+        return max(self._mean(self._state.open[sample.question]), 2.0 * sample.before)
+
+    def _mean(self, question: QuestionState, outlived: Sequence[float] = ()) -> float:
+        """Tokens of one more sample: the question's own mean, shrunk to the run's by one sample.
+
+        `outlived`: what those in flight that have outlived their forecasts are expected to become. They count as the
+        finished do: else the next would be begun as if nothing were known, and stopped like them.
+        """
+        state = self._state
+        seen = state.finished + len(outlived)
+        guess = min(self._engine.info.expected, state.settings.max_tokens)
+        run = (state.generated + sum(outlived)) / seen if seen else guess
+        return (question.generated + run) / (len(question.samples) + 1)
 
     def _price(self, question: QuestionState, draft: Draft) -> Reservation:
         """What a sample costs before it generates anything, and to be asked for its answer."""
@@ -151,3 +195,76 @@ def _upfront(asked: Reservation, now: AdmissionState) -> Reservation | None:
             return None
     draft = replace(asked.draft, request=replace(asked.draft.request, max_tokens=max(1, limit)))
     return Reservation(draft, 0, 0, fixed + max(1, limit))
+
+
+class Forcing:
+    """Takes samples of one engine further, out of what the ledger holds for them."""
+
+    def __init__(self, engine: Engine, prompts: Prompts) -> None:
+        self._engine, self._prompts = engine, prompts
+        # The newest token, a thought closed twice (by its limit, then for the answer), the question, the answer.
+        asking = 2 * engine.count(engine.reasoning.closing) + engine.count(prompts.answer)
+        self.reserve = 1 + asking + ANSWER_TOKENS
+
+    def spare(self, request: Request) -> int:
+        """Tokens to set aside before a request starts, so that it can be asked for its answer."""
+        if not self._engine.info.upfront:
+            return self.reserve
+        return self._engine.extend_cost(request, self._prompts.answer, ANSWER_TOKENS, self._prompts.finish)
+
+    def is_answered(self, said: str) -> bool:
+        """Whether a sample that was cut off has stated its answer before, as it was told to.
+
+        What else it said of an answer may have been on the way to another, or in a thought that nobody marked.
+        """
+        return self._prompts.answer.strip().lower() in said.lower()
+
+    def ask(self, sample: InFlight, ledger: Ledger, over: Finished | None = None) -> bool:
+        """Close the thought if one is open, and have the sample say its answer out of its reserve.
+
+        False where that cannot be paid for: a server has taken more than it was given, or came with too little.
+        """
+        id, turn = sample.draft.request.id, self._prompts.finish
+        text = (sample.thoughts.closing if sample.thoughts.thinking else "") + self._prompts.answer
+        if over is not None:
+            ledger.correct(id, over.tokens.billed)
+        held = self._hold(ledger, sample, text, ANSWER_TOKENS, turn, over.text if over else "")
+        if held is None:
+            return False
+        sample.closing = True
+        ledger.close(id)
+        self._engine.extend(id, text, ANSWER_TOKENS, stop=("\n",), turn=turn, held=held)
+        return True
+
+    def close_thoughts(self, in_flight: Mapping[int, InFlight], limit: int | None, ledger: Ledger) -> None:
+        """End the thoughts of `limit` tokens or more, once it is known whose sample is over with its newest token."""
+        for id in sorted(in_flight) if limit is not None else ():
+            sample = in_flight[id]
+            if sample.thoughts.thinking and sample.generated >= (limit or 0) and not sample.thought_closed:
+                sample.thought_closed = True
+                self._close_thought(sample, ledger)
+
+    def _close_thought(self, sample: InFlight, ledger: Ledger) -> None:
+        """End a thought that has reached its limit, where the rest can be paid for."""
+        request, turn = sample.draft.request, self._prompts.conclude
+        left = request.max_tokens - sample.generated
+        if left <= 0 or sample.closing:
+            return
+        # What a server may have generated until its stream is closed is paid for as well.
+        more = self._engine.prefill_cost(request) + request.max_tokens - self._engine.usage(request.id).billed
+        closing = sample.thoughts.closing
+        held = self._hold(ledger, sample, closing, left, turn, sample.text, more)
+        if held is not None:
+            self._engine.extend(request.id, closing, left, turn=turn, held=held)
+
+    def _hold(
+        self, ledger: Ledger, sample: InFlight, text: str, tokens: int, turn: str, written: str, more: int = 0
+    ) -> int | None:
+        """Hold what the extension takes, all that is free if need be; None where that is too little."""
+        if not self._engine.info.upfront:
+            return 0  # it will ask
+        request = sample.draft.request
+        least = self._engine.extend_cost(request, text, tokens, turn, "")
+        whole = self._engine.extend_cost(request, text, tokens, turn, written)
+        held = ledger.top_up(request.id, more + whole) - more
+        return min(held, whole) if held >= least else None

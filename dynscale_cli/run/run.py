@@ -20,11 +20,10 @@ from dynscale_cli.answers.extract import extract
 from dynscale_cli.engine.protocol import Aborted, Engine, EngineEvent, Failed, Finished, Piece, Remark, Tokens
 from dynscale_cli.errors import BudgetError, DynscaleError, EngineError
 from dynscale_cli.questions import Question
-from dynscale_cli.sampling.chains import ChainShare, prior_share
 from dynscale_cli.sampling.sampler import Sampler
-from dynscale_cli.sampling.samples import Finish, Sample
+from dynscale_cli.sampling.samples import ChainShare, Finish, Sample, prior_share
 
-from .admission import Admission, Reservation
+from .admission import Admission, Forcing, Reservation
 from .events import (
     Answered,
     Dropped,
@@ -42,9 +41,8 @@ from .events import (
     Stepped,
     Stopped,
 )
-from .forcing import Forcing, InFlight
 from .request import Settings
-from .state import QuestionState, RunState
+from .state import InFlight, QuestionState, RunState
 from .stored import Past
 
 
@@ -113,7 +111,7 @@ class Run:
         if self._failure is not None:
             raise self._failure
         cheapest = self.admission.cheapest
-        if cheapest is not None and not state.forecast.samples and not self._stopped:
+        if cheapest is not None and not state.finished and not self._stopped:
             raise BudgetError(
                 f"a budget of {self.settings.budget:,} does not pay for one sample, which needs {cheapest:,}",
                 f"dynscale ask --budget {max(2048, 2 * cheapest)} ...",
@@ -152,7 +150,7 @@ class Run:
         """Start samples while there is room for them, in the batch and in the budget."""
         ledger = self.state.ledger
         while self.engine.free_slots > 0 and not self._time_is_up:
-            if ledger.free <= self._forcing.reserve and (self._in_flight or self.state.forecast.samples):
+            if ledger.free <= self._forcing.reserve and (self._in_flight or self.state.finished):
                 return
             q = self.state.allocator.choose(self.state.is_ready)
             if q is None:
@@ -202,7 +200,7 @@ class Run:
         So the oldest finish. Only where the last one cannot finish either, or the time is up, answers are forced.
         """
         ledger = self.state.ledger
-        while len(open_ones := self._open_ones()) > 1 and not self._time_is_up and not self._fits(open_ones):
+        while len(open_ones := self._open_ones()) > 1 and not self._time_is_up and not self.admission.fits(open_ones):
             self.state.stopped += 1
             self._stop(open_ones[-1])
         if self._time_is_up:
@@ -214,11 +212,6 @@ class Run:
     def _open_ones(self) -> list[InFlight]:
         """The samples that are still writing on their own, the oldest first."""
         return [sample for sample in self._in_flight.values() if not sample.closing]
-
-    def _fits(self, open_ones: Sequence[InFlight]) -> bool:
-        if self.engine.info.upfront:  # all that they may cost is reserved
-            return True
-        return sum(map(self.state.remaining, open_ones)) <= self.state.ledger.free
 
     def _force(self, sample: InFlight, how: Finish) -> Iterator[Event]:
         """A sample cannot go on: it is asked for its answer, or kept as far as it went if it is open-ended."""

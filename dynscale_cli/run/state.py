@@ -1,32 +1,32 @@
 """What a run knows: how its questions stand, what was spent, what chains have earned.
 
-Owns all of a run that outlives its engine: `RunState`, a `QuestionState` for each question that is under way, and the
-forecast of lengths. The loop moves the state as samples come in, a stored run moves it again when it is
+Owns all of a run that outlives its engine: `RunState`, and a `QuestionState` for each question that is under way; and
+what is known of a sample in flight. The loop moves the state as samples come in, a stored run moves it again when it is
 resumed, and both by the same calls. Knows nothing of engines or files, and is told the time.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dynscale_cli.allocation.allocator import Allocator
 from dynscale_cli.allocation.ledger import Ledger
 from dynscale_cli.answers.equivalence import Equivalence, same_as_gold
+from dynscale_cli.answers.extract import Answer
 from dynscale_cli.answers.prover import Prover
 from dynscale_cli.answers.types import AnswerType
 from dynscale_cli.answers.vote import Tally, tally
-from dynscale_cli.engine.protocol import EngineInfo, Tokens
+from dynscale_cli.engine.protocol import EngineInfo, Finished, Tokens
+from dynscale_cli.engine.reasoning import ThoughtTracker
 from dynscale_cli.questions import Question
-from dynscale_cli.sampling.chains import CAPABLE_SHARE, ChainShare
-from dynscale_cli.sampling.sampler import Asked
-from dynscale_cli.sampling.samples import Finish, Sample, StoredSample, keep
+from dynscale_cli.sampling.sampler import Asked, Draft
+from dynscale_cli.sampling.samples import CAPABLE_SHARE, ChainShare, Finish, Sample, StoredSample, keep
 
+from .database import StateStore
 from .events import Dropped, KindReport, Result, RunFinished, Standing, Stopped
-from .forcing import InFlight
 from .request import Settings
-from .waiting import StateStore
 
 FAILURES = 3  # pulls of a question that may come to nothing in a row before it is given up
 LONG_SAMPLES = 3  # of an open question: voting buys little there
@@ -35,30 +35,47 @@ REMEDIES: dict[Finish, str] = {"length": "--max-tokens", "budget": "--budget", "
 FREE = 256  # samples of a question beyond the tokens that were billed for it: no budget ends what costs nothing
 
 
-class Forecast:
-    """Expected generated tokens of samples: the question's own mean, shrunk to the run's by one sample.
+@dataclass(slots=True)
+class InFlight:
+    """One sample in flight."""
 
-    `guess`: of a sample before the run has seen one.
-    """
+    draft: Draft
+    question: int
+    number: int
+    thoughts: ThoughtTracker
+    before: int = 0  # tokens that it had when it was stopped before, which it will have again
+    generated: int = 0
+    text: str = ""
+    closing: bool = False  # it was asked for its answer
+    ended: Finish | None = None  # how it ended, where it was taken further or cut off
+    in_thought: bool = False  # it was cut off there
+    thought_closed: bool = False
 
-    def __init__(self, guess: int, max_tokens: int) -> None:
-        self.samples = 0
-        self.generated = 0
-        self._guess = min(guess, max_tokens)
+    @property
+    def id(self) -> int:
+        return self.draft.request.id
 
-    def finished(self, generated: int) -> None:
-        self.samples += 1
-        self.generated += generated
+    def cut_off(self, how: Finish) -> None:
+        """It is not to end by itself."""
+        self.ended, self.in_thought = how, self.thoughts.thinking
 
-    def length(self, samples: int, generated: int, outlived: Sequence[float] = ()) -> float:
-        """Of one more sample of a question with so many samples, which took `generated` tokens together.
-
-        `outlived`: what those in flight that have outlived their forecasts are expected to become. They count as the
-        finished do: else the next would be begun as if nothing were known, and stopped like them.
-        """
-        seen = self.samples + len(outlived)
-        run = (self.generated + sum(outlived)) / seen if seen else self._guess
-        return (generated + run) / (samples + 1)
+    def sample(self, event: Finished, answer: Answer | None) -> Sample:
+        """What has become of it."""
+        finish = self.ended or event.reason
+        return Sample(
+            number=self.number,
+            kind=self.draft.kind,
+            text=event.text,
+            answer=answer.text if answer else None,
+            key=answer.key if answer else None,
+            tokens=event.tokens,
+            finish=finish,
+            forced=self.closing and finish != "stop",
+            asked=self.closing,
+            in_thought=self.in_thought,
+            logprob=event.logprob,
+            seen=self.draft.seen,
+        )
 
 
 @dataclass(slots=True)
@@ -175,7 +192,7 @@ class RunState:
             most=1 if settings.draws_copies else settings.max_samples,
         )
         self.equivalence = Equivalence(Prover())
-        self.forecast = Forecast(engine.expected, settings.max_tokens)
+        self.finished = self.generated = 0  # samples that came back, and their tokens
         self.tokens = Tokens()
         self.lost = 0  # spent on samples of which nothing is left
         self.time = 0.0
@@ -213,28 +230,6 @@ class RunState:
         """Whether the next sample of an open question reads the others and writes the response."""
         due = self.combines and self._few_of_long_ones and question.kind.long and question.next_number >= LONG_SAMPLES
         return due and (not waiting or question.pending > 0)
-
-    def expected(self, question: QuestionState, in_flight: Iterable[InFlight] = ()) -> float:
-        """Tokens that the next sample of this question is expected to generate, beside those in flight."""
-        outlived = [2.0 * s.generated for s in in_flight if not s.closing and s.generated >= self._length(s)]
-        length = self.forecast.length(len(question.samples), question.generated, outlived)
-        return max(length, 2.0 * question.unfinished.get(question.next_number, 0))
-
-    def remaining(self, sample: InFlight) -> float:
-        """Tokens that a sample in flight is expected to generate yet, beside its reserve for being asked.
-
-        Lengths are heavy-tailed: one that has outlived its forecast is expected to go on for as long as it has lived.
-        """
-        if sample.closing:
-            return 0.0
-        length, generated = self._length(sample), sample.generated
-        left = length - generated if generated < length else generated
-        return min(left, sample.draft.request.max_tokens - generated)
-
-    def _length(self, sample: InFlight) -> float:
-        """Tokens that were expected of a sample in flight."""
-        question = self.open[sample.question]
-        return max(self.forecast.length(len(question.samples), question.generated), 2.0 * sample.before)
 
     def begin(self, q: int, number: int) -> None:
         """A pull of `q` is in flight."""
@@ -280,7 +275,8 @@ class RunState:
         state = self.question(q)
         self.pay(q, sample.kind, sample.tokens)
         state.pending -= 1
-        self.forecast.finished(sample.tokens.generated)
+        self.finished += 1
+        self.generated += sample.tokens.generated
         state.add(sample, whole=self.settings.mode == "sequential" or state.kind.long)
         self.share.paid(sample.kind, sample.tokens.billed)
         self.share.observe(q, state.samples)

@@ -16,10 +16,8 @@ from dynscale_cli.engine.protocol import Engine, Prompt, Request, Sampling
 from dynscale_cli.errors import DynscaleError
 from dynscale_cli.questions import Question
 
-from . import chains
-from .chains import ChainShare
 from .prompts import Layout, Prompts
-from .samples import ATTEMPTS, Kind, StoredSample
+from .samples import ATTEMPTS, ChainShare, Kind, StoredSample, attempts, pick
 
 Mode = Literal["hybrid", "parallel", "chain", "sequential"]
 MODES: tuple[Mode, ...] = ("hybrid", "parallel", "chain", "sequential")
@@ -77,8 +75,7 @@ class Sampler:
         prompt = self.engine.prompt(self.prompts.parallel(question, compared=compared))
         core = frame = 0
         if self.mode != "parallel":
-            attempts = ["1"] * ATTEMPTS
-            chain = self.engine.prompt(self.prompts.chain(question, attempts, self.layout, compared=compared))
+            chain = self.engine.prompt(self.prompts.chain(question, ["1"] * ATTEMPTS, self.layout, compared=compared))
             core, frame = shared_prefix(prompt, chain), len(chain)
         return Asked(question, prompt, core, frame, compared)
 
@@ -124,7 +121,7 @@ class Sampler:
         if self.mode == "sequential":
             picked = [sample for sample in samples[-1:] if sample.packed or sample.key]
         elif combine or (self._wants_chain(number, rng) and (asked.compared or self.mode == "chain")):
-            picked = chains.pick(samples, votes, rng)
+            picked = pick(samples, votes, rng)
         return self._chain(asked, number, id, picked) or self.parallel(asked, number, id)
 
     def parallel(self, asked: Asked, number: int, id: int) -> Draft:
@@ -143,7 +140,7 @@ class Sampler:
         room = self.engine.info.context // 2 - asked.frame
         if room < 16 * len(picked):
             return None
-        texts = chains.attempts(picked, room, self.engine.count)
+        texts = attempts(picked, room, self.engine.count)
         messages = self.prompts.chain(asked.question, texts, self.layout, compared=asked.compared)
         prompt = self.engine.prompt(messages)
         if self._limit(prompt) < 1:
