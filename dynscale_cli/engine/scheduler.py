@@ -81,6 +81,7 @@ class Scheduler:
         self.width = width
         self.chunk = chunk
         self.waiting: list[Request] = []
+        self.held: set[int] = set()  # requests that rest, once their prompts are evaluated
         self._slots: list[Sequence | None] = [None] * width
         self._coming: Counter[tuple[int, ...]] = Counter()  # prefixes that active sequences are evaluating
 
@@ -137,7 +138,7 @@ class Scheduler:
         """The next batch, in slot order: a token of every decoding sequence, then prompt chunks, by age."""
         left = self.chunk
         shares = []
-        moving = [sequence for sequence in self.active if not sequence.finished]
+        moving = [s for s in self.active if not s.finished and not (s.sampled and s.request.id in self.held)]
         for sequence in sorted(moving, key=lambda sequence: sequence.request.id):
             count = len(sequence.pending_tokens)
             if count > 1:
