@@ -39,6 +39,8 @@ class WordSampler:
 
 
 class ScriptedBackend:
+    asynchronous = False
+
     def __init__(
         self,
         script: Script,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dynscale_cli.answers import AnswerType, Equivalence, canonical
-from dynscale_cli.answers.identities import equal
+from dynscale_cli.answers.prover import equal
 
 MATH = AnswerType("math")
 

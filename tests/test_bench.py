@@ -15,9 +15,8 @@ from dynscale_cli.display.tables import Line, bench_tables, chart
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import UsageError
 from dynscale_cli.evaluation.bench import Bench, Plan, check_budgets, check_gold
-from dynscale_cli.evaluation.methods import BASELINE, LEVELS, NAMED, arithmetic, parse_methods
+from dynscale_cli.evaluation.methods import BASELINE, LEVELS, NAMED, Judge, arithmetic, in_order, parse_methods
 from dynscale_cli.evaluation.runs import BenchRequest, BenchRuns, BenchStopped
-from dynscale_cli.evaluation.trajectory import Judge, in_order
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import Dropped, Sampled, Start
 from dynscale_cli.run.request import Settings

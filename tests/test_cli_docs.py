@@ -187,8 +187,7 @@ def test_the_options_page_names_every_flag_of_ask():
 
 
 def test_the_exit_codes_are_told():
-    from dynscale_cli.cli.interrupts import EXIT
-    from dynscale_cli.cli.session import DONE, UNANSWERED
+    from dynscale_cli.cli.session import DONE, EXIT, UNANSWERED
 
     told = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGES["scripts"], re.MULTILINE)}
     assert told == {DONE, 1, 2, UNANSWERED, 141, *EXIT.values()}

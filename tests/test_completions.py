@@ -12,8 +12,8 @@ import time
 import pytest
 import typer
 
-from dynscale_cli.cli.completion import SCRIPTS as FILES
-from dynscale_cli.cli.completion import answers
+from dynscale_cli.cli.help import SCRIPTS as FILES
+from dynscale_cli.cli.help import answers
 from dynscale_cli.cli.main import app
 from tests.cli_process import SCRIPT, dynscale, environment, lines
 

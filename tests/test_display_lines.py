@@ -7,8 +7,8 @@ import io
 import pytest
 
 from dynscale_cli.display import text as words
+from dynscale_cli.display.answers import Explain, Verdicts, answer_line, question_line
 from dynscale_cli.display.lines import Lines, Quiet, Score, choose_display, closing_lines
-from dynscale_cli.display.results import Explain, Verdicts, answer_line, question_line
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.run.events import (
     Answered,

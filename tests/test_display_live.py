@@ -261,7 +261,7 @@ def test_the_terminal_is_as_it_was_after_an_error() -> None:
 
 LEFT = """
 import itertools, signal, sys
-from dynscale_cli.cli.interrupts import Interrupts
+from dynscale_cli.cli.session import Interrupts
 from dynscale_cli.display.lines import choose_display
 from tests.display_events import run
 ticks = itertools.count()

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from dynscale_cli.display import terminal as module
-from dynscale_cli.display.terminal import waiting
+from dynscale_cli.display import text as module
+from dynscale_cli.display.text import waiting
 from tests.screen import Screen
 
 XTERM = {"TERM": "xterm"}

@@ -7,6 +7,12 @@ from dynscale_cli.engine.protocol import Finished, Message, Piece, Request, Samp
 from tests.scripted import ScriptedBackend, scripted_engine
 
 
+@pytest.fixture(params=["on the processor", "on a device"], autouse=True)
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is computed: on a device, texts are told a step later, while it computes."""
+    monkeypatch.setattr(ScriptedBackend, "asynchronous", request.param == "on a device")
+
+
 class Halves(ScriptedBackend):
     """Spells é as two tokens."""
 

@@ -15,7 +15,7 @@ from dynscale_cli.engine.batched import BatchedEngine
 from dynscale_cli.engine.llama import LlamaBackend, LlamaModel
 from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.engine.protocol import Finished, Message, Prompt, Request, Sampling
-from dynscale_cli.engine.scheduler import Sequence, Share
+from dynscale_cli.engine.scheduler import Sequence
 from dynscale_cli.errors import EngineError, ModelError
 from dynscale_cli.questions import Question
 from dynscale_cli.run.events import Answered
@@ -120,7 +120,7 @@ def test_logits_behind_a_restored_prefix_are_those_of_one_whole_prefill(model, m
 
     def evaluate(slot: int, past: int, part: list[int]) -> Any:
         sequence = Sequence(Request(0, Prompt(tuple(tokens)), 1, GREEDY, 0), slot, past, part)
-        backend.evaluate([Share(sequence, len(part), True)])
+        backend.evaluate([sequence.share(len(part))])
         return backend.logits(0)
 
     whole = evaluate(0, 0, tokens[:120])

@@ -70,7 +70,7 @@ def test_ctrl_c_in_a_long_prefill_ends_the_run_at_once(endless):
 def test_a_second_ctrl_c_leaves_at_once_whatever_the_first_one_started():
     script = (
         "import os, signal, time\n"
-        "from dynscale_cli.cli.interrupts import watch\n"
+        "from dynscale_cli.cli.session import watch\n"
         "with watch() as interrupts:\n"
         "    interrupts.on_first = lambda: print('first', flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from dynscale_cli.display.models import closing_lines
+from dynscale_cli.display.listings import closing_lines
 from dynscale_cli.display.text import columns
-from dynscale_cli.models import aliases
 from dynscale_cli.models import stores as places
 from dynscale_cli.models.info import Listed, listing
+from dynscale_cli.models.names import aliases_file
 from tests.cli_process import dynscale, lines
 from tests.gguf_mutants import split, take_apart
 from tests.model_stores import Stores, put
@@ -189,8 +189,8 @@ def test_the_command_prints_names_that_m_takes(stores: Stores, contents: list[by
 
 
 def test_a_damaged_file_of_aliases_is_named_beside_the_list() -> None:
-    aliases.file().parent.mkdir(parents=True, exist_ok=True)
-    aliases.file().write_text("[aliases]\nfast = 1\n")
+    aliases_file().parent.mkdir(parents=True, exist_ok=True)
+    aliases_file().write_text("[aliases]\nfast = 1\n")
     found = listing()
     assert found.models
-    assert any(str(aliases.file()) in line for line in closing_lines(found))
+    assert any(str(aliases_file()) in line for line in closing_lines(found))

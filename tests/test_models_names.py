@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dynscale_cli.errors import ModelError, UsageError
-from dynscale_cli.models import aliases, files
+from dynscale_cli.models import names
 from dynscale_cli.models import resolve as naming
 from dynscale_cli.models import stores as places
 from dynscale_cli.models.resolve import resolve
@@ -67,8 +67,8 @@ def test_names_whole_and_shortened(stores: Stores, name: str, which: bytes) -> N
 
 
 def test_every_name_that_is_listed_is_taken(stores: Stores) -> None:
-    names = naming.names(stores.environ)
-    assert len(names) == len({resolve(name, stores.environ) for name in names}) == 6
+    known = naming.names(stores.environ)
+    assert len(known) == len({resolve(name, stores.environ) for name in known}) == 6
 
 
 def test_a_part_of_several_names_and_a_page_that_is_not_on_disk_are_told(stores: Stores) -> None:
@@ -125,7 +125,7 @@ def test_no_folder_is_looked_into_without_a_name(stores: Stores, monkeypatch: py
     path = put(stores.home / "own.gguf", GGUF)
     assert resolve(None, stores.environ) == bundled()
     assert resolve(str(path), stores.environ) == path
-    aliases.change(lambda _: aliases.Aliases(default=str(path)), stores.environ)
+    names.change_aliases(lambda _: names.Aliases(default=str(path)), stores.environ)
     assert resolve(None, stores.environ) == path
 
 
@@ -148,7 +148,7 @@ def test_an_alias_stays_with_its_model(stores: Stores) -> None:
     put(stores.lmstudio / "unsloth/gemma-3-GGUF/gemma-3-UD-Q4_K_XL.gguf", GGUF + b"6")
     assert last_byte(stores, "gemma") == last_byte(stores, "again") == b"3"
     naming.forget("gemma", stores.environ)
-    assert aliases.load(stores.environ).targets.keys() == {"again"}
+    assert names.load_aliases(stores.environ).targets.keys() == {"again"}
     with pytest.raises(UsageError, match="no alias gemma"):
         naming.forget("gemma", stores.environ)
 
@@ -162,7 +162,7 @@ def test_an_alias_beats_a_file_in_the_working_directory_unless_it_is_written_as_
 
 
 def test_aliases_that_mean_each_other_mean_nothing(stores: Stores) -> None:
-    put(aliases.file(stores.environ), b'[aliases]\na = "b"\nb = "a"\n')
+    put(names.aliases_file(stores.environ), b'[aliases]\na = "b"\nb = "a"\n')
     with pytest.raises(ModelError, match="the alias a"):
         resolve("a", stores.environ)
 
@@ -192,7 +192,7 @@ def test_a_model_s_own_name_is_no_alias_for_another(stores: Stores) -> None:
     "text", ["default = 3", "aliases = []", "[aliases]\na = 1", "= =", "\xff", "a = " + 5000 * "9", "a = " + 9999 * "["]
 )
 def test_a_file_of_choices_that_cannot_be_read_is_named(stores: Stores, text: str) -> None:
-    path = put(aliases.file(stores.environ), text.encode("latin-1"))
+    path = put(names.aliases_file(stores.environ), text.encode("latin-1"))
     with pytest.raises(UsageError) as error:
         resolve(None, stores.environ)
     assert str(path) in error.value.message
@@ -204,11 +204,11 @@ def test_choices_survive_names_of_every_kind_and_a_failing_write(stores: Stores)
     put(Path(target), GGUF)
     naming.remember("odd", target, stores.environ)
     assert resolve("odd", stores.environ) == Path(target)
-    before = aliases.file(stores.environ).read_bytes()
+    before = names.aliases_file(stores.environ).read_bytes()
     with pytest.raises(UsageError):
-        aliases.change(lambda _: aliases.Aliases(default="\udcff"), stores.environ)
-    assert aliases.file(stores.environ).read_bytes() == before
-    left = {path.name for path in aliases.file(stores.environ).parent.iterdir()}
+        names.change_aliases(lambda _: names.Aliases(default="\udcff"), stores.environ)
+    assert names.aliases_file(stores.environ).read_bytes() == before
+    left = {path.name for path in names.aliases_file(stores.environ).parent.iterdir()}
     assert left <= {"models.toml", ".models.toml.lock"}
 
 
@@ -225,11 +225,11 @@ def test_choices_survive_names_of_every_kind_and_a_failing_write(stores: Stores)
     ],
 )
 def test_quantisations_in_names(name: str, quant: str) -> None:
-    assert files.quant(name) == quant
+    assert names.quant(name) == quant
 
 
 def test_the_usual_quantisation_is_preferred_then_those_near_it() -> None:
     tags = ["F16", "IQ2_XXS", "Q2_K", "Q3_K_M", "Q4_0", "Q4_K_M", "Q4_K_S", "Q5_K_M", "Q8_0", "UD-Q4_K_XL", "unknown"]
-    best = sorted(tags, key=files.rank)
+    best = sorted(tags, key=names.rank)
     assert best[:3] == ["Q4_K_M", "UD-Q4_K_XL", "Q5_K_M"]
     assert best.index("Q8_0") < best.index("Q3_K_M") < best.index("F16") < best.index("Q2_K")

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from dynscale_cli.errors import ModelError
-from dynscale_cli.models import remove
 from dynscale_cli.models import stores as places
 from dynscale_cli.models.resolve import local_model
 from tests.cli_process import dynscale, lines
@@ -62,7 +61,7 @@ def test_what_is_left_of_another_download_stays(stores: Stores) -> None:
     stores.hf("me/model", "m-Q4_0.gguf", GGUF)
     half = put(stores.hub / "models--me--model/blobs/abc.incomplete", b"half")
     (found,) = [one for one in places.hub_models(stores.hub) if one.repo == "me/model"]
-    remove.remove(remove.plan(found))
+    places.remove(places.plan_removal(found))
     assert half.exists()
     assert files(stores.hub) == set()
 
@@ -85,7 +84,7 @@ def test_a_file_outside_of_the_cache_stays_where_it_is(stores: Stores) -> None:
     mine = put(stores.home / "mine.gguf", GGUF)
     link.unlink()
     link.symlink_to(mine)
-    remove.remove(remove.plan(local_model("me/model", stores.environ)))
+    places.remove(places.plan_removal(local_model("me/model", stores.environ)))
     assert mine.exists()
     assert not link.is_symlink()
 
@@ -100,5 +99,5 @@ def test_models_of_others_are_refused_with_the_command_that_deletes_them(stores:
         (str(mine), f"rm '{mine}'"),
     ):
         with pytest.raises(ModelError, match="not dynscale's to delete") as error:
-            remove.plan(local_model(name, stores.environ))
+            places.plan_removal(local_model(name, stores.environ))
         assert hint in error.value.hint

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from dynscale_cli.cli.replay import replay
+from dynscale_cli.cli.bench import replay
 from dynscale_cli.display.tables import replay_tables
 from dynscale_cli.errors import UsageError
 from dynscale_cli.evaluation.logs import read_log

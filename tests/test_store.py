@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from dynscale_cli.display.runs import print_list
+from dynscale_cli.display.listings import print_list
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.questions import Question

@@ -98,21 +98,31 @@ def test_kept_logits_are_drawn_from_as_the_contexts_own(decoded: Decoded) -> Non
         sampler.free(second)
 
 
-def test_the_largest_logits_are_all_among_the_candidates() -> None:
+@pytest.mark.parametrize("size", [50_000, 50_016, 50_001])
+@pytest.mark.parametrize("top", [1, 40, 300])
+def test_the_largest_logits_are_all_among_the_candidates_and_hardly_more(size: int, top: int) -> None:
     random = np.random.default_rng(3)
-    rows = random.normal(size=(20, 50_000)).astype(np.float32)
-    together, bounds = cut(rows)
+    rows = random.normal(size=(20, size)).astype(np.float32)
+    rows[3, -1] = rows[4, 0] = 90.0  # where groups begin and behind the last
+    rows[5, ::7] = 5.0  # many that are equal
+    together, bounds = cut(rows, top)
     assert len(bounds) == len(rows) + 1
     for number, row in enumerate(rows):
         own = slice(bounds[number], bounds[number + 1])
         ids, logits = together.ids[own], together.logits[own]
-        assert set(ids) == set(np.flatnonzero(row >= logits.min()))
+        assert top <= len(ids) <= 2 * top + 2 or number == 5
+        assert set(np.argsort(-row, kind="stable")[:top]) <= set(ids) == set(np.flatnonzero(row >= logits.min()))
         assert (row[ids] == logits).all()
 
 
 def test_a_row_without_numbers_has_no_candidates() -> None:
     rows = np.full((2, 5000), np.nan, np.float32)
     rows[1] = np.arange(5000)
-    candidates, bounds = cut(rows)
+    candidates, bounds = cut(rows, 20)
     assert bounds[0] == bounds[1] < bounds[2]
     assert candidates.ids.max() == 4999
+
+
+def test_a_vocabulary_that_is_hardly_larger_than_what_is_wanted_is_not_cut() -> None:
+    assert cut(np.zeros((2, 1000), np.float32), 40)[1].tolist() == [0, 0, 0]
+    assert cut(np.zeros((2, 50_000), np.float32), 0)[1].tolist() == [0, 0, 0]

@@ -85,11 +85,10 @@ class Ledger:
 
     def charge(self, charges: Iterable[Charge]) -> None:
         """Pay for a step, before it runs. Raises ValueError, and nothing happens, when it is not affordable."""
-        charges = list(charges)
-        if not self.affords(charges):
+        parts = [(charge, self._split(charge)) for charge in charges]
+        if sum(free for _, (_, _, _, free) in parts) > self.free:
             raise ValueError("a step was charged that the budget does not cover")
-        for charge in charges:
-            ahead, prompt, answer, _ = self._split(charge)
+        for charge, (ahead, prompt, answer, _) in parts:
             hold = self._holds[charge.id]
             hold.ahead -= ahead
             hold.prompt -= prompt

@@ -4,12 +4,11 @@ Pure: no I/O, no clock, no global random state; only `prover` keeps a process, a
 The way through: `AnswerType` -> `extract` -> `Ballot` -> `tally`.
 """
 
-from dynscale_cli.answers.cluster import Cluster, cluster
 from dynscale_cli.answers.equivalence import Equivalence, canonical, same_as_gold
 from dynscale_cli.answers.extract import Answer, extract
 from dynscale_cli.answers.prover import Prover
 from dynscale_cli.answers.types import AnswerType
-from dynscale_cli.answers.vote import METHODS, Ballot, Method, Tally, tally
+from dynscale_cli.answers.vote import METHODS, Ballot, Cluster, Method, Tally, cluster, tally
 
 __all__ = [
     "METHODS",

@@ -11,8 +11,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from dynscale_cli.answers.latex import prose
-from dynscale_cli.answers.normalize import plain, sign_of, word_set, words
+from dynscale_cli.answers.normalize import plain, prose, sign_of, word_set, words
 from dynscale_cli.answers.quantities import bare
 from dynscale_cli.answers.structures import exact_math_key
 from dynscale_cli.answers.text import Reading

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dynscale_cli.answers.latex import box_at
-from dynscale_cli.answers.normalize import sign_of, word_set
+from dynscale_cli.answers.normalize import box_at, sign_of, word_set
 
 Form = Literal["label", "initial", "sentence", "box", "json", "tag", "hash", "reverse", "revision"]
 

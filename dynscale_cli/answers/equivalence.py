@@ -1,24 +1,23 @@
-"""Which keys are the same answer: equal keys first, then formulas that a prover finds equal.
+"""Which keys are the same answer: equal keys first, then formulas that are proven equal, then names that are short.
 
-Owns the merging of keys into classes, the key of a text that stands alone, and the comparison with a gold answer.
-Keys are canonical: the key of a key is itself. Classes are transitive whatever the prover says: a key joins the
-first class whose representative it equals, and is compared with nothing else. Must not know how votes are weighed.
+Owns the merging of keys into classes, the names that are short for one other, the key of a text that stands alone, and
+the comparison with a gold answer. Keys are canonical: the key of a key is itself. Classes are transitive whatever the
+prover says: a key joins the first class whose representative it equals, and is compared with nothing else. Must not
+know how votes are weighed.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol
 
-from dynscale_cli.answers import identities
 from dynscale_cli.answers.choices import LETTERS
-from dynscale_cli.answers.cluster import short_names
-from dynscale_cli.answers.dates import possible_days
-from dynscale_cli.answers.latex import box_at, prose
-from dynscale_cli.answers.normalize import plain
+from dynscale_cli.answers.normalize import box_at, plain, prose, word_set, words
+from dynscale_cli.answers.numbers import possible_days
+from dynscale_cli.answers.prover import equal
 from dynscale_cli.answers.quantities import Quantity, as_quantity, bare
 from dynscale_cli.answers.reading import read_loosely
 from dynscale_cli.answers.structures import CONSTANT, list_members, math_key
@@ -89,7 +88,7 @@ class Equivalence:
     def _proven(self, first: str, second: str) -> bool:
         if not may_be_equal(first, second):
             return False
-        if identities.equal(*sorted((first, second))):
+        if equal(*sorted((first, second))):
             return True
         return self._prover is not None and self._prover.same(*sorted((first, second)))
 
@@ -251,3 +250,68 @@ def _gold_letter(gold: str, kind: AnswerType) -> str | None:
     """A gold letter beyond the choices that are known is still that letter."""
     letter = gold.strip().strip("().").upper()
     return letter if kind.name == "choice" and len(letter) == 1 and letter in LETTERS else None
+
+
+# --- names -----------------------------------------------------------------------------------------------------
+
+# Words that make another name of one: South Korea is not Korea.
+_DISTINGUISHING = word_set(
+    "new north south east west northern southern eastern western central upper lower great greater little old saint st "
+    "san santa los las el la lake mount river cape port fort sea bay equatorial democratic american british french "
+    "dutch anti non mac of the and"
+)
+
+
+def short_names(shown: Mapping[str, str], *, places: bool) -> dict[str, str]:
+    """key -> the key of the one longer name it is short for ("Shakespeare", "Paris" beside "Paris, France").
+
+    `shown`: key -> the text as written, where names begin with capitals; `places`: whether what follows a comma tells
+    where it is, and is no second answer.
+    """
+    found = _without_dressing(shown)
+    shown = {key: text for key, text in shown.items() if key not in found}
+    for key, text in shown.items():
+        if not _is_name(key, text):
+            continue
+        longer = [other for other, spelt in shown.items() if other != key and _is_short_for(key, other, spelt, places)]
+        if len(longer) == 1:
+            found[key] = longer[0]
+    return {key: found.get(other, other) for key, other in found.items()}
+
+
+PARTICLES = word_set("de la le van von der den da du del di bin al ten ter dos")
+_TITLES = word_set("dr prof professor mr mrs ms miss sir dame president king queen pope saint captain general")
+
+
+def _without_dressing(shown: Mapping[str, str]) -> dict[str, str]:
+    """Names with a title, and the only one with a remark in brackets ("Paris (France)"), to the same without it."""
+    found = {}
+    remarked: dict[str, list[str]] = {}
+    for key, text in shown.items():
+        title, _, rest = key.partition(" ")
+        if title in _TITLES and rest in shown:
+            found[key] = rest
+        elif text.endswith(")") and " (" in text:
+            remarked.setdefault(" ".join(words(text.partition(" (")[0])), []).append(key)
+    alone = {keys[0]: name for name, keys in remarked.items() if len(keys) == 1}
+    return found | {key: name for key, name in alone.items() if name in shown and name != key}
+
+
+def _is_name(key: str, text: str) -> bool:
+    named = text[:1].isupper() or key.split()[0] in PARTICLES
+    return len(key) > 2 and key.replace(" ", "").isalpha() and named and len(key.split()) <= 3
+
+
+def _is_short_for(key: str, other: str, spelt: str, places: bool) -> bool:
+    if not spelt[:1].isupper():
+        return False
+    first, comma, rest = other.partition(", ")
+    if comma:
+        return places and first == key and rest.replace(" ", "").isalpha() and spelt.split()[-1][:1].isupper()
+    words_of = other.split()
+    short = key.split()
+    before = words_of[: -len(short)]
+    surname = words_of[-len(short) :] == short and (len(short) == 1 or short[0] in PARTICLES) and before
+    if not surname or not 2 <= len(words_of) <= 5 or not spelt.split()[-1][:1].isupper():
+        return False
+    return other.replace(" ", "").isalpha() and _DISTINGUISHING.isdisjoint(before) and before[0] not in PARTICLES

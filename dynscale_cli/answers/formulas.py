@@ -1,7 +1,7 @@
 r"""A formula, in LaTeX or as typed, to its exact normal form.
 
 Owns the grammar: numbers, + - * / ^, implied products, \frac, roots, factorials, binomials, named functions,
-subscripts. Takes what `latex.tidy` gives. Raises `NotMath` for words and for what it cannot read exactly; the
+subscripts. Takes what `normalize.tidy` gives. Raises `NotMath` for words and for what it cannot read exactly; the
 caller then compares spellings. Must not know sets, tuples or relations. Depth and length are bounded.
 """
 

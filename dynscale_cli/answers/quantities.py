@@ -14,8 +14,8 @@ from fractions import Fraction
 from math import gcd
 from typing import TypeAlias
 
-from dynscale_cli.answers.dates import clock as time_of_day
 from dynscale_cli.answers.numbers import Huge, amount, body_value, literal, rational_key, read_digits, value_key
+from dynscale_cli.answers.numbers import clock as time_of_day
 from dynscale_cli.answers.units import Dimension, Unit, times, unit_at, unit_named
 
 # A run of digits with single separators; with spaces only as thousands. No part can match in two ways.

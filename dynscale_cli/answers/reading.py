@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dynscale_cli.answers.choices import LETTERS, plain_side, read_option, read_side, read_special
-from dynscale_cli.answers.dates import holds_date, moment
-from dynscale_cli.answers.latex import prose
-from dynscale_cli.answers.normalize import sign_of, strip_markup
-from dynscale_cli.answers.numbers import rational_key, read_words
+from dynscale_cli.answers.normalize import prose, sign_of, strip_markup
+from dynscale_cli.answers.numbers import holds_date, moment, rational_key, read_words
 from dynscale_cli.answers.quantities import Quantity, as_quantity, bare, numbers, spelt_out
 from dynscale_cli.answers.structures import CONSTANT, exact_math_key, math_key
 from dynscale_cli.answers.text import (

@@ -10,8 +10,8 @@ import json
 import re
 from hashlib import blake2b
 
-from dynscale_cli.answers.dates import moment
 from dynscale_cli.answers.normalize import sign_of, strip_markup, word_set, words
+from dynscale_cli.answers.numbers import moment
 
 Reading = tuple[str, str]  # (key, text as shown)
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from dynscale_cli.answers.latex import TEXT_GROUP
-from dynscale_cli.answers.normalize import word_set
+from dynscale_cli.answers.normalize import TEXT_GROUP, word_set
 
 Dimension = tuple[tuple[str, int], ...]  # (("length", 1), ("time", -1)): metres per second
 

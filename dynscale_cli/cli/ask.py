@@ -60,9 +60,8 @@ def ask(options: Options, help_all: HelpAll = False) -> int:
 
 def answer(options: Options) -> int:
     """Read, load, run, show; the exit code."""
-    from .interrupts import watch
     from .opening import ModelServer, open_model
-    from .session import KeptRun, run_session, sized_engine
+    from .session import KeptRun, run_session, sized_engine, watch
 
     tell = notice(options)
     if STDIN in map(str, options.file or ()):
@@ -114,7 +113,7 @@ class Inputs:
 
 def read_inputs(options: Options, notice: Callable[[str], None]) -> Inputs:
     """Everything that is asked. Raises UsageError for what cannot be read, or is not what was meant."""
-    from dynscale_cli.display.terminal import waiting
+    from dynscale_cli.display.text import waiting
     from dynscale_cli.questions import read, read_text
 
     stdin = _stdin(options)

@@ -19,16 +19,16 @@ from dynscale_cli.errors import UsageError
 from dynscale_cli.questions import Question, read
 from dynscale_cli.values import STDIN
 
-from .interrupts import Interrupts, watch
 from .opening import ModelFile, ModelServer, Wanted, open_model
 from .options import Options, notice
+from .session import Interrupts, watch
 
 if TYPE_CHECKING:
     from dynscale_cli.engine.protocol import Engine
     from dynscale_cli.evaluation.bench import Plan, Told
+    from dynscale_cli.evaluation.methods import Judge
     from dynscale_cli.evaluation.runs import BenchRuns
     from dynscale_cli.evaluation.scores import BenchReport
-    from dynscale_cli.evaluation.trajectory import Judge
     from dynscale_cli.run.request import Settings
 
 CHAIN_CONTEXT = 1024  # tokens: half of it holds a question and three short attempts at it
@@ -60,7 +60,8 @@ def compare(told: Benching) -> int:
         settings = _settings(told, plan, server=isinstance(model, ModelServer))
         longest = sorted(plan.questions, key=lambda q: len(q.text), reverse=True)[:8]
         prompts = [settings.prompts.parallel(question, compared=True) for question in longest]
-        engine = model.engine(told.options, Wanted(prompts, settings.max_tokens, CHAIN_CONTEXT), interrupts)
+        engine = model.engine(told.options, Wanted(prompts, settings.max_tokens, CHAIN_CONTEXT))
+        interrupts.on_first = engine.abort
         with contextlib.closing(engine), _runs(told, plan, settings, model, engine, interrupts) as runs:
             return _run(told, plan, runs, interrupts)
 
@@ -105,7 +106,7 @@ def _settings(told: Benching, plan: Plan, *, server: bool) -> Settings:
 def _check_questions(plan: Plan, settings: Settings) -> None:
     from dynscale_cli.answers.equivalence import Equivalence
     from dynscale_cli.evaluation.bench import check_gold
-    from dynscale_cli.evaluation.trajectory import Judge
+    from dynscale_cli.evaluation.methods import Judge
 
     check_gold(plan.questions, Judge(plan.questions, settings.answer_type, Equivalence()))
 
@@ -250,7 +251,7 @@ def speed(options: Options, tokens: int, rounds: int) -> None:
     model = open_model(options, say)
     if isinstance(model, ModelServer):
         raise UsageError("--speed measures llama.cpp in this process, not a server", "name a model with -m")
-    engine = model.engine(options, Wanted([[Message("user", QUESTION)]], tokens), Interrupts())
+    engine = model.engine(options, Wanted([[Message("user", QUESTION)]], tokens))
     loaded = model.wait()
     say(f"{loaded.name}: {engine.info.width} samples of {tokens} tokens, {loaded.threads} threads")
     rates = []

@@ -1,24 +1,29 @@
-"""`dynscale config`: what is set, where it is from, and how to change it. The work is in `settings`."""
+"""`dynscale config` and `dynscale doctor`: what is set, and whether all is as it should be.
+
+Parses and prints; the work is in `settings` and in `dynscale_cli.doctor`. The doctor's exit code is 1 when something is
+wrong.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dynscale_cli.errors import DynscaleError, UsageError
-from dynscale_cli.settings import Key, canonical, settle
+from dynscale_cli.settings import NAME, Found, Key, bare, canonical, closest, config_file, drop, put, read, settle
 
-from .completion import profile_names
-from .parser import NEVER, PREFIX, Command, Group, keys
+from .help import model_names, profile_names, styled
+from .parser import NEVER, PREFIX, THREADS, Command, Group, keys, once
 
 if TYPE_CHECKING:
-    from dynscale_cli.settings import Found
+    from dynscale_cli.doctor import Finding
 
-NAME = "config.toml"
 PROFILE_KEY = re.compile(r"profile\.[^.]+\.([^.]+)")
 
 app = typer.Typer(cls=Group, no_args_is_help=True, help="Settings: show them, and where each is from; change them.")
@@ -72,12 +77,9 @@ def show(
     from dataclasses import asdict
 
     from dynscale_cli.display.text import columns
-    from dynscale_cli.settings import file
 
     known = keys(ctx.find_root().command)
-    written = file.read(file.path())
-    file.check(written, known)
-    found = list(settle(known, written, profile, os.environ))
+    found = list(settle(known, read(config_file(), known), profile, os.environ))
     if json_output:
         import json
 
@@ -87,8 +89,6 @@ def show(
 
 
 def _value(value: Any) -> str:
-    from dynscale_cli.settings import bare
-
     return "-" if value is None else bare(value)
 
 
@@ -107,13 +107,9 @@ def _origin(found: Found) -> str:
 @app.command("get", cls=Command, epilog=GET)
 def get(ctx: typer.Context, name: Name) -> None:
     """Print the value of one setting."""
-    from dynscale_cli.settings import file
-
     known = keys(ctx.find_root().command)
     key = _known(name, known)
-    written = file.read(file.path())
-    file.check(written, known)
-    found = settle({key.name: key}, written, os.environ.get(f"{PREFIX}PROFILE"), os.environ)
+    found = settle({key.name: key}, read(config_file(), known), os.environ.get(f"{PREFIX}PROFILE"), os.environ)
     value = _value(next(found).value)
     print(_on_one_line(value) if sys.stdout.isatty() else value)
 
@@ -121,25 +117,19 @@ def get(ctx: typer.Context, name: Name) -> None:
 @app.command("path", cls=Command)
 def path() -> None:
     """Print where the file of settings is, whether or not it exists."""
-    from dynscale_cli.settings import file
-
-    print(file.path())
+    print(config_file())
 
 
 @app.command("set", cls=Command, epilog=SET, context_settings={"ignore_unknown_options": True})
-def put(
+def set_value(
     ctx: typer.Context,
     name: Name,
     value: Annotated[list[str], typer.Argument(metavar="VALUE", help="Its value; several where it is a list.")],
 ) -> None:
     """Write a setting to the file, if it is valid. Comments stay."""
-    from dynscale_cli.settings import file
-
     key = _known(name, keys(ctx.find_root().command))
     wanted = _checked(key, value)
-    path = file.path()
-    file.read(path)
-    file.put(path, _parts(name, key.name), wanted)
+    put(config_file(), _parts(name, key.name), wanted)
     if os.environ.get(key.env):
         print(f"dynscale: {key.env} is set, too, and goes before the file", file=sys.stderr)
 
@@ -147,11 +137,8 @@ def put(
 @app.command("unset", cls=Command, epilog=UNSET)
 def unset(ctx: typer.Context, name: Name) -> None:
     """Take a setting out of the file."""
-    from dynscale_cli.settings import file
-
-    path = file.path()
-    file.read(path)
-    if not file.drop(path, name.split(".")):
+    path = config_file()
+    if not drop(path, name.split(".")):
         _known(name, keys(ctx.find_root().command))
         print(f"dynscale: {name} is not set in {path}", file=sys.stderr)
 
@@ -179,8 +166,6 @@ def _parts(name: str, key: str) -> list[str]:
 
 def _known(name: str, known: dict[str, Key]) -> Key:
     """The setting of a name that was typed. Raises UsageError with the nearest one."""
-    from dynscale_cli.settings.file import closest
-
     profile, plain = PROFILE_KEY.fullmatch(name), canonical(name)
     if profile:
         plain, known = canonical(profile[1]), {key: found for key, found in known.items() if "." not in key}
@@ -192,3 +177,78 @@ def _known(name: str, known: dict[str, Key]) -> Key:
     meant = closest(plain, known)
     hint = f"{meant}, or see them all: " if meant else ""
     raise UsageError(f"there is no setting {name}", f"{hint}dynscale config show")
+
+
+# --- the doctor ---------------------------------------------------------------------------------------------------
+
+DOCTOR = """
+dynscale doctor
+dynscale doctor --no-speed --json
+dynscale doctor -m model.gguf
+"""
+MARKS = {"fine": "ok", "note": "note", "warning": "warning", "wrong": "WRONG"}
+INDENT = 20  # columns before a finding's text
+COLORS = {"fine": "green", "note": "cyan", "warning": "yellow", "wrong": "red"}
+
+
+class Doctor(Command):
+    settings = False  # they are examined here, and must not keep the doctor away
+
+
+def doctor(
+    ctx: typer.Context,
+    model: Annotated[
+        str | None, once(None, "NAME", "A GGUF file, or a model's name.", "--model", "-m", autocompletion=model_names)
+    ] = None,
+    threads: Annotated[
+        int | None, once(None, "N", "For the speed check; 0: one a core.", "--threads", "-t", min=0, max=THREADS)
+    ] = None,
+    speed: Annotated[bool, typer.Option("--speed/--no-speed", help="Decode for some seconds.")] = True,
+    json_output: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> int:
+    """Check the installation, the machine and the model, and tell what mends each trouble.
+
+    Exits 1 when something is wrong. The speed check takes about five seconds.
+    """
+    from dynscale_cli.doctor import examine, patient
+
+    findings = examine(patient(keys(ctx.find_root().command), model=model, threads=threads, speed=speed))
+    seen = []
+    for finding in findings:
+        seen.append(finding)
+        if not json_output:
+            _show_finding(finding)
+    wrong = any(finding.state == "wrong" for finding in seen)
+    if json_output:
+        import json
+        from dataclasses import asdict
+
+        from dynscale_cli.display.text import harmless
+
+        report = {"ok": not wrong, "findings": [asdict(finding) for finding in seen]}
+        print(harmless(json.dumps(report, ensure_ascii=False)))
+    else:
+        typer.echo(f"\n{_closing([finding.state for finding in seen])}")
+    return 1 if wrong else 0
+
+
+def _closing(states: list[str]) -> str:
+    wrong, warnings = states.count("wrong"), states.count("warning")
+    if wrong:
+        return f"{wrong} {'thing is' if wrong == 1 else 'things are'} wrong."
+    return f"Everything works; {warnings} warning{'s' if warnings > 1 else ''}." if warnings else "Everything works."
+
+
+def _show_finding(finding: Finding) -> None:
+    from dynscale_cli.display.text import plain
+
+    mark = f"{MARKS[finding.state]:<7}"
+    area = styled(f"{finding.area:<9}", bold=True)
+    text = plain(finding.text)
+    if sys.stdout.isatty():  # a path stays in one piece
+        room = max(20, shutil.get_terminal_size().columns - INDENT)
+        text = f"\n{'':<{INDENT}}".join(textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False))
+    typer.echo(f"{typer.style(mark, fg=COLORS[finding.state])}  {area}  {text}")
+    if finding.fix:
+        typer.echo(f"{'':<{INDENT}}try: {styled(plain(finding.fix), fg='cyan')}")
+    sys.stdout.flush()

@@ -17,7 +17,7 @@ import typer
 from dynscale_cli.display.text import report
 from dynscale_cli.errors import DynscaleError
 
-from . import ask, bench, completion, config, doctor, help, models, replay, runs
+from . import ask, bench, config, help, models, runs
 from .parser import Group, adopt
 
 ESCAPED: Final = "dynscale.escaped"  # how standard output writes what its encoding has no letter for
@@ -61,12 +61,12 @@ def root(
 app.command("ask", cls=ask.Ask, epilog=ask.EXAMPLES)(ask.ask)
 app.add_typer(models.app, name="models")
 app.command("bench", cls=bench.Bench, epilog=bench.EXAMPLES)(bench.bench)
-app.command("replay", epilog=replay.EXAMPLES)(replay.replay)
+app.command("replay", epilog=bench.REPLAYS)(bench.replay)
 app.add_typer(runs.app, name="runs")
 app.add_typer(config.app, name="config")
-app.command("doctor", cls=doctor.Doctor, epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command("doctor", cls=config.Doctor, epilog=config.DOCTOR)(config.doctor)
 app.command("docs", epilog=help.DOCS)(help.docs)
-app.command("completions", epilog=completion.EXAMPLES)(completion.completions)
+app.command("completions", epilog=help.SHELLS)(help.completions)
 app.command("help", epilog="dynscale help runs resume")(help.show_help)
 adopt(app)
 
@@ -81,7 +81,7 @@ def main() -> None:
 
 def _run() -> int:
     if sys.argv[1:2] == ["__complete"]:
-        return completion.complete(typer.main.get_command(app), " ".join(sys.argv[2:3]))
+        return help.complete(typer.main.get_command(app), " ".join(sys.argv[2:3]))
     try:
         return _command()
     except DynscaleError as error:

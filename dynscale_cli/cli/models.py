@@ -14,7 +14,7 @@ import typer
 from dynscale_cli.display.text import hand_out, say
 from dynscale_cli.errors import UsageError
 
-from .completion import model_names
+from .help import model_names
 from .parser import once
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def list_models(json_output: Json = False) -> None:
     DYNSCALE_MODELS_FOLDERS. Nothing is copied. The first column is what -m
     takes.
     """
-    from dynscale_cli.display.models import closing_lines, list_lines
+    from dynscale_cli.display.listings import closing_lines, list_lines
     from dynscale_cli.models.info import listing
 
     found = listing()
@@ -72,8 +72,8 @@ def pull_model(
     An interrupted download goes on where it stopped. HF_TOKEN opens gated
     repositories. Prints the path of the file.
     """
-    from dynscale_cli.display.models import Download
-    from dynscale_cli.models.files import in_bytes
+    from dynscale_cli.display.listings import Download
+    from dynscale_cli.models.names import in_bytes
     from dynscale_cli.models.pull import parse, pull
 
     wanted = parse(name)
@@ -99,11 +99,11 @@ def alias_model(
     An alias comes before models of the same name, and before a file of that
     name in the working directory, which is then ./NAME.
     """
-    from dynscale_cli.models import aliases as known
+    from dynscale_cli.models.names import alias_target, load_aliases
     from dynscale_cli.models.resolve import forget, remember
 
     if alias is None:
-        aliases = known.load().targets
+        aliases = load_aliases().targets
         for name, means in sorted(aliases.items()):
             hand_out(f"{name}\t{means}")
         if not aliases and sys.stdout.isatty():
@@ -111,7 +111,7 @@ def alias_model(
     elif remove:
         forget(alias)
     elif target is None:
-        hand_out(known.target(alias))
+        hand_out(alias_target(alias))
     else:
         say(f"{alias} is {remember(alias, target)}")
 
@@ -154,7 +154,7 @@ def show_model(
     json_output: Json = False,
 ) -> None:
     """Tell what a model is, what a run of it takes, and whether that fits in memory."""
-    from dynscale_cli.display.models import show_lines
+    from dynscale_cli.display.listings import show_lines
     from dynscale_cli.engine.options import CACHE_BYTES, CPU_WIDTH, LoadOptions, available
     from dynscale_cli.engine.reasoning import opening_by_name
     from dynscale_cli.engine.trial import standing
@@ -184,12 +184,12 @@ def remove_model(
 
     Other programs' models are theirs to delete: it names their command.
     """
-    from dynscale_cli.models.files import in_bytes
-    from dynscale_cli.models.remove import plan, remove
+    from dynscale_cli.models.names import in_bytes
     from dynscale_cli.models.resolve import left_behind, local_model
+    from dynscale_cli.models.stores import plan_removal, remove
 
     found = local_model(name)
-    removal = plan(found)
+    removal = plan_removal(found)
     if not yes:
         _confirm(f"delete {removal.name}, {in_bytes(removal.size)}?", name)
     remove(removal)

@@ -16,7 +16,6 @@ from dynscale_cli.engine.options import EXPECTED, EXPECTED_THINKING, LoadOptions
 from dynscale_cli.engine.server.endpoints import ServerOptions, require_client
 from dynscale_cli.errors import UsageError
 
-from .interrupts import Interrupts
 from .options import SOURCES, Options
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ class ModelFile:
 
         return gguf(self.header)
 
-    def engine(self, options: Options, wanted: Wanted, interrupts: Interrupts) -> BatchedEngine:
+    def engine(self, options: Options, wanted: Wanted) -> BatchedEngine:
         """An engine with room for what is wanted. Waits for the model."""
         from dynscale_cli.engine.loading import open_engine
 
@@ -144,7 +143,6 @@ class ModelFile:
             samples=wanted.samples,
             notice=self._notice,
         )
-        interrupts.on_first = engine.abort
         return engine
 
     @property
@@ -171,7 +169,7 @@ class ModelFile:
 
     def wait(self, *, quiet: bool = False) -> LlamaModel:
         """The model, when it is loaded. Raises what loading raised."""
-        from dynscale_cli.display.terminal import waiting
+        from dynscale_cli.display.text import waiting
 
         with waiting(None if quiet else sys.stderr, f"loading {self.header.path.name}"):
             return self._model.wait()
@@ -215,7 +213,7 @@ class ModelServer:
         known = recommended({}, thinking=thinking)
         return replace(options, **{name: value for name, value in known.items() if not options.nearness(name)})
 
-    def engine(self, options: Options, wanted: Wanted, interrupts: Interrupts) -> ServerEngine:
+    def engine(self, options: Options, wanted: Wanted) -> ServerEngine:
         """An engine over the servers: the server's context is what it is, whatever the prompts."""
         from dynscale_cli.engine.server.connect import open_server
         from dynscale_cli.engine.template import server_fields
@@ -229,5 +227,4 @@ class ModelServer:
             fields=server_fields(self.options.think, self.options.template_kwargs, server.template),
             together=options.max_thinking is None,  # a thought of one sample cannot be closed in a shared request
         )
-        interrupts.on_first = engine.abort
         return engine

@@ -34,8 +34,7 @@ from dynscale_cli.values import (
     parse_variables,
 )
 
-from .completion import model_names, profile_names
-from .help import ALL
+from .help import ALL, model_names, profile_names
 from .parser import (
     ANSWER_TYPES,
     LAYOUTS,

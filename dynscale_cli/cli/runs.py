@@ -18,7 +18,7 @@ from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.values import parse_budget
 
-from .completion import run_ids
+from .help import run_ids
 from .options import Options, notice, takes
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("list")
 def list_runs(json_output: Json = False) -> None:
     """List the runs, the last active first."""
-    from dynscale_cli.display.runs import print_list
+    from dynscale_cli.display.listings import print_list
     from dynscale_cli.run.store import Store
 
     print_list(Store().summaries(), as_json=json_output)
@@ -65,7 +65,7 @@ def show(
     json_output: Json = False,
 ) -> None:
     """Show a run: what was asked, how it stands, and its answers."""
-    from dynscale_cli.display.runs import print_run
+    from dynscale_cli.display.listings import print_run
     from dynscale_cli.run.store import Store
 
     print_run(Store().read(run), samples=samples, as_json=json_output)
@@ -290,9 +290,8 @@ def _go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) 
     """
     from dynscale_cli.run.stored import Past
 
-    from .interrupts import watch
     from .opening import open_model
-    from .session import KeptRun, run_session, sized_engine
+    from .session import KeptRun, run_session, sized_engine, watch
 
     kept = KeptRun(options, journal)
     with watch() as interrupts:

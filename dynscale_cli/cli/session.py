@@ -1,7 +1,8 @@
 """One run from its engine to its exit code, as `ask` and `runs resume` share it: sized, run, shown, kept.
 
-Owns the exit code, and the words about how a run is kept. How the model is opened is `opening`'s business; what is
-decoded, stored and shown is decided elsewhere.
+Owns the exit code, the words about how a run is kept, and signals: the first Ctrl-C asks the run to end, the second
+ends the process. How the model is opened is the business of `opening`; what is decoded, stored and shown is decided
+elsewhere.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ import contextlib
 import functools
 import os
 import shutil
+import signal
 import stat
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from dynscale_cli.display.text import report, say
+from dynscale_cli.display.text import put_back, report, say
 from dynscale_cli.engine.options import EXPECTED
 from dynscale_cli.errors import BudgetError, DynscaleError, UsageError
 from dynscale_cli.questions import Question
 
-from .interrupts import Interrupts
 from .opening import ModelFile, ModelServer, Wanted
 from .options import Options, notice
 
@@ -58,7 +60,8 @@ def sized_engine(
         least=0 if settings.mode == "parallel" else min(CHAIN_CONTEXT, settings.budget),
         samples=_expected_samples(settings, len(questions), model.expected),
     )
-    engine = model.engine(options, wanted, interrupts)
+    engine = model.engine(options, wanted)
+    interrupts.on_first = engine.abort
     if settings.prompts.context:
         trained = model.header.context_length if isinstance(model, ModelFile) and options.ctx_size is None else 0
         _check_context(engine, prompts[-1], trained)
@@ -114,7 +117,7 @@ def run_session(
 
 def _show(options: Options, questions: Sequence[Question], run: Run, interrupts: Interrupts) -> int:
     """Run, and show what happens as it happens. Nothing that was answered is lost to what fails later."""
-    from dynscale_cli.display.results import Explain
+    from dynscale_cli.display.answers import Explain
     from dynscale_cli.run.events import RunFinished
 
     display, answers = _displays(options, questions)
@@ -145,9 +148,8 @@ def _show(options: Options, questions: Sequence[Question], run: Run, interrupts:
 
 def _displays(options: Options, questions: Sequence[Question]) -> tuple[Display, Answers]:
     """What goes to standard error, and to standard output. Where both are the terminal, a verdict is shown once."""
-    from dynscale_cli.display.answers import Answers
+    from dynscale_cli.display.answers import Answers, Verdicts
     from dynscale_cli.display.lines import choose_display
-    from dynscale_cli.display.results import Verdicts
 
     verdicts = Verdicts([question.text for question in questions], shutil.get_terminal_size().columns)
     together = sys.stdout.isatty()  # the answers come to the terminal that the view is on
@@ -295,3 +297,71 @@ class KeptRun:
         if gone:
             names = ", ".join(gone)
             self._notice(f"removed to stay below {self._max_bytes:,} bytes of runs: {names}")
+
+
+# --- signals ------------------------------------------------------------------------------------------------------
+
+EXIT = {signal.SIGINT: 130, signal.SIGTERM: 143}
+if hasattr(signal, "SIGHUP"):  # a terminal that is closed ends what runs in it as orderly
+    EXIT[signal.SIGHUP] = 143
+
+
+class Interrupts:
+    """What was asked of the process from outside. `exit_code` is 0 until a signal came."""
+
+    def __init__(self) -> None:
+        self.exit_code = 0
+        self.on_first: Callable[[], None] | None = None  # without one, the first signal ends the process
+
+    def __bool__(self) -> bool:
+        return self.exit_code != 0
+
+    def receive(self, number: int) -> None:
+        code = EXIT.get(signal.Signals(number))
+        if code is None:
+            return
+        if self.exit_code or self.on_first is None:
+            _leave(code)
+        self.exit_code = code
+        if self.on_first is not None:
+            self.on_first()
+
+
+@contextlib.contextmanager
+def watch() -> Iterator[Interrupts]:
+    """Watch SIGINT, SIGTERM and SIGHUP for as long as the block runs; one that is ignored (`nohup`) stays so.
+
+    A signal must act in the middle of a `llama_decode`, while the main thread is inside the library and Python's own
+    handlers wait: so the byte that the interpreter writes to its wake-up descriptor is read by a thread, which may stop
+    the decode.
+    """
+    interrupts = Interrupts()
+    if sys.platform == "win32":  # no descriptor to wake up: the handler itself has to do
+        signal.signal(signal.SIGINT, lambda number, frame: interrupts.receive(number))
+        yield interrupts
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    heard = [number for number in EXIT if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda number, frame: None) for number in heard}
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threading.Thread(target=_listen, args=(reader, interrupts), daemon=True).start()
+    try:
+        yield interrupts
+    finally:
+        signal.set_wakeup_fd(-1)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(writer)
+
+
+def _listen(reader: int, interrupts: Interrupts) -> None:
+    while byte := os.read(reader, 1):
+        interrupts.receive(byte[0])
+    os.close(reader)
+
+
+def _leave(code: int) -> None:
+    """End the process now, with the cursor visible again where a view has hidden it."""
+    put_back()
+    os._exit(code)

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, TextIO
 
-from dynscale_cli.display.results import Verdicts, answer_line, called, sample_lines, stopped, title
-from dynscale_cli.display.terminal import can_redraw
-from dynscale_cli.display.text import count, joined, plain, sayable
+from dynscale_cli.display.answers import Verdicts, answer_line, called, sample_lines, stopped, title
+from dynscale_cli.display.text import can_redraw, count, joined, plain, sayable
 from dynscale_cli.run.events import (
     Answered,
     Event,

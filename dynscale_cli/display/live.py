@@ -23,11 +23,10 @@ from rich.live import Live
 from rich.segment import ControlType, Segment
 from rich.style import Style
 
+from dynscale_cli.display.answers import Verdicts
 from dynscale_cli.display.board import Board, Pace
 from dynscale_cli.display.lines import Score, closing_lines
-from dynscale_cli.display.results import Verdicts
-from dynscale_cli.display.terminal import borrow, in_front
-from dynscale_cli.display.text import plain, sayable
+from dynscale_cli.display.text import borrow, in_front, plain, sayable
 from dynscale_cli.display.view import ASCII, FINE, Line, Reading, draw
 from dynscale_cli.run.events import Answered, Event, Notice, RunFinished, Stepped
 

@@ -14,8 +14,8 @@ from typing import Final, TypeAlias
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 from dynscale_cli.display import text as words
+from dynscale_cli.display.answers import called, counts, race, stopped
 from dynscale_cli.display.board import Board, Row
-from dynscale_cli.display.results import called, counts, race, stopped
 from dynscale_cli.display.text import plain, plain_lines
 from dynscale_cli.run.events import Standing
 

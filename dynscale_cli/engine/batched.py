@@ -26,6 +26,7 @@ class Backend(Protocol):
 
     info: EngineInfo
     reasoning: ReasoningFormat
+    asynchronous: bool  # a device computes: `evaluate` returns at once, and what asks for logits waits
 
     def prompt(self, messages: Seq[Message]) -> Prompt: ...
     def tokenize(self, text: str) -> list[int]: ...
@@ -73,6 +74,7 @@ class Completion:
         default_factory=lambda: codecs.getincrementaldecoder("utf-8")(errors="replace")
     )
     text: str = ""
+    unread: list[int] = field(default_factory=list)  # tokens that are not in the text yet
     stop: tuple[str, ...] = ()
     logprob: float = 0.0
 
@@ -144,6 +146,7 @@ class BatchedEngine:
             self._ended.remove(sequence)
             self._events = [e for e in self._events if e.id != id or not isinstance(e, Finished)]
         sequence.extend(tokens, min(max_tokens, room))
+        self._read(id)
         self._completions[id].decoder.reset()  # half a character was not told, and does not run into the text
         self._write(id, text)
         self._completions[id].stop = stop
@@ -184,18 +187,21 @@ class BatchedEngine:
     @property
     def max_committed(self) -> int:
         coming = sum(charge.prompt + charge.generated for charge in self.plan_step())
-        return coming + sum(self.usage(id).billed for id in self._sequences)
+        return coming + sum(sequence.prompt + sequence.generated for sequence in self._sequences.values())
 
     def step(self) -> list[EngineEvent]:
         self.plan_step()
         shares, self._plan = self._plan or [], None
         if shares:
             self._backend.evaluate(shares)
+            self._read_all()  # while a device computes
             for number, share in enumerate(shares):
                 kept = self._scheduler.advance(share)
                 if kept is not None:
                     self._keep(number, share, kept)
             self._sample([(number, share.sequence) for number, share in enumerate(shares) if share.last])
+        if not shares or not self._backend.asynchronous:
+            self._read_all()
         events, self._events = self._events, []
         return list(events)
 
@@ -262,16 +268,33 @@ class BatchedEngine:
             self._finish(sequence, "stop")
             return
         completion = self._completions[request.id]
+        completion.unread.append(token)
+        if completion.stop and self._stops(request.id, completion):
+            self._finish(sequence, "stop")
+        elif sequence.sampled >= sequence.limit:
+            self._finish(sequence, "length")
+
+    def _stops(self, id: int, completion: Completion) -> bool:
+        """Whether the newest token completes a text that ends the completion, which is cut off there."""
         seen = len(completion.text)
-        self._write(request.id, completion.decoder.decode(self._backend.piece(token)))
+        self._read(id)
         for stop in completion.stop:
             at = completion.text.find(stop, max(0, seen - len(stop) + 1))
             if at >= 0:
                 completion.text = completion.text[:at]
-                self._finish(sequence, "stop")
-                return
-        if sequence.sampled >= sequence.limit:
-            self._finish(sequence, "length")
+                return True
+        return False
+
+    def _read_all(self) -> None:
+        """Tell the texts of all tokens that were not told when they were drawn."""
+        for id in self._completions:
+            self._read(id)
+
+    def _read(self, id: int) -> None:
+        completion = self._completions[id]
+        if completion.unread:
+            tokens, completion.unread = completion.unread, []
+            self._write(id, completion.decoder.decode(b"".join(map(self._backend.piece, tokens))))
 
     def _write(self, id: int, text: str) -> None:
         if text:
@@ -279,6 +302,7 @@ class BatchedEngine:
             self._events.append(Piece(id, text))
 
     def _finish(self, sequence: Sequence, reason: Any) -> None:
+        self._read(sequence.request.id)
         completion = self._completions[sequence.request.id]
         mean = completion.logprob / sequence.sampled if sequence.request.logprobs else None
         tokens = Tokens(sequence.prompt, sequence.generated, sequence.reused)

@@ -40,7 +40,7 @@ from .token_sampler import TokenSampler
 
 # Prompt tokens a step: what takes the time of a few decode steps. On a CPU chunks of 32 to 512 prefill at one rate.
 CPU_CHUNK, GPU_CHUNK = 64, 512
-SAMPLING_THREADS = 8
+SAMPLING_THREADS = 4
 MOST_TOKENS = 1 << 31  # of all sequences together
 BPE = 2  # llama.cpp's number for vocabularies whose texts are split by regular expressions
 # Characters of a text that is split at once: std::regex recurses once or more for each character of what matches, and
@@ -73,6 +73,7 @@ class LlamaModel:
         self._opening, self.threads = opening, options.threads or physical_cores()
         self.name = name or path.stem
         self._pieces: dict[int, bytes] = {}
+        self._ends: dict[int, bool] = {}
         log_clear()
         add_rpc_servers(options.rpc)
         file = str(path).encode("utf-8", "surrogateescape")
@@ -164,7 +165,10 @@ class LlamaModel:
         return found
 
     def is_end(self, token: int) -> bool:
-        return bool(self.lib.llama_vocab_is_eog(self.vocab, token))
+        found = self._ends.get(token)
+        if found is None:
+            found = self._ends[token] = bool(self.lib.llama_vocab_is_eog(self.vocab, token))
+        return found
 
     def stop(self) -> None:
         """End a template that is being rendered, from another thread."""
@@ -255,7 +259,7 @@ class LlamaBackend:
         self.lib = model.lib
         self.model = model
         self.chunk = GPU_CHUNK if model.offloads else CPU_CHUNK
-        self.threads = model.threads
+        self.threads, self.asynchronous = model.threads, model.offloads
         self._abort = Abort()
         self.context, width = self._open(width, context)
         self._abort.install(self.context)
@@ -319,7 +323,7 @@ class LlamaBackend:
         return self._sampler.chain(sampling, seed)
 
     def sample(self, samplers: Seq[Any], shares: Seq[int]) -> list[int]:
-        return self._sampler.draw(samplers, [self._batch.last[share] for share in shares])
+        return self._sampler.draw(samplers, [self._batch.rows[share] for share in shares])
 
     def sample_from(self, sampler: Any, logits: Any) -> int:
         return self._sampler.draw_from(sampler, logits)
@@ -342,8 +346,8 @@ class LlamaBackend:
             self.context = None
 
     def _view(self, share: int) -> Any:
-        pointer = self.lib.llama_get_logits_ith(self.context, self._batch.last[share])
-        return np.ctypeslib.as_array(pointer, (self.model.n_vocab,))
+        row = self._batch.rows[share]
+        return self._sampler.logits(row + 1)[row]
 
     def _open(self, width: int, context: int) -> tuple[Any, int]:
         """A context of the largest width that memory allows: (handle, width)."""
@@ -391,7 +395,7 @@ class Batch:
     """`llama_batch` over arrays of our own, filled by slices instead of token by token."""
 
     def __init__(self, lib: Any, capacity: int) -> None:
-        self.last: list[int] = []  # share number -> its last row
+        self.rows: list[int] = []  # share number -> the number of its logits, if they are wanted
         self._tokens: Any = (ctypes.c_int32 * capacity)()
         self._positions: Any = (ctypes.c_int32 * capacity)()
         self._counts = (ctypes.c_int32 * capacity)(*[1] * capacity)
@@ -411,14 +415,16 @@ class Batch:
         positions: list[int] = []
         slots: list[int] = []
         wanted: list[int] = []
-        self.last = []
+        self.rows = []
+        outputs = 0
         for share in shares:
             sequence, count = share.sequence, share.count
             tokens += sequence.pending_tokens[:count]
             positions += range(sequence.past, sequence.past + count)
             slots += [sequence.slot] * count
             wanted += [0] * (count - 1) + [int(share.last)]
-            self.last.append(len(tokens) - 1)
+            self.rows.append(outputs)
+            outputs += share.last
         rows = len(tokens)
         self._tokens[:rows], self._positions[:rows] = tokens, positions
         self._slots[:rows], self._wanted[:rows] = slots, wanted

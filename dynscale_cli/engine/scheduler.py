@@ -55,6 +55,12 @@ class Sequence:
         self.limit = self.sampled + limit
         self.finished = False
 
+    def share(self, count: int) -> Share:
+        """The next `count` of its pending tokens, as a part of a batch."""
+        sampled = min(count, self.sampled_pending)
+        charge = Charge(self.request.id, count - sampled, sampled)
+        return Share(self, count, count == len(self.pending_tokens), charge)
+
     def boundaries(self) -> list[int]:
         """Prefix lengths of the prompt that are worth keeping and not evaluated yet."""
         return [length for length in self.request.cache_boundaries if length > self.past]
@@ -67,11 +73,7 @@ class Share:
     sequence: Sequence
     count: int
     last: bool
-
-    @property
-    def charge(self) -> Charge:
-        sampled = min(self.count, self.sequence.sampled_pending)
-        return Charge(self.sequence.request.id, self.count - sampled, sampled)
+    charge: Charge
 
 
 class Scheduler:
@@ -138,20 +140,29 @@ class Scheduler:
         """The next batch, in slot order: a token of every decoding sequence, then prompt chunks, by age."""
         left = self.chunk
         shares = []
-        moving = [s for s in self.active if not s.finished and not (s.sampled and s.request.id in self.held)]
-        for sequence in sorted(moving, key=lambda sequence: sequence.request.id):
-            count = len(sequence.pending_tokens)
-            if count > 1:
-                count = min([count, left, *(b - sequence.past for b in sequence.boundaries())])
-                left -= count
+        prefilling = []
+        for sequence in self._slots:
+            if sequence is None or sequence.finished or not sequence.pending_tokens:
+                continue
+            if sequence.sampled and sequence.request.id in self.held:
+                continue
+            if len(sequence.pending_tokens) == 1:
+                shares.append(sequence.share(1))
+            else:
+                prefilling.append(sequence)
+        if not prefilling:
+            return shares
+        for sequence in sorted(prefilling, key=lambda sequence: sequence.request.id):
+            count = min(len(sequence.pending_tokens), left, *(b - sequence.past for b in sequence.boundaries()))
+            left -= count
             if count:
-                shares.append(Share(sequence, count, count == len(sequence.pending_tokens)))
+                shares.append(sequence.share(count))
         return sorted(shares, key=lambda share: share.sequence.slot)
 
     def advance(self, share: Share) -> int | None:
         """Account for an evaluated share. Returns the prefix length worth keeping that was just reached."""
         sequence, charge = share.sequence, share.charge
-        before = sequence.boundaries()
+        before = sequence.boundaries() if charge.prompt else ()
         sequence.past += share.count
         sequence.prompt += charge.prompt
         sequence.generated += charge.generated

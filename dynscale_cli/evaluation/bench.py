@@ -24,10 +24,9 @@ from dynscale_cli.run.request import Settings
 from dynscale_cli.run.stored import StoredRun
 from dynscale_cli.sampling.sampler import Sampler
 
-from .methods import BASELINE, Method
+from .methods import BASELINE, Judge, Method, Trajectory, trajectory
 from .runs import BenchRuns
 from .scores import Asked, BenchReport, Drawn, difficulty, groups, scores
-from .trajectory import Judge, Trajectory, trajectory
 
 TRIAL_SECONDS = 2.0  # of decoding, to tell how long the bench takes
 SPARE = 64  # tokens that a sample needs besides its prompt: to be asked for its answer, as `run.run` reserves them

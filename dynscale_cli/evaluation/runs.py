@@ -22,9 +22,8 @@ from dynscale_cli.run.store import Recorder, Store
 from dynscale_cli.run.stored import Past, StoredRun
 from dynscale_cli.sampling.samples import Sample
 
-from .methods import BASELINE, Method
+from .methods import BASELINE, Method, in_order
 from .sample_cache import ReplayedEngine, SampleCache, name_of
-from .trajectory import in_order
 
 COMMAND = "bench"
 REQUESTS = 1_000_000_000  # more than a run makes: no two of an engine have one id

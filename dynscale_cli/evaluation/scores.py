@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 from dynscale_cli.engine.protocol import Tokens
 
-from .methods import BASELINE, Method
-from .trajectory import State, Trajectory
+from .methods import BASELINE, Method, State, Trajectory
 
 if TYPE_CHECKING:
     import numpy as np

@@ -20,7 +20,7 @@ from struct import error as StructError
 from typing import Any, Final, TypeAlias
 
 from dynscale_cli.errors import ModelError
-from dynscale_cli.models.files import siblings
+from dynscale_cli.models.names import siblings
 
 MAGIC: Final = b"GGUF"
 VERSIONS: Final = (2, 3)

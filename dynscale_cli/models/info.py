@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from dynscale_cli.errors import ModelError, UsageError
-from dynscale_cli.models import aliases, resolve, stores
-from dynscale_cli.models.files import quant, siblings
+from dynscale_cli.models import resolve, stores
 from dynscale_cli.models.gguf import ASIDE, ENCODERS, UNUSUAL, GGUFHeader, read_header, reading
+from dynscale_cli.models.names import Aliases, load_aliases, quant, siblings
 from dynscale_cli.models.stores import SOURCES, LocalModel
 
 ROUND = 256  # llama.cpp rounds a sequence's share of the cache up to this many tokens
@@ -73,12 +73,12 @@ def listing(environ: Mapping[str, str] = os.environ) -> Listing:
     return Listing(tuple(models), tuple(aside), interrupted, tuple(stores.unreadable(environ)), trouble)
 
 
-def _chosen(environ: Mapping[str, str]) -> tuple[aliases.Aliases, str]:
+def _chosen(environ: Mapping[str, str]) -> tuple[Aliases, str]:
     """The user's aliases and default; none, and why, where their file is damaged: it does not break a list."""
     try:
-        return aliases.load(environ), ""
+        return load_aliases(environ), ""
     except UsageError as error:
-        return aliases.Aliases(), f"without aliases and default: {error.message}; {error.hint}"
+        return Aliases(), f"without aliases and default: {error.message}; {error.hint}"
 
 
 def _read(found: LocalModel) -> tuple[GGUFHeader | None, str]:
@@ -102,9 +102,7 @@ def _is_aside(path: Path) -> bool:
         return False
 
 
-def _line(
-    entry: resolve.NamedModel, header: GGUFHeader | None, problem: str, chosen: aliases.Aliases, default: bool
-) -> Listed:
+def _line(entry: resolve.NamedModel, header: GGUFHeader | None, problem: str, chosen: Aliases, default: bool) -> Listed:
     names = {entry.name, *(one.full_name for one in (entry.model, *entry.others)), str(entry.model.path)}
     return Listed(
         name=entry.name,
@@ -123,7 +121,7 @@ def _line(
 
 
 def _default(
-    environ: Mapping[str, str], chosen: aliases.Aliases, entries: Sequence[resolve.NamedModel]
+    environ: Mapping[str, str], chosen: Aliases, entries: Sequence[resolve.NamedModel]
 ) -> resolve.NamedModel | None:
     """The model that `ask` takes without -m."""
     try:

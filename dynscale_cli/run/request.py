@@ -143,7 +143,7 @@ def _write_secret(path: Path) -> None:
 
 def gguf(header: GGUFHeader) -> dict[str, Any]:
     """Of a GGUF file: where it is, its bytes over all parts, and a hash over its beginning and over its weights."""
-    from dynscale_cli.models.files import siblings
+    from dynscale_cli.models.names import siblings
 
     return {
         "kind": "gguf",
