@@ -33,7 +33,7 @@ from dynscale_cli.models.names import in_bytes, in_parameters
 from dynscale_cli.models.resolve import resolve
 from dynscale_cli.paths import config_dir, state_dir
 from dynscale_cli.run.database import FILE
-from dynscale_cli.settings import Found, Key, file, settle, unknown_variables
+from dynscale_cli.settings import Found, Key, config_file, read, settle, unknown_variables
 
 ASKING: Final = 60  # seconds for how llama.cpp was built: the first load of a GPU's driver may take many
 SECONDS, LOADING = 4.0, 60.0  # of the speed check
@@ -177,11 +177,9 @@ def _driver(backend: str) -> str:
 
 def written(keys: Mapping[str, Key], environ: Mapping[str, str]) -> tuple[dict[str, Found], list[Finding]]:
     """The settings as they stand, where all are valid; else none."""
-    path, area = file.path(environ), "settings"
+    path, area = config_file(environ), "settings"
     try:
-        own = file.read(path)
-        file.check(own, keys)
-        found = {each.key: each for each in settle(keys, own, environ.get("DYNSCALE_PROFILE"), environ)}
+        found = {each.key: each for each in settle(keys, read(path, keys), environ.get("DYNSCALE_PROFILE"), environ)}
     except DynscaleError as error:
         return {}, [Finding(area, "wrong", error.message, error.hint)]
     yours = [each for each in found.values() if each.origin != "default"]

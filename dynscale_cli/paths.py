@@ -1,16 +1,19 @@
 """Where dynscale keeps its own things: settings and runs.
 
-Owns the folders, and how they are created: for the user alone. `DYNSCALE_HOME` moves everything into one folder;
-otherwise platformdirs knows the system's places. Models stay where they are: knows nothing of them.
+Owns the folders, and how they are created: for the user alone; and how the user's files are written there: by one
+program at a time, and whole or not at all, so that a crash or a full disk leaves the old one. `DYNSCALE_HOME` moves
+everything into one folder; otherwise platformdirs knows the system's places. Knows nothing of what the files hold.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
+
+from dynscale_cli.errors import DynscaleError
 
 VARIABLE: Final = "DYNSCALE_HOME"
 NAME: Final = "dynscale"
@@ -48,3 +51,48 @@ def make_private(folder: Path) -> None:
             folder.mkdir(mode=0o700)
         if not folder.is_dir():
             raise NotADirectoryError(20, "not a directory", str(folder))
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """One program at a time from reading a file to writing it, so that nothing is lost of what two set at once."""
+    try:
+        path = path.resolve()
+        make_private(path.parent)
+        lock = open(path.with_name(f".{path.name}.lock"), "w")  # noqa: SIM115  closed below
+    except OSError:  # a folder that cannot be written to: the writing itself says so
+        yield
+        return
+    with lock:
+        with contextlib.suppress(ImportError, OSError):  # Windows; a file system without locks
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def replace(path: Path, text: str) -> None:
+    """A file's new text, whole or not at all: written beside it, then renamed. Keeps the file's mode.
+
+    Through a link, to the file that it names. Raises DynscaleError where that cannot be done.
+    """
+    import tempfile
+
+    try:
+        path = path.resolve()
+        make_private(path.parent)
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(beside, mode)
+            os.replace(beside, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
+            raise
+    except OSError as error:
+        raise DynscaleError(f"cannot write {path}: {error.strerror or error}", f"ls -ld {path.parent}") from None

@@ -21,7 +21,7 @@ from shlex import quote
 from typing import Any, BinaryIO, Final, TypeAlias
 
 from dynscale_cli.errors import UsageError
-from dynscale_cli.records import CHOICES, HINT, LETTERS, TEXT, Fields, Record, kind_of, template_fields
+from dynscale_cli.records import CHOICES, HINT, TEXT, Fields, Record, kind_of, places, template_fields
 from dynscale_cli.values import STDIN, nearest
 
 Line: TypeAlias = tuple[int, str]  # its number, from 1, and its text without the line end
@@ -113,7 +113,7 @@ def read(
             yield from _opened(path, source(str(path), path.suffix.lower()))
 
     found = list(islice(records(), limit))
-    placed = {id(record): gold for one in sources for record, gold in _places(one)}
+    placed = {id(record): gold for one in sources for record, gold in places(one.name, one.records)}
     if tell is not None:
         for one in sources:
             if one.fields.ignored:
@@ -401,34 +401,7 @@ def _parquet(stream: BinaryIO, source: str) -> Iterator[Found]:
         raise UsageError(f"{source}: not Parquet: {str(error).partition('.')[0]}", "save it as JSONL") from None
 
 
-# --- right answers and places ----------------------------------------------------------------------------------
-
-
-def _places(source: _Source) -> Iterator[tuple[Record, str]]:
-    """The letters of right answers that are numbers of choices; raises where it cannot be told what they count from."""
-    numbered = [record for record in source.records if record.place is not None]
-    places = {record.place for record in numbered}
-    past = any(record.place == len(record.choices) for record in numbered)
-    from_zero = 0 in places or (not past and not any(record.labelled for record in numbered))
-    for record in numbered:
-        assert record.place is not None
-        index = record.place - (0 if from_zero else 1)
-        if record.gold in record.choices:
-            text = record.choices.index(record.gold or "")
-            if 0 <= index < len(record.choices) and text != index:
-                raise _ambiguous(source, record)
-            index = text
-        if (past and 0 in places) or (not from_zero and not past):
-            raise _ambiguous(source, record)
-        if not 0 <= index < len(record.choices):
-            message = f"{source.name}, line {record.line}: the answer {record.gold} is no place among the choices"
-            raise UsageError(message, "give the letter or the text of the right choice")
-        yield record, LETTERS[index]
-
-
-def _ambiguous(source: _Source, record: Record) -> UsageError:
-    message = f"{source.name}, line {record.line}: the answer {record.gold} may mean more than one choice"
-    return UsageError(message, "give the letter or the text of the right choice, or count from 0")
+# --- names ------------------------------------------------------------------------------------------------------
 
 
 def _numbered(asked: Sequence[Record], letters: dict[int, str], tell: Tell | None) -> list[Question]:

@@ -1,8 +1,8 @@
 """One question as a file states it: the fields of a JSON object or of a row, by the names that public files use.
 
 Owns field names, what they may hold, templates over fields, and right answers as files write them. A right answer
-that is a number beside choices stays a number here: whether it counts from 0 shows in all of the file
-(`questions`). Knows nothing of files, formats or of a question's place in the run.
+that is a number beside choices stays a number in its record: whether it counts from 0 shows in all of the file. Knows
+nothing of formats or of a question's place in the run.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -239,3 +239,30 @@ def _first(found: Mapping[str, Any], names: Iterable[str], used: set[str]) -> An
 def kind_of(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "an empty text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
+
+
+def places(source: str, records: Iterable[Record]) -> Iterator[tuple[Record, str]]:
+    """The letters of right answers that are numbers of choices; raises where it cannot be told what they count from."""
+    numbered = [record for record in records if record.place is not None]
+    found = {record.place for record in numbered}
+    past = any(record.place == len(record.choices) for record in numbered)
+    from_zero = 0 in found or (not past and not any(record.labelled for record in numbered))
+    for record in numbered:
+        assert record.place is not None
+        index = record.place - (0 if from_zero else 1)
+        if record.gold in record.choices:
+            text = record.choices.index(record.gold or "")
+            if 0 <= index < len(record.choices) and text != index:
+                raise _ambiguous(source, record)
+            index = text
+        if (past and 0 in found) or (not from_zero and not past):
+            raise _ambiguous(source, record)
+        if not 0 <= index < len(record.choices):
+            message = f"{source}, line {record.line}: the answer {record.gold} is no place among the choices"
+            raise UsageError(message, "give the letter or the text of the right choice")
+        yield record, LETTERS[index]
+
+
+def _ambiguous(source: str, record: Record) -> UsageError:
+    message = f"{source}, line {record.line}: the answer {record.gold} may mean more than one choice"
+    return UsageError(message, "give the letter or the text of the right choice, or count from 0")

@@ -1,12 +1,13 @@
 """Values as users write them: token counts, budgets, sizes, layers; and the word that a mistyped one most likely meant.
 
-Owns parsing, and the reading of a text file that a value names. Knows nothing of commands, nor of where a value was
-written: `settings` does.
+Owns parsing, TOML's too, and the reading of a text file that a value names. Knows nothing of commands, nor of where a
+value was written: `settings` does.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,3 +162,12 @@ def file_text(path: Path) -> str:
                 raise UnicodeDecodeError("utf-8", piece, nul, nul + 1, "a NUL byte")
             read += piece
     return read.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """TOML as a dictionary. Raises ValueError. Its parser, slow to load, is only loaded here."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    return tomllib.loads(text)

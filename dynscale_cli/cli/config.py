@@ -16,16 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dynscale_cli.errors import DynscaleError, UsageError
-from dynscale_cli.settings import Key, canonical, settle
+from dynscale_cli.settings import NAME, Found, Key, bare, canonical, closest, config_file, drop, put, read, settle
 
 from .help import model_names, profile_names, styled
 from .parser import NEVER, PREFIX, THREADS, Command, Group, keys, once
 
 if TYPE_CHECKING:
     from dynscale_cli.doctor import Finding
-    from dynscale_cli.settings import Found
 
-NAME = "config.toml"
 PROFILE_KEY = re.compile(r"profile\.[^.]+\.([^.]+)")
 
 app = typer.Typer(cls=Group, no_args_is_help=True, help="Settings: show them, and where each is from; change them.")
@@ -79,12 +77,9 @@ def show(
     from dataclasses import asdict
 
     from dynscale_cli.display.text import columns
-    from dynscale_cli.settings import file
 
     known = keys(ctx.find_root().command)
-    written = file.read(file.path())
-    file.check(written, known)
-    found = list(settle(known, written, profile, os.environ))
+    found = list(settle(known, read(config_file(), known), profile, os.environ))
     if json_output:
         import json
 
@@ -94,8 +89,6 @@ def show(
 
 
 def _value(value: Any) -> str:
-    from dynscale_cli.settings import bare
-
     return "-" if value is None else bare(value)
 
 
@@ -114,13 +107,9 @@ def _origin(found: Found) -> str:
 @app.command("get", cls=Command, epilog=GET)
 def get(ctx: typer.Context, name: Name) -> None:
     """Print the value of one setting."""
-    from dynscale_cli.settings import file
-
     known = keys(ctx.find_root().command)
     key = _known(name, known)
-    written = file.read(file.path())
-    file.check(written, known)
-    found = settle({key.name: key}, written, os.environ.get(f"{PREFIX}PROFILE"), os.environ)
+    found = settle({key.name: key}, read(config_file(), known), os.environ.get(f"{PREFIX}PROFILE"), os.environ)
     value = _value(next(found).value)
     print(_on_one_line(value) if sys.stdout.isatty() else value)
 
@@ -128,25 +117,19 @@ def get(ctx: typer.Context, name: Name) -> None:
 @app.command("path", cls=Command)
 def path() -> None:
     """Print where the file of settings is, whether or not it exists."""
-    from dynscale_cli.settings import file
-
-    print(file.path())
+    print(config_file())
 
 
 @app.command("set", cls=Command, epilog=SET, context_settings={"ignore_unknown_options": True})
-def put(
+def set_value(
     ctx: typer.Context,
     name: Name,
     value: Annotated[list[str], typer.Argument(metavar="VALUE", help="Its value; several where it is a list.")],
 ) -> None:
     """Write a setting to the file, if it is valid. Comments stay."""
-    from dynscale_cli.settings import file
-
     key = _known(name, keys(ctx.find_root().command))
     wanted = _checked(key, value)
-    path = file.path()
-    file.read(path)
-    file.put(path, _parts(name, key.name), wanted)
+    put(config_file(), _parts(name, key.name), wanted)
     if os.environ.get(key.env):
         print(f"dynscale: {key.env} is set, too, and goes before the file", file=sys.stderr)
 
@@ -154,11 +137,8 @@ def put(
 @app.command("unset", cls=Command, epilog=UNSET)
 def unset(ctx: typer.Context, name: Name) -> None:
     """Take a setting out of the file."""
-    from dynscale_cli.settings import file
-
-    path = file.path()
-    file.read(path)
-    if not file.drop(path, name.split(".")):
+    path = config_file()
+    if not drop(path, name.split(".")):
         _known(name, keys(ctx.find_root().command))
         print(f"dynscale: {name} is not set in {path}", file=sys.stderr)
 
@@ -186,8 +166,6 @@ def _parts(name: str, key: str) -> list[str]:
 
 def _known(name: str, known: dict[str, Key]) -> Key:
     """The setting of a name that was typed. Raises UsageError with the nearest one."""
-    from dynscale_cli.settings.file import closest
-
     profile, plain = PROFILE_KEY.fullmatch(name), canonical(name)
     if profile:
         plain, known = canonical(profile[1]), {key: found for key, found in known.items() if "." not in key}

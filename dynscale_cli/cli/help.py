@@ -374,9 +374,9 @@ def run_ids(incomplete: str) -> list[str]:
 
 
 def profile_names(incomplete: str) -> list[str]:
-    from dynscale_cli.settings import BUILT_IN, file
+    from dynscale_cli.settings import BUILT_IN, config_file, read
 
-    return sorted({*BUILT_IN, *file.read(file.path()).profiles})
+    return sorted({*BUILT_IN, *read(config_file()).profiles})
 
 
 def _known_models() -> list[str]:

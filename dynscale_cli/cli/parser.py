@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from dynscale_cli.errors import DynscaleError, ModelError, UsageError
-from dynscale_cli.settings import PLAIN, Key, Kind
+from dynscale_cli.settings import PLAIN, Key, Kind, config_file, profile, read
 from dynscale_cli.values import choose
 
 from .help import not_a_number, write_page
@@ -139,9 +139,7 @@ def source(ctx: Any, name: str) -> str:
 def _values(ctx: Any) -> ChainMap[str, Any]:
     """The values of the chosen profile and of the file, checked, by key; read once a run."""
     if _VALUES not in ctx.meta:
-        from dynscale_cli.settings import file
-
-        path = file.path()
+        path = config_file()
         chosen = ctx.params.get("profile") or os.environ.get(f"{PREFIX}PROFILE")
         ctx.meta[_VALUES] = _read(ctx, path, chosen) if chosen or path.exists() else ChainMap({}, {})
     values: ChainMap[str, Any] = ctx.meta[_VALUES]
@@ -149,11 +147,8 @@ def _values(ctx: Any) -> ChainMap[str, Any]:
 
 
 def _read(ctx: Any, path: Any, chosen: str | None) -> ChainMap[str, Any]:
-    from dynscale_cli.settings import file, profile
-
-    written = file.read(path)
-    file.check(written, keys(ctx.find_root().command))
-    return ChainMap(profile(chosen, written.profiles) if chosen else {}, written.values)
+    file = read(path, keys(ctx.find_root().command))
+    return ChainMap(profile(chosen, file.profiles) if chosen else {}, file.values)
 
 
 class Command(TyperCommand):
@@ -216,9 +211,7 @@ def _blame(command: Any, ctx: Any, error: Exception) -> None:
     for param in command.params:
         name, source = key_name(param), ctx.get_parameter_source(param.name)
         if name is not None and getattr(source, "name", "") == "ENVIRONMENT":
-            from dynscale_cli.settings import from_environment
-
-            from_environment(_key(name, param, command), os.environ[param.envvar])
+            _key(name, param, command).from_environment(os.environ[param.envvar])
 
 
 def key_name(param: Any) -> str | None:

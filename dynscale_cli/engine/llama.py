@@ -40,7 +40,7 @@ from .token_sampler import TokenSampler
 
 # Prompt tokens a step: what takes the time of a few decode steps. On a CPU chunks of 32 to 512 prefill at one rate.
 CPU_CHUNK, GPU_CHUNK = 64, 512
-SAMPLING_THREADS = 8
+SAMPLING_THREADS = 4
 MOST_TOKENS = 1 << 31  # of all sequences together
 BPE = 2  # llama.cpp's number for vocabularies whose texts are split by regular expressions
 # Characters of a text that is split at once: std::regex recurses once or more for each character of what matches, and
@@ -73,6 +73,7 @@ class LlamaModel:
         self._opening, self.threads = opening, options.threads or physical_cores()
         self.name = name or path.stem
         self._pieces: dict[int, bytes] = {}
+        self._ends: dict[int, bool] = {}
         log_clear()
         add_rpc_servers(options.rpc)
         file = str(path).encode("utf-8", "surrogateescape")
@@ -164,7 +165,10 @@ class LlamaModel:
         return found
 
     def is_end(self, token: int) -> bool:
-        return bool(self.lib.llama_vocab_is_eog(self.vocab, token))
+        found = self._ends.get(token)
+        if found is None:
+            found = self._ends[token] = bool(self.lib.llama_vocab_is_eog(self.vocab, token))
+        return found
 
     def stop(self) -> None:
         """End a template that is being rendered, from another thread."""

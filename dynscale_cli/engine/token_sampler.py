@@ -4,19 +4,19 @@ Owns the chains and the candidates they are given. Knows nothing of slots, reque
 
 A chain that begins with top-k needs no more than the k largest logits of a row, but llama.cpp's own call lays out the
 whole vocabulary for it first: 23 ms for 64 rows of 128,000 tokens, twice the decode step before it (H100, 8B model,
-`python -m tests.gpu.steps`). So the rows are cut down to these k by vector operations first, on a GPU in threads, and
-the chain draws from them: the same tokens as from the whole row. Samplers on the device took 8 ms a step, and 40 ms
+`python -m tests.gpu.steps`). So the rows are cut down to these k by vector operations first, and the chain draws from
+them: the same tokens as from the whole row. Samplers on the device took 8 ms a step, and 40 ms
 more at each step at which a sample ended.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections import deque
 from collections.abc import Sequence as Seq
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise, repeat
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,13 @@ import numpy as np
 from .protocol import Sampling
 
 CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])  # llama_token_data
-GROUP = 32  # logits of which only the largest is looked at first
+TABLE = np.dtype(  # llama_token_data_array, its pointer as a number
+    [("data", np.uintp), ("size", np.uintp), ("selected", np.int64), ("sorted", np.bool_)], align=True
+)
+GROUP = 16  # logits of which only the largest is looked at first
+WIDER = 16  # of such groups are joined to find a threshold, where there are enough
 SPREAD = 4  # so many times the wanted ones must the groups be; else the row is laid out whole
-THREAD_ROWS = 4  # rows that are worth a thread of their own
+THREAD_ROWS = 8  # rows that are worth a thread of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,10 @@ class TokenSampler:
         self._lib, self._context, self._n_vocab = lib, context, n_vocab
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._threads = threads
-        self._table = CandidateTable()
-        self._argument = ctypes.byref(lib.llama_token_data_array.from_buffer(self._table))
+        self._maxima: Any = np.empty((0, n_vocab // GROUP), np.float32)
+        # With addresses as plain numbers, which take ctypes less time than the call itself.
+        address = ctypes.cast(lib.llama_sampler_apply, ctypes.c_void_p).value or 0
+        self._apply = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(address)
 
     def chain(self, sampling: Sampling, seed: int) -> SamplerChain:
         """A chain of its own for one sequence; `free` it."""
@@ -76,22 +82,11 @@ class TokenSampler:
         logits = self.logits(max(rows) + 1)
         if list(rows) != list(range(len(rows))):
             logits = logits[list(rows)]
-        tokens: list[int] = []
-        for candidates, bounds in self._cut(logits, max(chain.top for chain in chains)):
-            for start, end in pairwise(bounds):
-                row, chain = len(tokens), chains[len(tokens)]
-                if 0 < chain.top <= end - start:
-                    tokens.append(self._apply(chain, candidates, start, end))
-                else:
-                    tokens.append(self._apply(chain, everything(logits[row]), 0, self._n_vocab))
-        return tokens
+        return self._draw(chains, logits)
 
     def draw_from(self, chain: SamplerChain, logits: Any) -> int:
         """The next token from logits that were kept, exactly as `draw` draws from the context's own."""
-        candidates, (start, end) = cut(logits[None, :], chain.top)
-        if not 0 < chain.top <= end - start:
-            candidates, start, end = everything(logits), 0, len(logits)
-        return self._apply(chain, candidates, start, end)
+        return self._draw([chain], logits[None, :])[0]
 
     def logits(self, count: int) -> Any:
         """The last batch's first `count` rows of logits, in llama.cpp's own memory: (count, vocabulary).
@@ -105,34 +100,39 @@ class TokenSampler:
         if self._pool:
             self._pool.shutdown()
 
-    def _apply(self, chain: SamplerChain, candidates: Candidates, start: int, end: int) -> int:
-        table = self._table
-        table.data = candidates.address + start * CANDIDATE.itemsize
-        table.size, table.selected, table.sorted = end - start, -1, False
-        self._lib.llama_sampler_apply(chain.handle, self._argument)
-        token = int(candidates.ids[start + table.selected])  # they were sorted in place
-        self._lib.llama_sampler_accept(chain.handle, token)
-        return token
+    def _draw(self, chains: Seq[SamplerChain], logits: Any) -> list[int]:
+        """The next token of each chain. They need not be told of it: none of their samplers remembers tokens."""
+        candidates, bounds = cut(logits, max(chain.top for chain in chains), self._largest(logits))
+        tables = np.zeros(len(chains), TABLE)
+        tables["data"] = candidates.address + bounds[:-1] * CANDIDATE.itemsize
+        tables["size"] = np.diff(bounds)
+        whole = {}
+        for row, (chain, size) in enumerate(zip(chains, tables["size"].tolist(), strict=True)):
+            if not 0 < chain.top <= size:
+                whole[row] = everything(logits[row])
+                tables[row] = (whole[row].address, self._n_vocab, 0, False)
+        for chain, address in zip(chains, count(tables.ctypes.data, TABLE.itemsize)):
+            self._apply(chain.handle, address)
+        places = tables["selected"]  # the candidates were sorted in place
+        own = {row: int(found.ids[places[row]]) for row, found in whole.items()}
+        if len(own) == len(chains):
+            return list(own.values())
+        tokens: list[int] = candidates.ids[(bounds[:-1] + places) % len(candidates.ids)].tolist()
+        return [own.get(row, token) for row, token in enumerate(tokens)] if own else tokens
 
-    def _cut(self, logits: Any, top: int) -> Iterator[tuple[Candidates, list[int]]]:
-        """The candidates of all rows, in order, some rows at a time: while these are drawn from, others are cut."""
-        if self._pool is None:
-            yield cut(logits, top)
-            return
-        most = max(THREAD_ROWS, -(-len(logits) // self._threads))
-        blocks = [logits[start : start + most] for start in range(0, len(logits), most)]
-        yield from self._pool.map(cut, blocks, repeat(top))
-
-
-class CandidateTable(ctypes.Structure):
-    """`llama_token_data_array` with its address as a number: a pointer of ctypes costs more than the call."""
-
-    _fields_ = (
-        ("data", ctypes.c_void_p),
-        ("size", ctypes.c_size_t),
-        ("selected", ctypes.c_int64),
-        ("sorted", ctypes.c_bool),
-    )
+    def _largest(self, logits: Any) -> Any:
+        """`largest` in threads. It alone is worth them: what follows are many short calls that wait for one another."""
+        rows = len(logits)
+        if rows > len(self._maxima):  # its memory is used again: to get it costs as much as to fill it
+            self._maxima = np.empty((rows, self._n_vocab // GROUP), np.float32)
+        found = self._maxima[:rows]
+        if self._pool is None or rows <= THREAD_ROWS:
+            return largest(logits, found)
+        most = max(THREAD_ROWS, -(-rows // self._threads))
+        starts = range(0, rows, most)
+        blocks = [logits[start : start + most] for start in starts], [found[start : start + most] for start in starts]
+        deque(self._pool.map(largest, *blocks), maxlen=0)
+        return found
 
 
 class Candidates:
@@ -150,22 +150,32 @@ def everything(logits: Any) -> Candidates:
     return Candidates(np.arange(len(logits)), logits)
 
 
-def cut(rows: Any, top: int) -> tuple[Candidates, list[int]]:
-    """The `top` largest logits of each row, equals of the last among them: all, and where each row's begin (and end).
+def largest(rows: Any, out: Any = None) -> Any:
+    """The largest logit of each group: (number of rows, groups). A group is every n-th token: vectors are compared."""
+    n = rows.shape[1] // GROUP
+    return np.max(rows[:, : n * GROUP].reshape(len(rows), GROUP, n), axis=1, out=out)
 
-    `rows`: float32, (number of rows, vocabulary). A row without numbers (NaN) has no candidates, nor has any row of a
-    vocabulary that is too small for `top` to be worth it.
 
-    The `top` largest lie in the `top` groups with the largest maxima, and the least of these maxima is no larger than
-    any of them. A group is every n-th token, so that one pass of vector operations over the row finds all maxima.
+def cut(rows: Any, top: int, maxima: Any = None) -> tuple[Candidates, Any]:
+    """The `top` largest logits of each row and hardly more: all, and where each row's begin (and the last end).
+
+    `rows`: float32, (number of rows, vocabulary). `maxima`: their `largest`. A row without numbers (NaN) has no
+    candidates, nor has any row of a vocabulary that is too small for `top` to be worth it.
+
+    At least `top` groups have a maximum that is no less than the `top`-th largest maximum, and no logit that is less is
+    one of the `top` largest. Two levels of groups: a few hundred maxima are sorted, some ten groups looked through.
     """
-    count, n_vocab = rows.shape
+    n_vocab = rows.shape[1]
     n = n_vocab // GROUP  # groups; what is left over beyond them is looked at by itself
-    if not 0 < top * SPREAD <= n:
-        return Candidates((), ()), [0] * (count + 1)
-    largest = rows[:, : n * GROUP].reshape(count, GROUP, n).max(axis=1)
-    thresholds = np.partition(largest, n - top, axis=1)[:, n - top]
-    row, group = np.divmod(np.flatnonzero(largest >= thresholds[:, None]), n)
+    wider = min(WIDER, n // (SPREAD * top)) if top > 0 else 0
+    if not wider:
+        return Candidates((), ()), np.zeros(len(rows) + 1, np.intp)
+    if maxima is None:
+        maxima = largest(rows)
+    few = n // wider
+    widest = maxima[:, : few * wider].reshape(len(rows), wider, few).max(axis=1)
+    thresholds = np.partition(widest, few - top, axis=1)[:, few - top]
+    row, group = np.divmod(np.flatnonzero(maxima >= thresholds[:, None]), n)
     places = ((row * n_vocab + group)[:, None] + np.arange(0, n * GROUP, n)).ravel()
     flat = rows.reshape(-1)
     places = places[flat[places] >= np.repeat(thresholds[row], GROUP)]
@@ -174,5 +184,4 @@ def cut(rows: Any, top: int) -> tuple[Candidates, list[int]]:
         places = np.concatenate([places, row * n_vocab + n * GROUP + rest])
     places.sort()
     candidates = Candidates(places % n_vocab, flat[places])
-    bounds: list[int] = np.searchsorted(places, np.arange(count + 1) * n_vocab).tolist()
-    return candidates, bounds
+    return candidates, np.searchsorted(places, np.arange(len(rows) + 1) * n_vocab)

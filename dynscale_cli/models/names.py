@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from dynscale_cli.errors import ModelError, UsageError
-from dynscale_cli.paths import config_dir
+from dynscale_cli.paths import config_dir, locked, replace
+from dynscale_cli.values import read_toml
 
 PREFERRED: Final = "Q4_K_M"
 
@@ -159,10 +160,8 @@ def load_aliases(environ: Mapping[str, str] = os.environ) -> Aliases:
         return Aliases()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}", f"mend or remove it: rm {path}") from None
-    from dynscale_cli import toml
-
     try:
-        return _checked(toml.loads(raw.decode("utf-8-sig")))
+        return _checked(read_toml(raw.decode("utf-8-sig")))
     except (ValueError, TypeError, RecursionError) as error:  # no TOML, no UTF-8; digits or brackets by the thousand
         raise UsageError(f"{path}: {error}", f"mend or remove it: rm {path}") from None
 
@@ -180,8 +179,6 @@ def change_aliases(to: Callable[[Aliases], Aliases], environ: Mapping[str, str] 
 
     Raises DynscaleError where it cannot be written.
     """
-    from dynscale_cli.settings.file import locked, replace
-
     try:
         with locked(aliases_file(environ)):
             replace(aliases_file(environ), _toml(to(load_aliases(environ))))

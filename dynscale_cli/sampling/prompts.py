@@ -13,7 +13,7 @@ from typing import Literal
 from dynscale_cli.engine.protocol import Message
 from dynscale_cli.errors import UsageError
 from dynscale_cli.questions import Question
-from dynscale_cli.values import file_text
+from dynscale_cli.values import file_text, read_toml
 
 Layout = Literal["turns", "quoted"]
 LAYOUTS: tuple[Layout, ...] = ("turns", "quoted")
@@ -98,14 +98,12 @@ def load_prompts(path: Path | None, system: str | None) -> Prompts:
 
 
 def _read(path: Path) -> dict[str, str]:
-    from dynscale_cli import toml
-
     hint = "keys: " + ", ".join(f.name for f in fields(Prompts))
     try:
-        data = toml.loads(file_text(path))
+        data = read_toml(file_text(path))
     except OSError as error:
         raise UsageError(f"cannot read the prompt file {path}: {error.strerror}", "check --prompt-file") from error
-    except (UnicodeDecodeError, toml.TOMLDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"{path} is not TOML: {error}", hint) from error
     known = {f.name for f in fields(Prompts)}
     for key, value in data.items():
