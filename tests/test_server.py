@@ -68,6 +68,7 @@ def ask(
     questions: Sequence[str | Question] = ("How many?",),
     stall: float = 0.5,
     width: int = 4,
+    owner: str = "sglang",
     store: Store | None = None,
     **settings: Any,
 ) -> tuple[Outcome, list[ChatServer]]:
@@ -75,7 +76,9 @@ def ask(
     asked = [q if isinstance(q, Question) else Question(n, str(n), q) for n, q in enumerate(questions)]
     told: list[str] = []
     with ExitStack() as stack:
-        servers = [stack.enter_context(ChatServer(script)) for script in scripts if callable(script)]
+        servers = [
+            stack.enter_context(ChatServer(script, extra={"owned_by": owner})) for script in scripts if callable(script)
+        ]
         urls = [script for script in scripts if isinstance(script, str)] + [server.url for server in servers]
         found = connect(ServerOptions(tuple(urls), stall=stall), told.append)
         chosen = Settings(**{"budget": 4000, "max_tokens": 40, "mode": "parallel", "layout": "turns", **settings})
@@ -304,7 +307,7 @@ def test_one_that_leaves_a_shared_request_is_paid_for_and_not_billed_to_the_othe
         talk.done()
 
     left = threading.Event()
-    with ChatServer(script) as server:
+    with ChatServer(script, extra={"owned_by": "sglang"}) as server:
         engine = open_server(connect(ServerOptions((server.url,))), context=None, max_tokens=40, width=4)
         prompt = engine.prompt([Message("user", "Why?")])
         for id in range(2):
@@ -494,9 +497,56 @@ def no_n(talk: Talk) -> None:
 @pytest.mark.parametrize("script", [only_one, no_n])
 def test_a_server_without_n_is_asked_once_and_then_one_by_one(script):
     outcome, [server] = ask(script, max_samples=4, policy="uniform", budget=20000)
-    assert len(outcome.samples) == 4
+    assert [sample.text for sample in outcome.samples] == [ANSWER] * 4
     assert all(sample.finish == "stop" for sample in outcome.samples)
     assert sum("n" in body for body in server.bodies) == 1
+
+
+def bills_each_by_itself(talk: Talk) -> None:
+    """As llama-server does."""
+    several, prompt = talk.body.pop("n", 1), count(talk.body["messages"])
+    for place in range(several):
+        for word in ("so it ", "is\n", "Answer: ", "42"):
+            talk.chunk(word, place)
+        talk.chunk(None, place, reason="stop")
+        talk.usage(prompt, 4, 2)
+    talk.done()
+
+
+def test_where_a_server_bills_each_sample_of_a_request_by_itself_all_bills_count():
+    outcome, [server] = ask(bills_each_by_itself, owner="llamacpp", max_samples=4, policy="uniform", budget=20000)
+    prompt = count(server.bodies[0]["messages"])
+    assert len(server.bodies) == 1
+    assert (outcome.tokens.prompt, outcome.tokens.generated) == (prompt - 2, 4 * 4)
+
+
+def tells_of_the_first(talk: Talk) -> None:
+    """As a LiteLLM gateway does before a llama-server: the usage and the end of one sample stand for all."""
+    several, words = talk.body.pop("n", 1), ["so"] * 40
+    if len(talk.body["messages"]) > 1:
+        words = ["42"]
+    for place in range(several):
+        for word in words:
+            talk.chunk(f"{word} ", place)
+    talk.chunk(None, 0, reason="length" if len(words) == talk.limit else "stop")
+    counts = {"prompt_tokens": count(talk.body["messages"]), "completion_tokens": len(words)}
+    talk.event({"choices": [{"index": 0, "delta": {}}], "usage": counts})
+    talk.done()
+
+
+def test_a_gateway_is_asked_for_one_sample_at_a_time_since_it_may_count_one_of_several():
+    settings = {"max_samples": 6, "policy": "uniform", "budget": 20000, "exhaust": True}
+    outcome, [server] = ask(tells_of_the_first, owner="openai", **settings)
+    assert not any("n" in body for body in server.bodies)
+    assert outcome.tokens.generated == 6 * 40 + 6
+    assert [sample.forced for sample in outcome.samples] == [True] * 6  # all were cut, and asked for their answers
+
+
+def test_a_count_of_one_sample_is_not_believed_of_several():
+    outcome, [server] = ask(tells_of_the_first, max_samples=4, policy="uniform", budget=20000)
+    assert server.bodies[0]["n"] == 4
+    assert outcome.tokens.generated >= 4 * 40
+    assert outcome.told("count of tokens cannot be") == 1
 
 
 def test_chains_are_turns_of_a_conversation():

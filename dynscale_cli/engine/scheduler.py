@@ -83,6 +83,7 @@ class Scheduler:
         self.width = width
         self.chunk = chunk
         self.waiting: list[Request] = []
+        self.held: set[int] = set()  # requests that rest, once their prompts are evaluated
         self._slots: list[Sequence | None] = [None] * width
         self._coming: Counter[tuple[int, ...]] = Counter()  # prefixes that active sequences are evaluating
 
@@ -142,6 +143,8 @@ class Scheduler:
         prefilling = []
         for sequence in self._slots:
             if sequence is None or sequence.finished or not sequence.pending_tokens:
+                continue
+            if sequence.sampled and sequence.request.id in self.held:
                 continue
             if len(sequence.pending_tokens) == 1:
                 shares.append(sequence.share(1))

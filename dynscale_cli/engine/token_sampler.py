@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Sequence as Seq
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,9 @@ import numpy as np
 from .protocol import Sampling
 
 CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])  # llama_token_data
+TABLE = np.dtype(  # llama_token_data_array, its pointer as a number
+    [("data", np.uintp), ("size", np.uintp), ("selected", np.int64), ("sorted", np.bool_)], align=True
+)
 GROUP = 16  # logits of which only the largest is looked at first
 WIDER = 16  # of such groups are joined to find a threshold, where there are enough
 SPREAD = 4  # so many times the wanted ones must the groups be; else the row is laid out whole
@@ -45,8 +47,10 @@ class TokenSampler:
         self._lib, self._context, self._n_vocab = lib, context, n_vocab
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._threads = threads
-        self._table = CandidateTable()
-        self._argument = ctypes.byref(lib.llama_token_data_array.from_buffer(self._table))
+        self._maxima: Any = np.empty((0, n_vocab // GROUP), np.float32)
+        # With addresses as plain numbers, which take ctypes less time than the call itself.
+        address = ctypes.cast(lib.llama_sampler_apply, ctypes.c_void_p).value or 0
+        self._apply = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(address)
 
     def chain(self, sampling: Sampling, seed: int) -> SamplerChain:
         """A chain of its own for one sequence; `free` it."""
@@ -77,21 +81,24 @@ class TokenSampler:
         logits = self.logits(max(rows) + 1)
         if list(rows) != list(range(len(rows))):
             logits = logits[list(rows)]
-        candidates, bounds = cut(logits, max(chain.top for chain in chains), self._largest(logits))
-        tokens: list[int] = []
-        for chain, row, (start, end) in zip(chains, logits, pairwise(bounds), strict=True):
-            if 0 < chain.top <= end - start:
-                tokens.append(self._apply(chain, candidates, start, end))
-            else:
-                tokens.append(self._apply(chain, everything(row), 0, self._n_vocab))
-        return tokens
+        return self._draw(chains, logits)
 
     def draw_from(self, chain: SamplerChain, logits: Any) -> int:
         """The next token from logits that were kept, exactly as `draw` draws from the context's own."""
-        candidates, (start, end) = cut(logits[None, :], chain.top)
-        if not 0 < chain.top <= end - start:
-            candidates, start, end = everything(logits), 0, len(logits)
-        return self._apply(chain, candidates, start, end)
+        return self._draw([chain], logits[None, :])[0]
+
+    def choose(self, chains: Seq[SamplerChain], candidates: Candidates, bounds: Any) -> list[int]:
+        """The next token of each chain from its candidates, between two of the `bounds`; none of them is without.
+
+        Chains need not be told: none of their samplers remembers tokens.
+        """
+        tables = np.zeros(len(chains), TABLE)
+        tables["data"] = candidates.address + bounds[:-1] * CANDIDATE.itemsize
+        tables["size"] = np.diff(bounds)
+        for number, chain in enumerate(chains):
+            self._apply(chain.handle, tables.ctypes.data + number * TABLE.itemsize)
+        tokens: list[int] = candidates.ids[bounds[:-1] + tables["selected"]].tolist()  # they were sorted in place
+        return tokens
 
     def logits(self, count: int) -> Any:
         """The last batch's first `count` rows of logits, in llama.cpp's own memory: (count, vocabulary).
@@ -105,40 +112,37 @@ class TokenSampler:
         if self._pool:
             self._pool.shutdown()
 
-    def _apply(self, chain: SamplerChain, candidates: Candidates, start: int, end: int) -> int:
-        table = self._table
-        table.data = candidates.address + start * CANDIDATE.itemsize
-        table.size, table.selected, table.sorted = end - start, -1, False
-        self._lib.llama_sampler_apply(chain.handle, self._argument)
-        token = int(candidates.ids[start + table.selected])  # they were sorted in place
-        self._lib.llama_sampler_accept(chain.handle, token)
-        return token
+    def _draw(self, chains: Seq[SamplerChain], logits: Any) -> list[int]:
+        candidates, bounds = cut(logits, max(chain.top for chain in chains), self._largest(logits))
+        sizes = np.diff(bounds).tolist()
+        if all(0 < chain.top <= size for chain, size in zip(chains, sizes, strict=True)):
+            return self.choose(chains, candidates, bounds)
+        tokens = []
+        for chain, row, size, start in zip(chains, logits, sizes, bounds[:-1], strict=True):
+            if 0 < chain.top <= size:
+                tokens += self.choose([chain], candidates, np.array([start, start + size]))
+            else:
+                whole = Candidates(np.arange(self._n_vocab), row)
+                tokens += self.choose([chain], whole, np.array([0, self._n_vocab]))
+        return tokens
 
     def _largest(self, logits: Any) -> Any:
         """`largest` in threads. It alone is worth them: what follows are many short calls that wait for one another."""
-        if self._pool is None or len(logits) <= THREAD_ROWS:
-            return largest(logits)
-        most = max(THREAD_ROWS, -(-len(logits) // self._threads))
-        found = np.empty((len(logits), self._n_vocab // GROUP), np.float32)
-        starts = range(0, len(logits), most)
+        rows = len(logits)
+        if rows > len(self._maxima):  # its memory is used again: to get it costs as much as to fill it
+            self._maxima = np.empty((rows, self._n_vocab // GROUP), np.float32)
+        found = self._maxima[:rows]
+        if self._pool is None or rows <= THREAD_ROWS:
+            return largest(logits, found)
+        most = max(THREAD_ROWS, -(-rows // self._threads))
+        starts = range(0, rows, most)
         blocks = [logits[start : start + most] for start in starts], [found[start : start + most] for start in starts]
         deque(self._pool.map(largest, *blocks), maxlen=0)
         return found
 
 
-class CandidateTable(ctypes.Structure):
-    """`llama_token_data_array` with its address as a number: a pointer of ctypes costs more than the call."""
-
-    _fields_ = (
-        ("data", ctypes.c_void_p),
-        ("size", ctypes.c_size_t),
-        ("selected", ctypes.c_int64),
-        ("sorted", ctypes.c_bool),
-    )
-
-
 class Candidates:
-    """Tokens and their logits as llama.cpp takes them, in memory that it may sort."""
+    """Tokens and their logits as llama.cpp takes them, in memory that it sorts."""
 
     def __init__(self, ids: Any, logits: Any) -> None:
         self._table = np.zeros(len(ids), CANDIDATE)
@@ -147,19 +151,13 @@ class Candidates:
         self.address: int = self._table.ctypes.data
 
 
-def everything(logits: Any) -> Candidates:
-    """A whole row as candidates."""
-    return Candidates(np.arange(len(logits)), logits)
-
-
 def largest(rows: Any, out: Any = None) -> Any:
     """The largest logit of each group: (number of rows, groups). A group is every n-th token: vectors are compared."""
-    count, n_vocab = rows.shape
-    n = n_vocab // GROUP
-    return np.max(rows[:, : n * GROUP].reshape(count, GROUP, n), axis=1, out=out)
+    n = rows.shape[1] // GROUP
+    return np.max(rows[:, : n * GROUP].reshape(len(rows), GROUP, n), axis=1, out=out)
 
 
-def cut(rows: Any, top: int, maxima: Any = None) -> tuple[Candidates, list[int]]:
+def cut(rows: Any, top: int, maxima: Any = None) -> tuple[Candidates, Any]:
     """The `top` largest logits of each row and hardly more: all, and where each row's begin (and the last end).
 
     `rows`: float32, (number of rows, vocabulary). `maxima`: their `largest`. A row without numbers (NaN) has no
@@ -168,15 +166,15 @@ def cut(rows: Any, top: int, maxima: Any = None) -> tuple[Candidates, list[int]]
     At least `top` groups have a maximum that is no less than the `top`-th largest maximum, and no logit that is less is
     one of the `top` largest. Two levels of groups: a few hundred maxima are sorted, some ten groups looked through.
     """
-    count, n_vocab = rows.shape
+    n_vocab = rows.shape[1]
     n = n_vocab // GROUP  # groups; what is left over beyond them is looked at by itself
     wider = min(WIDER, n // (SPREAD * top)) if top > 0 else 0
     if not wider:
-        return Candidates((), ()), [0] * (count + 1)
+        return Candidates((), ()), np.zeros(len(rows) + 1, np.intp)
     if maxima is None:
         maxima = largest(rows)
     few = n // wider
-    widest = maxima[:, : few * wider].reshape(count, wider, few).max(axis=1)
+    widest = maxima[:, : few * wider].reshape(len(rows), wider, few).max(axis=1)
     thresholds = np.partition(widest, few - top, axis=1)[:, few - top]
     row, group = np.divmod(np.flatnonzero(maxima >= thresholds[:, None]), n)
     places = ((row * n_vocab + group)[:, None] + np.arange(0, n * GROUP, n)).ravel()
@@ -187,5 +185,4 @@ def cut(rows: Any, top: int, maxima: Any = None) -> tuple[Candidates, list[int]]
         places = np.concatenate([places, row * n_vocab + n * GROUP + rest])
     places.sort()
     candidates = Candidates(places % n_vocab, flat[places])
-    bounds: list[int] = np.searchsorted(places, np.arange(count + 1) * n_vocab).tolist()
-    return candidates, bounds
+    return candidates, np.searchsorted(places, np.arange(len(rows) + 1) * n_vocab)

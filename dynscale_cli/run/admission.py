@@ -110,31 +110,37 @@ class Admission:
         room = self._state.ledger.free - self._forcing.reserve
         return self._sampler.outgrows(self._state.questions[q], room, compared=not self._state.kind(q).long)
 
-    def fits(self, in_flight: Iterable[InFlight]) -> bool:
-        """Whether what is left of the budget is expected to see these samples to their ends."""
+    def resting(self, in_flight: Sequence[InFlight]) -> Sequence[InFlight]:
+        """Those that have to rest: the budget is not expected to see them to their ends beside the older ones.
+
+        `in_flight`: the oldest first, which goes on in any case.
+        """
         if self._engine.info.upfront:  # all that they may cost is reserved
-            return True
-        return sum(map(self.remaining, in_flight)) <= self._state.ledger.free
+            return ()
+        free = float(self._state.ledger.free)
+        for place, sample in enumerate(in_flight):
+            free -= self.remaining(sample)
+            if free < 0 and place:
+                return in_flight[place:]
+        return ()
 
     def remaining(self, sample: InFlight) -> float:
         """Tokens that a sample in flight is expected to generate yet, beside its reserve for being asked.
 
-        Lengths are heavy-tailed: one that has outlived its forecast is expected to go on for as long as it has lived.
+        Lengths are heavy-tailed: one is expected to go on for as long as it has lived, if its forecast is not longer.
         """
         if sample.closing:
             return 0.0
-        length, generated = self._length(sample), sample.generated
-        left = length - generated if generated < length else generated
-        return min(left, sample.draft.request.max_tokens - generated)
+        left = max(self._mean_of(sample) - sample.generated, sample.generated)
+        return min(left, sample.draft.request.max_tokens - sample.generated)
 
     def _expected(self, question: QuestionState, in_flight: Iterable[InFlight]) -> float:
         """Tokens that the next sample of this question is expected to generate, beside those in flight."""
-        outlived = [2.0 * s.generated for s in in_flight if not s.closing and s.generated >= self._length(s)]
-        return max(self._mean(question, outlived), 2.0 * question.unfinished.get(question.next_number, 0))
+        open_ones = [sample for sample in in_flight if not sample.closing]
+        return self._mean(question, [2.0 * s.generated for s in open_ones if s.generated >= self._mean_of(s)])
 
-    def _length(self, sample: InFlight) -> float:
-        """Tokens that were expected of a sample in flight."""
-        return max(self._mean(self._state.open[sample.question]), 2.0 * sample.before)
+    def _mean_of(self, sample: InFlight) -> float:
+        return self._mean(self._state.open[sample.question])
 
     def _mean(self, question: QuestionState, outlived: Sequence[float] = ()) -> float:
         """Tokens of one more sample: the question's own mean, shrunk to the run's by one sample.

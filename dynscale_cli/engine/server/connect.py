@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.engine.template import ChatTemplate
@@ -19,6 +20,7 @@ from .endpoints import Endpoint, Endpoints, ServerOptions, api_key
 from .engine import DEFAULT_WIDTH, ServerEngine, shown
 from .faults import Fault, printable
 from .llama_server import LlamaServer
+from .transport import OPENAI
 
 CONNECT = 10.0  # seconds to be let in, and to name the models
 CONTEXT = 8192  # tokens, where a server does not tell: most serve more, and one that serves less says so itself
@@ -31,6 +33,7 @@ COUNTING: dict[str, dict[str, Any]] = {
     LLAMA_SERVER: {"timings_per_token": True},
     "vllm": {"stream_options": {"include_usage": True, "continuous_usage_stats": True}},
 }
+SHARING = frozenset({*COUNTING, "sglang"})  # and whose servers answer several times at once, and count all of it
 UNSWITCHED = "{model}'s chat template has no switch for thinking: --think off has no effect on a server"
 
 
@@ -38,12 +41,13 @@ UNSWITCHED = "{model}'s chat template has no switch for thinking: --think off ha
 class Server:
     """Servers that answered, and what they serve: what they do not tell is 0 or None.
 
-    `context`: tokens; `native`: what a llama-server tells besides.
+    `context`: tokens; `shares`: several completions can be asked for at once; `native`: what a llama-server tells too.
     """
 
     client: ChatClient
     model: str
     context: int
+    shares: bool = False
     native: LlamaServer | None = None
     template: ChatTemplate | None = None
 
@@ -96,7 +100,8 @@ def connect(
     except BaseException:
         client.close()
         raise
-    return Server(client, client.model, _context(entry), native, template)
+    shares = owner in SHARING or all(urlsplit(url).hostname == OPENAI for url in options.endpoints)
+    return Server(client, client.model, _context(entry), shares, native, template)
 
 
 def open_server(
@@ -117,7 +122,7 @@ def open_server(
         context=tokens,
         width=width or min(DEFAULT_WIDTH, slots or DEFAULT_WIDTH),
         fields=fields or {},
-        together=together,
+        together=together and server.shares,
         template=server.template,
         counter=server.native,
     )

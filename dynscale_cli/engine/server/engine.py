@@ -11,7 +11,7 @@ import contextlib
 import queue
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -165,6 +165,9 @@ class ServerEngine:
         self._leave(remote)
         self._forget(id)
         return remote.before
+
+    def hold(self, ids: Collection[int]) -> None:
+        """Nothing: a server goes on with what it was sent."""
 
     def usage(self, id: int) -> Tokens:
         remote = self._requests.get(id)
@@ -372,10 +375,12 @@ class ServerEngine:
         return [remote.bound(reasons[chat.ids.index(remote.request.id)] if reasons else None) for remote in remotes]
 
     def _believable(self, usage: Usage, chat: ChatRequest, remotes: list[RemoteRequest]) -> bool:
-        """Whether a server's count can be: not more tokens than were asked for and came, not none for some text."""
+        """Whether a server's count can be: not more tokens than were asked for and came, not none for some text, nor
+        those of one sample for several."""
         came = sum(remote.size for remote in remotes)
         asked = len(chat.ids) * chat.max_tokens
-        believable = usage.prompt <= remotes[0].most + UNBELIEVABLE and (usage.generated > 0 or not came)
+        least = sum(remote.chunks for remote in remotes) if len(chat.ids) > 1 else min(came, 1)
+        believable = usage.prompt <= remotes[0].most + UNBELIEVABLE and usage.generated >= least
         if believable and usage.generated <= max(asked, came + len(remotes)):
             return True
         self._say(ABSURD)

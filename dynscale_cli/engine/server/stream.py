@@ -6,7 +6,7 @@ Owns which fields of a chunk mean what, and when an answer is longer than was as
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from .faults import Reported, Unreadable
@@ -58,6 +58,7 @@ class AnswerReader(Generic[T]):
         self.counts = False  # a usage came, or its place was kept for the end
         self.overrun = self.whole = False
         self._counted: Usage | None = None  # of the chunk that is being read
+        self._bills: list[Usage] = []  # what came when completions were over
         self.heard = clock()
         self._order, self._limit, self._tell, self._clock = chat, max_tokens, tell, clock
         self._chunks, self._bytes = [0] * count, [0] * count
@@ -77,6 +78,8 @@ class AnswerReader(Generic[T]):
             self.usage = _usage(found)
             self.absurd = self.usage is None
             self._counted = self._counted or (self.usage if len(self.reasons) == 1 else None)
+            if self.usage is not None and not choices:
+                self._bills.append(self.usage)
         if not choices and (error := getattr(chunk, "error", None)):
             raise Reported(error)
         for choice in _items(choices):
@@ -90,8 +93,10 @@ class AnswerReader(Generic[T]):
         """The answer has ended. Raises Unreadable when it was none."""
         if not self.seen:
             raise Unreadable("it is not a chat completion")
+        if len(self._bills) == len(self.reasons):  # llama-server bills each by itself; the prompt was evaluated once
+            self.usage = replace(self._bills[0], generated=sum(bill.generated for bill in self._bills))
         if self.usage is not None or self.absurd:  # the last word was said: then an end may go without a reason
-            self.reasons = [reason or "stop" for reason in self.reasons]
+            self.reasons = [r or "stop" if n in self.seen else None for n, r in enumerate(self.reasons)]
         if any(self.reasons[place] is None for place in self.seen):
             raise Unreadable("it breaks off")
 
