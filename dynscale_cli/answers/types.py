@@ -77,7 +77,7 @@ class AnswerType:
 
     @classmethod
     def _regex(cls, pattern: str) -> AnswerType:
-        hint = r"e.g. --answer-type 'regex:Code: (\w+)'; its first group, or all of the last match, is the answer"
+        hint = r"such as --answer-type 'regex:Code: (\w+)', whose group is the answer"
         if not pattern:
             raise UsageError("answer type regex: has no pattern", hint)
         try:

@@ -302,5 +302,5 @@ def _same_model(stored: "StoredRun", identity: dict[str, Any]) -> None:
         flag = "--endpoint URL" if was["kind"] == "server" else "-m FILE"
         raise UsageError(
             f"run {stored.id} was made with another model than {identity['path']}: {changed}",
-            f"name the one it was made with ({was['path']}): dynscale runs resume {stored.id} {flag}",
+            f"dynscale runs resume {stored.id} {flag}, where that is {was['path']}",
         )
