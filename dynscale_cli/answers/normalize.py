@@ -152,7 +152,8 @@ _TELLING = frozenset("+*/=^<>%&@#\\|$€£")
 _INSIDE = frozenset(".,'")
 _HYPHEN = re.compile(r"-(?!\d)|(?<=[^\W\d_])-")  # dates, ranges and signs keep theirs
 _ARTICLES = frozenset({"a", "an", "the"})
-_INITIALS = re.compile(r"(?:[^\W\d_]\.){2,}[^\W\d_]|u\.[sk]|[ap]\.m")  # U.S.A. is USA; a.b may be code
+_INITIALS = re.compile(r"(?:[^\W\d_]\.){2,}[^\W\d_]?|u\.[sk]|[ap]\.m")  # U.S.A. is USA; a.b may be code
+_SPACED_INITIAL = re.compile(r"(?<![\w.])([^\W\d_]\.) (?=[^\W\d_]\.)")  # J. K. is J.K.
 
 
 class _WordTable(dict[int, str]):
@@ -177,9 +178,11 @@ def words(text: str) -> list[str]:
     """Case-folded words without punctuation or English articles (all words if there are only articles)."""
     folded = unicodedata.normalize("NFKC", plain(text).replace("**", " ")).casefold()
     folded = folded if folded.isascii() else plain(unicodedata.normalize("NFKC", folded))
-    spaced = _HYPHEN.sub(" ", folded).translate(_WORDS)
-    found = [word for raw in spaced.split() if (word := raw.strip(".,'"))]
-    found = [word.replace(".", "") if "." in word and _INITIALS.fullmatch(word) else word for word in found]
+    if "." in folded:
+        folded = _SPACED_INITIAL.sub(r"\1", folded)
+    spaced = [raw.strip(",'") for raw in _HYPHEN.sub(" ", folded).translate(_WORDS).split()]
+    spaced = [raw.replace(".", "") if "." in raw and _INITIALS.fullmatch(raw) else raw for raw in spaced]
+    found = [word for raw in spaced if (word := raw.strip(".,'"))]
     return [word for word in found if word not in _ARTICLES] or found
 
 

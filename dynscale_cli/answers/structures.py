@@ -41,6 +41,7 @@ _LEFT_SIDE = re.compile(
     r"|(?:\\text\s?\{[^{}]*\}\s*)+(?:_\{?\w+\}?|\([^()=]{0,30}\))?|"
     r"(?!.*(?:except|not|but))[A-Za-z][A-Za-z' ]{2,60}"  # words
     r"|\([a-z](?:,\s?[a-z]){1,5}\)"  # (x, y)
+    r"|[a-z]{2,8}\s?\([\d\s,./°-]{1,30}\)"  # gcd(24, 36)
 )
 _TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
 _POINT = re.compile(r"[A-Z](?:_\{?\d\}?)?'?\s?(?=\([^()]*\d)")

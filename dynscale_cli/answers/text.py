@@ -178,7 +178,7 @@ def _without_aside(sentence: str) -> str:
 # "built in 1889", "By Jane Austen": what the question's own word asks for stands behind.
 _LEADS = (
     (
-        word_set("when wann quand cuándo year date"),
+        word_set("when wann quand cuándo year date day month"),
         re.compile(r"(?:[a-z]+ )?(?:[Ii]n|[Oo]n|[Aa]t|[Aa]round|[Bb]y) (?=[A-Z\d])"),
     ),
     (word_set("where wo où dónde"), re.compile(r"(?:[a-z]+ )?(?:[Ii]n|[Oo]n|[Aa]t|[Nn]ear) (?=[A-Z])")),
@@ -193,14 +193,20 @@ def without_subject(sentence: str, topic: frozenset[str]) -> str:
         return east["rest"] if not east["subject"] or any(east["subject"] in word for word in topic) else sentence
     stated = _SUBJECT.match(sentence) if len(sentence) <= 300 else None
     if stated is not None and not stated["rest"].lower().startswith(("not ", "n't ")):
-        subject = words(stated["subject"])
-        if subject and all(word in topic or word in _PRONOUNS for word in subject):
+        if _repeats(stated["subject"], topic | _PRONOUNS):
             sentence = stated["rest"]
+        elif _repeats(stated["rest"], topic | _PRONOUNS) and not _PRONOUNS.issuperset(words(stated["rest"])):
+            sentence = stated["subject"]  # "Canberra is the capital of Australia"
     for asked, lead in _LEADS:
         if not topic.isdisjoint(asked):
             begun = lead.match(sentence)
             return sentence[begun.end() :] if begun is not None else sentence
     return sentence
+
+
+def _repeats(said: str, known: frozenset[str]) -> bool:
+    spoken = words(said)
+    return bool(spoken) and all(not known.isdisjoint((word, word.removesuffix("'s"))) for word in spoken)
 
 
 # --- lists -----------------------------------------------------------------------------------------------------
