@@ -19,7 +19,7 @@ from unicodedata import combining, normalize
 
 from dynscale_cli.answers.choices import LETTERS
 from dynscale_cli.answers.normalize import box_at, plain, prose, word_set, words
-from dynscale_cli.answers.numbers import possible_days, rational_key
+from dynscale_cli.answers.numbers import day_of_a_year, possible_days, rational_key
 from dynscale_cli.answers.prover import equal
 from dynscale_cli.answers.quantities import Quantity, as_quantity, bare
 from dynscale_cli.answers.reading import read_loosely
@@ -130,8 +130,8 @@ def _meanings(key: str, ordered: bool) -> frozenset[Hashable]:
 
 
 def _is_bare(key: str) -> bool:
-    """A value without a unit, or money without its rate: it may be short for one that has them."""
-    return bool(CONSTANT.fullmatch(key)) or _money(key) is not None
+    """A value without a unit, money without its rate, a day without its year: it may be short for one that has them."""
+    return bool(CONSTANT.fullmatch(key)) or _money(key) is not None or day_of_a_year(key) is not None
 
 
 def _money(key: str) -> Quantity | None:
@@ -140,7 +140,10 @@ def _money(key: str) -> Quantity | None:
 
 
 def _states(key: str, value: str) -> bool:
-    """Whether a key is this value with a unit, or this sum of money at a rate. A bare year is none before our era."""
+    """Whether a key is this value with a unit, this sum of money at a rate, or this day of a year. A bare year is none
+    before our era."""
+    if (day := day_of_a_year(value)) is not None:
+        return key[4:10] == day and key[:4].isdigit()
     if key == value or bare(key) != bare(value) or key.endswith(" BC"):
         return False
     money, rate = _money(value), as_quantity(key)

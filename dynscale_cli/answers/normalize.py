@@ -43,6 +43,8 @@ _NAMED = {
     "\u27e8": "(",
     "\u27e9": ")",
     "\u2236": ":",  # ratio
+    "\u266f": "#",  # of music
+    "\u266d": "b",
 }
 
 
@@ -105,6 +107,7 @@ def lower(text: str) -> str:
 
 _MARKUP = " \t\r\n*`\"'~"
 _STOPS = ".,;:。"
+_LINK = re.compile(r"\s*<(?P<inner>[^<>\s]+[@/][^<>\s]+)>\s*")
 _HEADING = re.compile(r"#{1,6}(?=\s)|>(?=\s*[*_#])")
 _CLOSING_HASHES = re.compile(r"^#+$|(?<=[\s*_])#{2,}$")  # C# keeps its own
 _SIGN = re.compile(
@@ -132,7 +135,7 @@ def strip_markup(text: str) -> str:
     sign = sign_of(text)
     if sign is not None:
         return sign
-    styled = _TAGGED.fullmatch(text)
+    styled = _TAGGED.fullmatch(text) or _LINK.fullmatch(text)
     text = styled["inner"] if styled is not None else text
     text = (
         _CLOSING_HASHES.sub("", text.rstrip(_MARKUP + _STOPS + "_"))
@@ -150,7 +153,8 @@ def strip_markup(text: str) -> str:
 # Signs that tell texts apart ("C" from "C++"); all other punctuation is a space between words.
 _TELLING = frozenset("+*/=^<>%&@#\\|$€£")
 _INSIDE = frozenset(".,'")
-_HYPHEN = re.compile(r"-(?!\d)|(?<=[^\W\d_])-")  # dates, ranges and signs keep theirs
+# Dates, ranges and signs keep theirs, and so do a grade (A-) and a blood type.
+_HYPHEN = re.compile(r"(?!(?:(?<=\b[a-z])|(?<=\b[a-z][a-z]))-(?:\s|$))(?:-(?!\d)|(?<=[^\W\d_])-)")
 _ARTICLES = frozenset({"a", "an", "the"})
 _INITIALS = re.compile(r"(?:[^\W\d_]\.){2,}[^\W\d_]?|u\.[sk]|[ap]\.m")  # U.S.A. is USA; a.b may be code
 _SPACED_INITIAL = re.compile(r"(?<![\w.])([^\W\d_]\.) (?=[^\W\d_]\.)")  # J. K. is J.K.

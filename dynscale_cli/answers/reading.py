@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dynscale_cli.answers.choices import LETTERS, plain_side, read_option, read_side, read_special
-from dynscale_cli.answers.normalize import prose, sign_of, strip_markup, word_set, words
+from dynscale_cli.answers.normalize import prose, sign_of, strip_markup, word_set
 from dynscale_cli.answers.numbers import holds_date, moment, rational_key, read_words
 from dynscale_cli.answers.quantities import Quantity, as_quantity, bare, numbers, spelt_out
 from dynscale_cli.answers.structures import CONSTANT, exact_math_key, math_key
@@ -24,6 +24,7 @@ from dynscale_cli.answers.text import (
     read_json,
     read_sequence,
     read_text,
+    repeats,
     states_nobody,
     states_none,
     without_quotes,
@@ -48,7 +49,7 @@ def read(content: str, kind: AnswerType, choices: Sequence[str] = ()) -> Reading
         said = strip_markup(content)
         if "many" in wording.topic and states_nobody(said):
             return "0", said
-        return read_number(content)
+        return read_number(_in_scale(content, wording.topic))
     if kind.name == "choice":
         return read_option(content, choices, wording.options, wording.labels)
     if kind.name == "boolean":
@@ -80,6 +81,17 @@ def _settled(reading: Reading | None, topic: frozenset[str]) -> Reading | None:
             return again and (again[0], reading[1])
         reading = (again[0], reading[1])
     return reading
+
+
+_IN_SCALES = {word: re.compile(rf" {word}s?\b") for word in ("dozen", "hundred", "thousand", "million", "billion")}
+
+
+def _in_scale(content: str, topic: frozenset[str]) -> str:
+    """How many dozen? 3 dozen are 3 then."""
+    for word, scale in _IN_SCALES.items():
+        if word in topic:
+            content = scale.sub("", content)
+    return content
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------
@@ -202,7 +214,7 @@ def _in_words(text: str) -> Reading | None:
 
 _VALUE = re.compile(r"-?\d+(?:\.\d+)?(?:/\d+)?")
 _SEVERAL = re.compile(r"\{-?\d[\d./]*(?:,-?\d[\d./]*)*\}|-?\d[\d./]*(?:, -?\d[\d./]*)+")
-_IRRATIONAL = re.compile(r"[√π]|\\pi\b|\\sqrt|\bsqrt\b|\bpi\b|\d\s?pi\b")
+_IRRATIONAL = re.compile(r"\^\s?[({]?\s?(?:-?\d+\s?/|0?\.\d)|[√π]|\\pi\b|\\sqrt|\bsqrt\b|\bpi\b|\d\s?pi\b")
 
 
 def _computed(content: str, wanted: re.Pattern[str] = _VALUE) -> Reading | None:
@@ -361,7 +373,7 @@ def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | Non
     return _value_or_words(strip_markup(without_subject(bare, topic)), topic)
 
 
-_MATHEMATICAL = re.compile(r"[\d\\=+*/^<>|√π∞∅±∪∩∈°$]|(?<!\w)-|\b(?:infinity|pi)\b")
+_MATHEMATICAL = re.compile(r"[\d\\=+*/^<>|√π∞∅±∪∩∈°$]|(?<!\w)-|\b(?:infinity|pi)\b|\bO\(")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{3}(?:[0-9a-fA-F]{1,5})?")
 
 
@@ -406,10 +418,10 @@ def _measured(stated: str) -> str | None:
 
 
 _ABOUT = re.compile(
-    r"(?:(?:about|approximately|approx\.|around|roughly|circa|ca\.)\s|~|≈)\s?(?=[-$€£¥₹]?\d)", re.IGNORECASE
+    r"^(?:(?:about|approximately|approx\.|around|roughly|circa|ca\.)\s|~|≈)\s?(?=[-$€£¥₹]?\d)", re.IGNORECASE
 )
 _VERSION = re.compile(r"\d+(?:\.\d+)+")  # 3.10 is not 3.1
-_WORDED_VALUE = re.compile(r"([^\W\d_]+(?: [^\W\d_]+){0,2}) ?(?=[-$€£]?\d)")
+_WORDED_VALUE = re.compile(r"([^\W\d_]+(?: [^\W\d_]+){0,3}):? (?=[-$€£]?\d)")
 _SCORE = re.compile(r"(\d+)\s?[-:]\s?(\d+)")
 _CHANCES = word_set("probability chance chances odds likelihood")
 
@@ -417,7 +429,7 @@ _CHANCES = word_set("probability chance chances odds likelihood")
 def _as_asked(stated: str, topic: frozenset[str]) -> str:
     """A value as the question's words have it: "remainder 1" is 1, "3 to 2" the ratio 3:2, "3 - 2" a score."""
     worded = _WORDED_VALUE.match(stated)
-    if worded is not None and topic.issuperset(words(worded[1])):
+    if worded is not None and repeats(worded[1], topic) and not repeats(worded[1], frozenset()):
         stated = stated[worded.end() :]
     if "version" in topic:
         return stated.removeprefix("v")
