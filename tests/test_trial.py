@@ -235,7 +235,7 @@ def test_amx_is_taken_out_of_the_table_that_llama_cpp_reads(monkeypatch):
     names = {11: "AMX", 12: "KLEIDIAI", 13: "CPU_REPACK", 14: "AMX"}
     table = [14, 12, 11, 13, None]
     monkeypatch.setattr(binding, "_extra_buffers", lambda: table)
-    monkeypatch.setattr(binding, "_buffer_name", names.__getitem__)
+    monkeypatch.setattr(binding, "buffer_name", names.__getitem__)
     assert binding.extra_buffer_types() == ["AMX", "KLEIDIAI", "AMX", "CPU_REPACK"]
     binding.leave_out_amx()
     assert table[:3] == [12, 13, None]

@@ -141,6 +141,7 @@ class ModelFile:
             context=options.ctx_size,
             width=options.parallel,
             samples=wanted.samples,
+            top=_top(options),
             notice=self._notice,
         )
         return engine
@@ -173,6 +174,13 @@ class ModelFile:
 
         with waiting(None if quiet else sys.stderr, f"loading {self.header.path.name}"):
             return self._model.wait()
+
+
+def _top(options: Options) -> int:
+    """How many of the largest logits samples are drawn from; 0: from all, or a vote is weighed by all."""
+    if options.vote == "confidence":
+        return 0
+    return options.top_k if options.temp > 0 else 1
 
 
 class ModelServer:
