@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dynscale_cli.answers.choices import LETTERS, plain_side, read_option, read_side, read_special
-from dynscale_cli.answers.normalize import prose, sign_of, strip_markup
+from dynscale_cli.answers.normalize import prose, sign_of, strip_markup, word_set
 from dynscale_cli.answers.numbers import holds_date, moment, rational_key, read_words
 from dynscale_cli.answers.quantities import Quantity, as_quantity, bare, numbers, spelt_out
 from dynscale_cli.answers.structures import CONSTANT, exact_math_key, math_key
@@ -24,6 +24,7 @@ from dynscale_cli.answers.text import (
     read_json,
     read_sequence,
     read_text,
+    repeats,
     states_nobody,
     states_none,
     without_quotes,
@@ -48,7 +49,7 @@ def read(content: str, kind: AnswerType, choices: Sequence[str] = ()) -> Reading
         said = strip_markup(content)
         if "many" in wording.topic and states_nobody(said):
             return "0", said
-        return read_number(content)
+        return read_number(_in_scale(content, wording.topic))
     if kind.name == "choice":
         return read_option(content, choices, wording.options, wording.labels)
     if kind.name == "boolean":
@@ -80,6 +81,17 @@ def _settled(reading: Reading | None, topic: frozenset[str]) -> Reading | None:
             return again and (again[0], reading[1])
         reading = (again[0], reading[1])
     return reading
+
+
+_IN_SCALES = {word: re.compile(rf" {word}s?\b") for word in ("dozen", "hundred", "thousand", "million", "billion")}
+
+
+def _in_scale(content: str, topic: frozenset[str]) -> str:
+    """How many dozen? 3 dozen are 3 then."""
+    for word, scale in _IN_SCALES.items():
+        if word in topic:
+            content = scale.sub("", content)
+    return content
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------
@@ -126,7 +138,7 @@ def read_number(content: str) -> Reading | None:
     spelt = _OF_PARTS.sub(r"\2/\1", prose(content))
     if "ratio" in spelt:
         spelt = _TO.sub(r"\1:\2", spelt)
-    spelt = _ODDS.sub(r"\1/\2", _BETWEEN_TWO.sub(r"\1-", _FROM_TO.sub(r"\1\2-", spelt)))
+    spelt = _ODDS.sub(r"\1/\2", _range_in_digits(spelt))
     if _IRRATIONAL.search(content):
         sentence = first_sentence(content)
         ends = [0, *(behind.end() for behind in _BEHIND_VERB.finditer(sentence))]
@@ -157,6 +169,11 @@ def read_number(content: str) -> Reading | None:
     if computed is not None:
         return computed
     return _emphasised(spelt) or _in_words(spelt) or _shown(spelt, _most_stated(spelt, found))
+
+
+def _range_in_digits(text: str) -> str:
+    """ "from 3 to 5" and "between 3 and 5" as 3-5."""
+    return _BETWEEN_TWO.sub(r"\1-", _FROM_TO.sub(r"\1\2-", text))
 
 
 def _several(content: str) -> Reading | None:
@@ -197,7 +214,7 @@ def _in_words(text: str) -> Reading | None:
 
 _VALUE = re.compile(r"-?\d+(?:\.\d+)?(?:/\d+)?")
 _SEVERAL = re.compile(r"\{-?\d[\d./]*(?:,-?\d[\d./]*)*\}|-?\d[\d./]*(?:, -?\d[\d./]*)+")
-_IRRATIONAL = re.compile(r"[√π]|\\pi\b|\\sqrt|\bsqrt\b|\bpi\b|\d\s?pi\b")
+_IRRATIONAL = re.compile(r"\^\s?[({]?\s?(?:-?\d+\s?/|0?\.\d)|[√π]|\\pi\b|\\sqrt|\bsqrt\b|\bpi\b|\d\s?pi\b")
 
 
 def _computed(content: str, wanted: re.Pattern[str] = _VALUE) -> Reading | None:
@@ -310,8 +327,10 @@ def _without_dollars(text: str) -> str:
 # --- whatever is there ----------------------------------------------------------------------------------------
 
 _LETTER_ALONE = re.compile(
-    r"[\s*_`'\"]*(?:\\text\s?\{)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z])\s*[).:])(?:[\s*_`'\".}]|$)"
+    r"[\s*_`'\"]*(?:\\text\s?\{)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z])(?!\.\s?[A-Z]\.)\s*[).:])(?:[\s*_`'\".}]|$)"
 )
+_INITIAL = re.compile(r"[A-Z]\.\s?[A-Z]")  # C. Darwin
+_PERSONS = word_set("who whom whose author writer inventor name wer qui quién")
 _SIDE_ALONE = re.compile(r"[\s*_`'\"(]*([^\W\d_]+)[\s*_`'\").!,。]*(?:$|[,.;!]\s)")
 _LIST_ITEM = re.compile(r"[\[{]\s*[\"{\[]")
 
@@ -340,7 +359,9 @@ def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | Non
         value = read_json(content)
         if value is not None:
             return value
-    letter_alone = _LETTER_ALONE.match(prose(content))
+    letter_alone = (
+        None if _INITIAL.match(bare) and not topic.isdisjoint(_PERSONS) else _LETTER_ALONE.match(prose(content))
+    )
     if letter_alone is not None and (letter_alone[1] or letter_alone[2]).upper() in LETTERS[:10]:
         letter = (letter_alone[1] or letter_alone[2]).upper()
         return letter, letter
@@ -352,7 +373,7 @@ def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | Non
     return _value_or_words(strip_markup(without_subject(bare, topic)), topic)
 
 
-_MATHEMATICAL = re.compile(r"[\d\\=+*/^<>|√π∞∅±∪∩∈°$]|(?<!\w)-|\b(?:infinity|pi)\b")
+_MATHEMATICAL = re.compile(r"[\d\\=+*/^<>|√π∞∅±∪∩∈°$]|(?<!\w)-|\b(?:infinity|pi)\b|\bO\(")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{3}(?:[0-9a-fA-F]{1,5})?")
 
 
@@ -364,10 +385,13 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     if counted is not None:
         return counted, bare
     stated = strip_markup(_without_reason(first_sentence(bare)))
-    measured = _measured(stated) if "\\" not in stated else None
+    value = _as_asked(stated, topic)
+    if "version" in topic and _VERSION.fullmatch(value):
+        return value, stated
+    measured = _measured(value) if "\\" not in stated else None
     if measured is not None:
         return measured, stated
-    key = exact_math_key(_RANGE_WORD.sub("-" if _RATIOS.isdisjoint(topic) else ":", stated))
+    key = exact_math_key(value)
     mathematical = key is not None and _MATHEMATICAL.search(stated) is not None
     if key is not None and mathematical and not (_is_several_things(key, stated) or _names_something(stated)):
         return key, _without_dollars(stated)
@@ -391,6 +415,31 @@ def _measured(stated: str) -> str | None:
         if all(found is not None and found.parts for found in quantities):
             return ", ".join(found.key for found in quantities if found is not None)
     return None
+
+
+_ABOUT = re.compile(
+    r"^(?:(?:about|approximately|approx\.|around|roughly|circa|ca\.)\s|~|≈)\s?(?=[-$€£¥₹]?\d)", re.IGNORECASE
+)
+_VERSION = re.compile(r"\d+(?:\.\d+)+")  # 3.10 is not 3.1
+_WORDED_VALUE = re.compile(r"([^\W\d_]+(?: [^\W\d_]+){0,3}):? (?=[-$€£]?\d)")
+_SCORE = re.compile(r"(\d+)\s?[-:]\s?(\d+)")
+_CHANCES = word_set("probability chance chances odds likelihood")
+
+
+def _as_asked(stated: str, topic: frozenset[str]) -> str:
+    """A value as the question's words have it: "remainder 1" is 1, "3 to 2" the ratio 3:2, "3 - 2" a score."""
+    worded = _WORDED_VALUE.match(stated)
+    if worded is not None and repeats(worded[1], topic) and not repeats(worded[1], frozenset()):
+        stated = stated[worded.end() :]
+    if "version" in topic:
+        return stated.removeprefix("v")
+    if not _RATIOS.isdisjoint(topic):
+        stated = _RANGE_WORD.sub(":", stated)
+    if not _CHANCES.isdisjoint(topic):
+        stated = _ODDS.sub(r"\1/\2", stated)
+    if not topic.isdisjoint(("score", "scoreline")):
+        stated = _SCORE.sub(r"\1-\2", stated) if _SCORE.fullmatch(stated) else stated
+    return _RANGE_WORD.sub("-", _range_in_digits(_ABOUT.sub("", stated)))
 
 
 _ASIDES = re.compile(r"\([^()]*\)")

@@ -25,6 +25,7 @@ _DEEPEST = 6
 _CLOSING = {"(": ")", "{": "}"}
 _SEPARATOR = re.compile(r"[([{\x01]|[)\]}\x02]|,|;")
 _CONNECTIVE = re.compile(r"\\text\s?\{\s?(?:and|or|,)\s?\}|\b(?:and|or)\b|\\quad")
+_ANGLED = re.compile(r"<([^<>]+,[^<>]+)>")
 _UNION = re.compile(r"\\cup(?![a-zA-Z])|(?<=[)\]])\s*U\s*(?=[(\[])|(?<=[)\]])\s*\bor\b\s*(?=[(\[])")
 _RELATION = re.compile(r"\\le(?![a-zA-Z])|\\ge(?![a-zA-Z])|<=|>=|<|>")
 _THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2}(?:,\d{3})+)(?![\d,])")
@@ -41,6 +42,7 @@ _LEFT_SIDE = re.compile(
     r"|(?:\\text\s?\{[^{}]*\}\s*)+(?:_\{?\w+\}?|\([^()=]{0,30}\))?|"
     r"(?!.*(?:except|not|but))[A-Za-z][A-Za-z' ]{2,60}"  # words
     r"|\([a-z](?:,\s?[a-z]){1,5}\)"  # (x, y)
+    r"|[a-z]{2,8}\s?\([\d\s,./°-]{1,30}\)"  # gcd(24, 36)
 )
 _TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
 _POINT = re.compile(r"[A-Z](?:_\{?\d\}?)?'?\s?(?=\([^()]*\d)")
@@ -214,6 +216,8 @@ def _shape(text: str, depth: int) -> str:
     text = _OPTION.sub("", _IMPLIES.split(text)[-1]).strip()
     if not text:
         raise NotMath
+    if (vector := _ANGLED.fullmatch(text)) is not None:
+        text = f"({vector[1]})"
     if text in _EMPTY:
         return r"\emptyset"
     if r"\begin" in text:

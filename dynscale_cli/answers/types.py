@@ -269,6 +269,7 @@ _UNORDERED = re.compile(
     r"\b(?:who|whom|whose|solve|solutions?|roots?|zeros|satisf(?:y|ies)|factors|divisors|"
     r"which (?:two|three|four|five|\d|of (?:these|the following|them) are|people|ones|(?!is\b|was\b|does\b|"
     r"has\b)\w+s\b)|"
+    r"what (?!is\b|was\b|does\b|has\b)\w+s (?:are|were|do|did|have|make)\b|"
     r"what (?:two|three|four|are the (?:names|members|colou?rs|ingredients|siblings|capitals|languages|primary))|"
     r"name (?:\w+ )?(?:two|three|four|five|\d|all|both|the)|(?:find|list|give|name) (?:all|both|the two|the three|"
     r"every)|"

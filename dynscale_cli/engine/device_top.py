@@ -108,6 +108,10 @@ class DeviceTop:
         self._problem = ""
         try:
             self._ggml = Functions()
+            self._address = ctypes.cast(context, ctypes.c_void_p).value
+            self._logits = _reader(lib.llama_get_sampled_logits_ith)
+            self._first = _reader(lib.llama_get_sampled_probs_ith)
+            self._second = _reader(lib.llama_get_sampled_candidates_ith)
             self._interface = lib.llama_sampler_i(
                 apply=lib.llama_sampler_i_apply(lambda sampler, row: None),
                 backend_init=lib.llama_sampler_i_backend_init(self._init),
@@ -139,38 +143,41 @@ class DeviceTop:
 
         Waits for the device.
         """
-        groups, count = self._groups, len(outputs)
+        groups, n = self._groups, len(outputs)
         values, first, second = self._rows(outputs)
-        maxima = values[:, : MOST * groups.fine].reshape(count, MOST, groups.fine).max(axis=2)
-        thresholds = np.partition(maxima, MOST - top, axis=1)[:, MOST - top]
-        row, place = np.nonzero(values >= thresholds[:, None])
-        chosen, lane = np.divmod(np.minimum(place, MOST * groups.fine - 1), groups.fine)
+        last = (top - 1) * groups.fine  # the groups come in the order of their maxima, which are the threshold
+        thresholds = values[:, last : last + groups.fine].max(axis=1)[:, None]
+        row, place = np.nonzero(values[:, : last + groups.fine] >= thresholds)
+        logits = values[row, place]
+        chosen, lane = np.divmod(place, groups.fine)
         outer, inner = np.divmod(second[row, chosen], groups.size // groups.fine)
         ids = first[row, outer] * groups.size + inner * groups.fine + lane
-        rest = place - MOST * groups.fine  # behind the groups
-        ids = np.where(rest < 0, ids, groups.covered + rest)
-        return Candidates(ids, values[row, place]), np.searchsorted(row, np.arange(count + 1))
+        if groups.covered < self._n_vocab:  # what is behind the groups
+            rest = values[:, MOST * groups.fine :]
+            behind, place = np.nonzero(rest >= thresholds)
+            row = np.concatenate([row, behind])
+            order = np.argsort(row, kind="stable")
+            row = row[order]
+            ids = np.concatenate([ids, groups.covered + place])[order]
+            logits = np.concatenate([logits, rest[behind, place]])[order]
+        return Candidates(ids, logits), np.searchsorted(row, np.arange(n + 1))
 
     def _rows(self, outputs: Seq[int]) -> tuple[Any, Any, Any]:
         """What the graph has left for these tokens: (logits, first groups, second groups), a row each.
 
         Rows lie a vocabulary apart, in an order of llama.cpp's own.
         """
-        lib, groups, step = self._lib, self._groups, 4 * self._n_vocab
-        starts = [ctypes.addressof(lib.llama_get_sampled_logits_ith(self._context, o).contents) for o in outputs]
-        lowest = min(range(len(starts)), key=starts.__getitem__)
-        numbers = [(start - starts[lowest]) // step for start in starts]
-        at = outputs[lowest]
-        probs = ctypes.addressof(lib.llama_get_sampled_probs_ith(self._context, at).contents)
-        candidates = ctypes.addressof(lib.llama_get_sampled_candidates_ith(self._context, at).contents)
-        kept = MOST * groups.fine + self._n_vocab - groups.covered
-        found = (
-            _strided(starts[lowest], ctypes.c_float, max(numbers) + 1, kept, step),
-            _strided(probs, ctypes.c_int32, max(numbers) + 1, MOST, step),
-            _strided(candidates, ctypes.c_int32, max(numbers) + 1, MOST, step),
-        )
-        logits, first, second = (rows if numbers == list(range(len(rows))) else rows[numbers] for rows in found)
-        return logits, first, second
+        context, groups, step = self._address, self._groups, 4 * self._n_vocab
+        starts = [self._logits(context, output) for output in outputs]
+        lowest = min(starts)
+        numbers = [(start - lowest) // step for start in starts]
+        at, n = outputs[starts.index(lowest)], max(numbers) + 1
+        logits = _strided(lowest, ctypes.c_float, n, MOST * groups.fine + self._n_vocab - groups.covered, step)
+        first = _strided(self._first(context, at), ctypes.c_int32, n, MOST, step)
+        second = _strided(self._second(context, at), ctypes.c_int32, n, MOST, step)
+        if numbers == list(range(n)):
+            return logits, first, second
+        return logits[numbers], first[numbers], second[numbers]
 
     def _chain(self) -> Any:
         lib = self._lib
@@ -235,6 +242,12 @@ class DeviceTop:
         for tensor in (kept, first, second):
             ggml.set_output(tensor)
         return Graph(kept, first, second)
+
+
+def _reader(function: Any) -> Any:
+    """A function of llama.cpp that gives an address, as a number: a pointer of ctypes costs more than the call."""
+    address = ctypes.cast(function, ctypes.c_void_p).value or 0
+    return ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32)(address)
 
 
 def _strided(address: int, kind: Any, rows: int, columns: int, step: int) -> Any:

@@ -437,10 +437,16 @@ class Batch:
         outputs = 0
         for share in shares:
             sequence, count = share.sequence, share.count
-            tokens += sequence.pending_tokens[:count]
-            positions += range(sequence.past, sequence.past + count)
-            slots += [sequence.slot] * count
-            wanted += [0] * (count - 1) + [int(share.last)]
+            if count == 1:
+                tokens.append(sequence.pending_tokens[0])
+                positions.append(sequence.past)
+                slots.append(sequence.slot)
+                wanted.append(share.last)
+            else:
+                tokens += sequence.pending_tokens[:count]
+                positions += range(sequence.past, sequence.past + count)
+                slots += [sequence.slot] * count
+                wanted += [0] * (count - 1) + [share.last]
             self.last.append(len(tokens) - 1)
             self.rows.append(outputs)
             outputs += share.last

@@ -95,8 +95,10 @@ class TokenSampler:
         tables = np.zeros(len(chains), TABLE)
         tables["data"] = candidates.address + bounds[:-1] * CANDIDATE.itemsize
         tables["size"] = np.diff(bounds)
-        for number, chain in enumerate(chains):
-            self._apply(chain.handle, tables.ctypes.data + number * TABLE.itemsize)
+        apply, address = self._apply, tables.ctypes.data
+        for chain in chains:
+            apply(chain.handle, address)
+            address += TABLE.itemsize
         tokens: list[int] = candidates.ids[bounds[:-1] + tables["selected"]].tolist()  # they were sorted in place
         return tokens
 
