@@ -71,13 +71,13 @@ class AnswerType:
         if colon or name not in _NAMES:
             raise UsageError(
                 f"unknown answer type {text!r}",
-                f"use one of {', '.join(_NAMES)} or regex:PATTERN, e.g. --answer-type number",
+                f"{', '.join(_NAMES)} or regex:PATTERN",
             )
         return cls(cast(KindName, name))
 
     @classmethod
     def _regex(cls, pattern: str) -> AnswerType:
-        hint = r"e.g. --answer-type 'regex:Code: (\w+)'; its first group, or all of the last match, is the answer"
+        hint = r"--answer-type 'regex:Code: (\w+)' takes the last match's first group"
         if not pattern:
             raise UsageError("answer type regex: has no pattern", hint)
         try:
