@@ -77,7 +77,7 @@ class AnswerType:
 
     @classmethod
     def _regex(cls, pattern: str) -> AnswerType:
-        hint = r"--answer-type 'regex:Code: (\w+)' takes the last match's first group"
+        hint = r"such as --answer-type 'regex:Code: (\w+)', whose group is the answer"
         if not pattern:
             raise UsageError("answer type regex: has no pattern", hint)
         try:

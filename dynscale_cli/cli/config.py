@@ -210,9 +210,9 @@ def doctor(
 
     Exits 1 when something is wrong. The speed check takes about five seconds.
     """
-    from dynscale_cli.doctor import examine, patient
+    from dynscale_cli.doctor import Patient, examine
 
-    findings = examine(patient(keys(ctx.find_root().command), model=model, threads=threads, speed=speed))
+    findings = examine(Patient(keys(ctx.find_root().command), os.environ, model, threads, speed))
     seen = []
     for finding in findings:
         seen.append(finding)

@@ -62,7 +62,7 @@ NAMED: Final = {
     )
 }
 DEFAULT: Final = ",".join(NAMED)
-HINT: Final = "--methods single,dynscale, or as POLICY/MODE: race/parallel,ucb/hybrid"
+HINT: Final = "such as --methods dynscale,race/parallel; all names: dynscale docs bench"
 
 
 def parse_methods(text: str) -> list[Method]:
@@ -81,7 +81,7 @@ def _parse(name: str) -> Method:
         return NAMED[name]
     policy, slash, mode = name.partition("/")
     if not slash:
-        raise UsageError(f"--methods {name}: no such method; there are {', '.join(NAMED)}", HINT)
+        raise UsageError(f"--methods {name}: no such method", HINT)
     if mode not in MODES:
         raise UsageError(f"--methods {name}: no such mode: {mode}", "modes: " + ", ".join(MODES))
     known: dict[str, Mode] = {m: m for m in MODES}

@@ -87,7 +87,7 @@ RECURRENT: Final = frozenset({
 
 Scalar: TypeAlias = int | float | str
 
-HINT: Final = "fetch the file again, whole, or name another: -m FILE"
+HINT: Final = "the file is damaged or incomplete: fetch it again, or name another: -m FILE"
 
 
 class Damaged(Exception):

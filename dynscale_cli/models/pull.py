@@ -186,7 +186,7 @@ def _check_space(needed: int, name: str) -> None:
     if needed > free:
         raise ModelError(
             f"{name} needs {naming.in_bytes(needed)} in {cache}, where {naming.in_bytes(free)} are free",
-            "make room, or name a folder on another disk: HF_HUB_CACHE=FOLDER",
+            f"make room, or: HF_HUB_CACHE=FOLDER dynscale models pull {name}",
         )
 
 
