@@ -82,10 +82,6 @@ class Patient:
     root: Path = Path("/")  # where /proc, /sys and /dev are
 
 
-def patient(keys: Mapping[str, Key], **more: Any) -> Patient:
-    return Patient(keys, dict(os.environ), **more)
-
-
 def examine(patient: Patient) -> Iterator[Finding]:
     """Every finding, as soon as it is known."""
     yield from versions()

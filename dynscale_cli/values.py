@@ -132,7 +132,9 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches
 
     words = {candidate.lower(): candidate for candidate in known}
-    found = get_close_matches(word.lower(), words, n=1, cutoff=0.6) or [name for name in words if _begins(name, word)]
+    found = [name for name in words if sorted(name) == sorted(word.lower())]  # --modle is --model, and not --mode
+    found = found or get_close_matches(word.lower(), words, n=1, cutoff=0.6)
+    found = found or [name for name in words if _begins(name, word)]
     return words[found[0]] if len(found) == 1 else None
 
 

@@ -27,8 +27,8 @@ def script(lengths: random.Random):
     return complete
 
 
-def one_run(number: int):
-    """A run whose everything is drawn from `number`: (its events, its engine, what it raised)."""
+def one_run(number: int, rested: set[int] | None = None):
+    """A run whose everything is drawn from `number`; it is put in `rested` if samples of it had to rest."""
     rng = random.Random(number)
     questions = [
         Question(n, str(n), "How many? " + "word " * rng.choice([1, 5, 40]) + str(n)) for n in range(rng.randint(1, 9))
@@ -44,8 +44,8 @@ def one_run(number: int):
     if rng.random() < 0.7:  # samples that are longer than they were thought to be
         engine._backend.info = replace(engine.info, expected=10)
     settings = Settings(
-        budget=rng.choice([1, 50, 150, 400, 1500, 5000]),
-        max_tokens=rng.choice([3, 20, 300]),
+        budget=rng.choice([1, 50, 150, 400, 800, 1500, 3000]),
+        max_tokens=rng.choice([3, 20, 300, 300]),
         policy=rng.choice(POLICIES),
         mode=rng.choice(["hybrid", "parallel", "chain"]),
         layout=rng.choice(["turns", "quoted"]),
@@ -68,6 +68,8 @@ def one_run(number: int):
     try:
         for event in run.events():
             events.append(event)
+            if rested is not None and run._resting:
+                rested.add(number)
     except (BudgetError, EngineError) as error:
         raised = error
     return questions, settings, engine, run, events, raised
@@ -99,5 +101,7 @@ def test_the_same_seed_gives_the_same_run():
         assert one_run(number)[4] == one_run(number)[4], number
 
 
-def test_the_random_runs_have_stops_in_them():
-    assert sum(one_run(number)[3].state.stopped for number in range(100)) > 5
+def test_the_random_runs_have_rests_and_stops_in_them():
+    rested = set()
+    assert sum(one_run(number, rested)[3].state.stopped for number in range(100)) > 0
+    assert len(rested) > 5

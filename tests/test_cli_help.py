@@ -112,6 +112,7 @@ def test_the_version_is_the_package_s(tmp_path):
         (("What is 2+2?",), "try: dynscale ask 'What is 2+2?'\n"),
         (("ask", "--bugdet", "3", "x"), "try: dynscale ask --budget, or"),
         (("ask", "--tempereture", "1", "x"), "try: dynscale ask --temp, or"),
+        (("ask", "--modle", "m", "x"), "try: dynscale ask --model, or"),
         (("ask", "--min-p", "3", "x"), "--min-p 3: not a number from 0 to 1\n"),
         (("ask", "--limit", "0", "x"), "--limit 0: not a whole number, 1 or more\n"),
         (("ask", "x", "--stop"), "--stop needs a value\n"),

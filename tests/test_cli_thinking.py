@@ -27,7 +27,7 @@ def test_a_thinker_is_right_with_default_flags_whoever_opens_its_thought(tmp_pat
         assert done.returncode == 0, done.stderr
         [answer] = map(json.loads, done.stdout.splitlines())
         assert (answer["answer"], answer["stopped"], answer["cut"]) == ("7", "settled", 0)
-        assert "--max-tokens 8192 --budget 32768/q" in done.stderr.decode()
+        assert "--max-tokens 8192 --budget 33792/q" in done.stderr.decode()
 
 
 def test_a_guess_in_a_thought_that_was_cut_is_no_vote_that_settles(tmp_path: Path) -> None:

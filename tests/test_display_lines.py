@@ -8,7 +8,7 @@ import pytest
 
 from dynscale_cli.display import text as words
 from dynscale_cli.display.answers import Explain, Verdicts, answer_line, question_line
-from dynscale_cli.display.lines import Lines, Quiet, Score, choose_display, closing_lines
+from dynscale_cli.display.lines import Display, Lines, Score, choose_display, closing_lines
 from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.run.events import (
     Answered,
@@ -199,7 +199,7 @@ def test_failures_speak_even_when_it_is_to_be_quiet() -> None:
         (Terminal(), {"TERM": "xterm", "CI": "true"}, Lines),
     ],
 )
-def test_what_cannot_be_redrawn_gets_lines(err: io.StringIO, environ: dict[str, str], kind: type[Quiet]) -> None:
+def test_what_cannot_be_redrawn_gets_lines(err: io.StringIO, environ: dict[str, str], kind: type[Display]) -> None:
     assert type(choose_display(err, environ=environ)) is kind
 
 

@@ -123,6 +123,33 @@ def test_cancelling_frees_the_slot_and_the_sampler():
     assert (engine.free_slots, engine._backend.samplers) == (2, 0)
 
 
+def test_what_is_held_costs_nothing_keeps_its_slot_and_goes_on_where_it_was():
+    engine = scripted_engine(words, width=4)
+    for id in range(3):
+        ask(engine, id)
+    for _ in range(3):
+        engine.step()
+    before = engine.usage(1)
+    engine.hold([1])
+    finished, _ = run(engine, 2)
+    assert sorted(finished) == [0, 2]
+    assert (engine.usage(1), engine.free_slots) == (before, 3)
+    engine.hold([])
+    finished |= run(engine, 1)[0]
+    assert [finished[id].text for id in range(3)] == [words("", id) for id in range(3)]
+    assert engine._backend.evaluated == sum(f.tokens.billed for f in finished.values())
+
+
+def test_a_prompt_is_evaluated_though_its_request_is_held_as_others_may_wait_for_it():
+    engine = scripted_engine(words, width=4, chunk=2)
+    for id in range(2):
+        ask(engine, id)
+    engine.hold([0])
+    finished, _ = run(engine, 1)
+    assert list(finished) == [1]
+    assert engine.usage(0).generated == 0
+
+
 def test_a_prefix_goes_when_the_cache_is_full_and_is_then_paid_for_again():
     engine = scripted_engine(words, width=1, cache_bytes=1500)
     for id, text in enumerate(["first question", "second question, much longer than it", "first question"]):

@@ -60,7 +60,7 @@ def test_what_suits_a_model_is_what_its_file_recommends_and_room_to_think(tmp_pa
     header = read_header(path)
     assert header.sampling == {"temp": 0.6, "top_k": 20}
     assert recommended(header.sampling, thinking=True) == {
-        "temp": 0.6, "top_k": 20, "max_tokens": "8192", "budget": "32768/q"
+        "temp": 0.6, "top_k": 20, "max_tokens": "8192", "budget": "33792/q"
     }  # fmt: skip
     assert recommended({}, thinking=False) == {}
 

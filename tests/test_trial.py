@@ -65,7 +65,7 @@ def test_what_works_is_said_once_and_not_tried_again(played, model):
     assert tried([model], OPTIONS, notice=told.append) == Verdict("all", 16)
     assert tried([model], OPTIONS, notice=told.append) == Verdict("all", 16)
     assert children() == ["all"]
-    assert told == ["checking m.gguf once, with this build of llama.cpp"]
+    assert told == ["checking m.gguf once, with this llama.cpp"]
 
 
 def test_where_amx_alone_crashes_the_other_buffers_are_kept_and_the_user_is_told(played, model):
@@ -235,7 +235,7 @@ def test_amx_is_taken_out_of_the_table_that_llama_cpp_reads(monkeypatch):
     names = {11: "AMX", 12: "KLEIDIAI", 13: "CPU_REPACK", 14: "AMX"}
     table = [14, 12, 11, 13, None]
     monkeypatch.setattr(binding, "_extra_buffers", lambda: table)
-    monkeypatch.setattr(binding, "_buffer_name", names.__getitem__)
+    monkeypatch.setattr(binding, "buffer_name", names.__getitem__)
     assert binding.extra_buffer_types() == ["AMX", "KLEIDIAI", "AMX", "CPU_REPACK"]
     binding.leave_out_amx()
     assert table[:3] == [12, 13, None]

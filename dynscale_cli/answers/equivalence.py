@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from typing import Protocol
+from unicodedata import combining, normalize
 
 from dynscale_cli.answers.choices import LETTERS
 from dynscale_cli.answers.normalize import box_at, plain, prose, word_set, words
-from dynscale_cli.answers.numbers import possible_days
+from dynscale_cli.answers.numbers import day_of_a_year, possible_days, rational_key
 from dynscale_cli.answers.prover import equal
 from dynscale_cli.answers.quantities import Quantity, as_quantity, bare
 from dynscale_cli.answers.reading import read_loosely
@@ -36,9 +39,10 @@ _FORMULA = re.compile(r"[\\^*/+=()]|\d")
 _LONG_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}|[^\x00-\x7f]")
 # What a prover takes for something else: digits without their base, a time as a quotient, a date as a difference.
 _CODE = re.compile(r"0[xob][0-9a-f]+")
+_RATIO = re.compile(r"(\d{1,9}):([2-9]|\d{3,9})")  # with two digits behind it may be a time
 _MISREAD = re.compile(r"\b0[xob]|\d\.\d+\.|\d_|\d:\d|\d-\d")
 _NAME = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
-_CONSTANT_OF_INTEGRATION = re.compile(r"(?:(?<=\+)|^)[cC](?=\+|$)")
+_CONSTANT_OF_INTEGRATION = re.compile(r"(?:(?<=\+)|^)[cC](?=[-+]|$)")
 _LONGEST = 240
 
 
@@ -88,6 +92,7 @@ class Equivalence:
     def _proven(self, first: str, second: str) -> bool:
         if not may_be_equal(first, second):
             return False
+        first, second = (_CONSTANT_OF_INTEGRATION.sub("C", key) for key in (first, second))
         if equal(*sorted((first, second))):
             return True
         return self._prover is not None and self._prover.same(*sorted((first, second)))
@@ -106,6 +111,8 @@ def _meanings(key: str, ordered: bool) -> frozenset[Hashable]:
     """What a key may stand for: amounts in base units, days, lists by their members; itself where it is plain."""
     if _CODE.fullmatch(key):
         return frozenset((key, key[2:]))  # 0xff, and ff where the question says that it is hexadecimal
+    if (ratio := _RATIO.fullmatch(key)) is not None:
+        return frozenset((key, rational_key(Fraction(int(ratio[1]), int(ratio[2])))))
     if any(char.isdigit() for char in key):
         quantity = as_quantity(prose(key) if r"\text" in key else key)
         amounts = quantity.amounts() if quantity is not None else frozenset()
@@ -118,12 +125,13 @@ def _meanings(key: str, ordered: bool) -> frozenset[Hashable]:
     if members is None:
         return frozenset((key,))
     inside = tuple(_meanings(member, ordered) for member in members)
-    return frozenset((("list", inside) if ordered and key[0] != "{" else ("set", frozenset(inside)),))
+    unordered = "set", frozenset(Counter(inside).items())  # 2, 2, 3 are not 2, 3
+    return frozenset((("list", inside) if ordered and key[0] != "{" else unordered,))
 
 
 def _is_bare(key: str) -> bool:
-    """A value without a unit, or money without its rate: it may be short for one that has them."""
-    return bool(CONSTANT.fullmatch(key)) or _money(key) is not None
+    """A value without a unit, money without its rate, a day without its year: it may be short for one that has them."""
+    return bool(CONSTANT.fullmatch(key)) or _money(key) is not None or day_of_a_year(key) is not None
 
 
 def _money(key: str) -> Quantity | None:
@@ -132,7 +140,10 @@ def _money(key: str) -> Quantity | None:
 
 
 def _states(key: str, value: str) -> bool:
-    """Whether a key is this value with a unit, or this sum of money at a rate. A bare year is none before our era."""
+    """Whether a key is this value with a unit, this sum of money at a rate, or this day of a year. A bare year is none
+    before our era."""
+    if (day := day_of_a_year(value)) is not None:
+        return key[4:10] == day and key[:4].isdigit()
     if key == value or bare(key) != bare(value) or key.endswith(" BC"):
         return False
     money, rate = _money(value), as_quantity(key)
@@ -234,7 +245,7 @@ def _is_gold(answer: str, gold: str, kind: AnswerType, choices: Sequence[str], e
     if wanted is None or given is None:
         return False
     if equivalence.same(given, wanted, ordered=kind.ordered):
-        return True
+        return day_of_a_year(given) is None or day_of_a_year(wanted) is not None  # the year is part of a right answer
     if kind.name not in ("number", "math", "choice") and short_names(
         {given: answer, wanted: gold}, places=kind.ordered
     ):
@@ -268,7 +279,7 @@ def short_names(shown: Mapping[str, str], *, places: bool) -> dict[str, str]:
     `shown`: key -> the text as written, where names begin with capitals; `places`: whether what follows a comma tells
     where it is, and is no second answer.
     """
-    found = _without_dressing(shown)
+    found = _without_dressing(shown) | _acronyms(shown) | _without_accents(shown)
     shown = {key: text for key, text in shown.items() if key not in found}
     for key, text in shown.items():
         if not _is_name(key, text):
@@ -279,6 +290,7 @@ def short_names(shown: Mapping[str, str], *, places: bool) -> dict[str, str]:
     return {key: found.get(other, other) for key, other in found.items()}
 
 
+_INITIAL = re.compile(r"\b[A-Z](?=[a-z])")
 PARTICLES = word_set("de la le van von der den da du del di bin al ten ter dos")
 _TITLES = word_set("dr prof professor mr mrs ms miss sir dame president king queen pope saint captain general")
 
@@ -295,6 +307,27 @@ def _without_dressing(shown: Mapping[str, str]) -> dict[str, str]:
             remarked.setdefault(" ".join(words(text.partition(" (")[0])), []).append(key)
     alone = {keys[0]: name for name, keys in remarked.items() if len(keys) == 1}
     return found | {key: name for key, name in alone.items() if name in shown and name != key}
+
+
+def _acronyms(shown: Mapping[str, str]) -> dict[str, str]:
+    """USA to the only name with these initials."""
+    found: dict[str, str] = {}
+    for key, text in shown.items():
+        letters = text.replace(".", "")
+        if 2 <= len(letters) <= 6 and letters.isalpha() and letters.isupper():
+            full = [other for other, spelt in shown.items() if letters == "".join(_INITIAL.findall(spelt)) != spelt]
+            found |= {key: full[0]} if len(full) == 1 and full[0] != key else {}
+    return found
+
+
+def _without_accents(shown: Mapping[str, str]) -> dict[str, str]:
+    """Names without their accents to the only one that has them."""
+    accented: dict[str, list[str]] = {}
+    for key, text in shown.items():
+        if not key.isascii() and text[:1].isupper():
+            bare = "".join(char for char in normalize("NFD", key) if not combining(char))
+            accented.setdefault(bare, []).append(key)
+    return {bare: keys[0] for bare, keys in accented.items() if bare in shown and len(keys) == 1 and keys[0] != bare}
 
 
 def _is_name(key: str, text: str) -> bool:

@@ -43,6 +43,8 @@ _NAMED = {
     "\u27e8": "(",
     "\u27e9": ")",
     "\u2236": ":",  # ratio
+    "\u266f": "#",  # of music
+    "\u266d": "b",
 }
 
 
@@ -105,6 +107,7 @@ def lower(text: str) -> str:
 
 _MARKUP = " \t\r\n*`\"'~"
 _STOPS = ".,;:。"
+_LINK = re.compile(r"\s*<(?P<inner>[^<>\s]+[@/][^<>\s]+)>\s*")
 _HEADING = re.compile(r"#{1,6}(?=\s)|>(?=\s*[*_#])")
 _CLOSING_HASHES = re.compile(r"^#+$|(?<=[\s*_])#{2,}$")  # C# keeps its own
 _SIGN = re.compile(
@@ -132,7 +135,7 @@ def strip_markup(text: str) -> str:
     sign = sign_of(text)
     if sign is not None:
         return sign
-    styled = _TAGGED.fullmatch(text)
+    styled = _TAGGED.fullmatch(text) or _LINK.fullmatch(text)
     text = styled["inner"] if styled is not None else text
     text = (
         _CLOSING_HASHES.sub("", text.rstrip(_MARKUP + _STOPS + "_"))
@@ -150,9 +153,11 @@ def strip_markup(text: str) -> str:
 # Signs that tell texts apart ("C" from "C++"); all other punctuation is a space between words.
 _TELLING = frozenset("+*/=^<>%&@#\\|$€£")
 _INSIDE = frozenset(".,'")
-_HYPHEN = re.compile(r"-(?!\d)|(?<=[^\W\d_])-")  # dates, ranges and signs keep theirs
+# Dates, ranges and signs keep theirs, and so do a grade (A-) and a blood type.
+_HYPHEN = re.compile(r"(?!(?:(?<=\b[a-z])|(?<=\b[a-z][a-z]))-(?:\s|$))(?:-(?!\d)|(?<=[^\W\d_])-)")
 _ARTICLES = frozenset({"a", "an", "the"})
-_INITIALS = re.compile(r"(?:[^\W\d_]\.){2,}[^\W\d_]|u\.[sk]|[ap]\.m")  # U.S.A. is USA; a.b may be code
+_INITIALS = re.compile(r"(?:[^\W\d_]\.){2,}[^\W\d_]?|u\.[sk]|[ap]\.m")  # U.S.A. is USA; a.b may be code
+_SPACED_INITIAL = re.compile(r"(?<![\w.])([^\W\d_]\.) (?=[^\W\d_]\.)")  # J. K. is J.K.
 
 
 class _WordTable(dict[int, str]):
@@ -177,9 +182,11 @@ def words(text: str) -> list[str]:
     """Case-folded words without punctuation or English articles (all words if there are only articles)."""
     folded = unicodedata.normalize("NFKC", plain(text).replace("**", " ")).casefold()
     folded = folded if folded.isascii() else plain(unicodedata.normalize("NFKC", folded))
-    spaced = _HYPHEN.sub(" ", folded).translate(_WORDS)
-    found = [word for raw in spaced.split() if (word := raw.strip(".,'"))]
-    found = [word.replace(".", "") if "." in word and _INITIALS.fullmatch(word) else word for word in found]
+    if "." in folded:
+        folded = _SPACED_INITIAL.sub(r"\1", folded)
+    spaced = [raw.strip(",'") for raw in _HYPHEN.sub(" ", folded).translate(_WORDS).split()]
+    spaced = [raw.replace(".", "") if "." in raw and _INITIALS.fullmatch(raw) else raw for raw in spaced]
+    found = [word for raw in spaced if (word := raw.strip(".,'"))]
     return [word for word in found if word not in _ARTICLES] or found
 
 

@@ -385,6 +385,12 @@ def possible_days(key: str) -> tuple[str, ...]:
     return tuple(f"{either[3]}-{month:02}-{day:02}{either['time'] or ''}" for month, day in days)
 
 
+def day_of_a_year(key: str) -> str | None:
+    """`-03-15` of the key `march 15`, as the keys of its days end; None for anything else."""
+    month, _, day = key.partition(" ")
+    return f"-{_ENGLISH.index(month) + 1:02}-{day:0>2}" if month in _ENGLISH and day.isdigit() else None
+
+
 def holds_date(text: str) -> bool:
     """Whether a text names a month or is a date in digits: its numbers are no amounts."""
     return _MONTH_NAME.search(text) is not None or _ANY_DIGITS.fullmatch(text) is not None

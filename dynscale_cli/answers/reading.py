@@ -10,9 +10,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dynscale_cli.answers.choices import LETTERS, plain_side, read_option, read_side, read_special
-from dynscale_cli.answers.normalize import prose, sign_of, strip_markup
+from dynscale_cli.answers.normalize import prose, sign_of, strip_markup, word_set
 from dynscale_cli.answers.numbers import holds_date, moment, rational_key, read_words
-from dynscale_cli.answers.quantities import Quantity, as_quantity, bare, numbers, spelt_out
+from dynscale_cli.answers.quantities import (
+    ODDS,
+    VERSION,
+    Quantity,
+    as_asked,
+    as_quantity,
+    bare,
+    in_scale,
+    numbers,
+    range_in_digits,
+    spelt_out,
+)
 from dynscale_cli.answers.structures import CONSTANT, exact_math_key, math_key
 from dynscale_cli.answers.text import (
     FILLER,
@@ -48,7 +59,7 @@ def read(content: str, kind: AnswerType, choices: Sequence[str] = ()) -> Reading
         said = strip_markup(content)
         if "many" in wording.topic and states_nobody(said):
             return "0", said
-        return read_number(content)
+        return read_number(in_scale(content, wording.topic))
     if kind.name == "choice":
         return read_option(content, choices, wording.options, wording.labels)
     if kind.name == "boolean":
@@ -107,9 +118,6 @@ _SUBJECT = re.compile(
 )
 _OF_PARTS = re.compile(r"(\d{1,9})\s?分[の之]\s?(\d{1,9})")  # Japanese and Chinese say "of two parts, one"
 _TO = re.compile(r"\b(\d{1,9})\s?(?:to|:)\s?(\d{1,9})\b")  # a ratio of 5 to 3
-_ODDS = re.compile(r"^([\s*_]*\d{1,6}) in (\d{1,9})\b")
-_BETWEEN_TWO = re.compile(r"^[\s*_]*between ([$€£]?\d[\d.,]*) and (?=[$€£]?\d)", re.IGNORECASE)
-_FROM_TO = re.compile(r"^([\s*_$€£]*)(?:(?:from|about|around) )?(\d[\d.,]*) (?:to|through|until) (?=[$€£]?\d)")
 # "The answer is correct because 42/7 = 6": said of an answer, not the answer.
 _VERDICT = re.compile(
     r"[\s*_]*(?:correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|not\s+(?:known|given|unique|"
@@ -126,7 +134,7 @@ def read_number(content: str) -> Reading | None:
     spelt = _OF_PARTS.sub(r"\2/\1", prose(content))
     if "ratio" in spelt:
         spelt = _TO.sub(r"\1:\2", spelt)
-    spelt = _ODDS.sub(r"\1/\2", _BETWEEN_TWO.sub(r"\1-", _FROM_TO.sub(r"\1\2-", spelt)))
+    spelt = ODDS.sub(r"\1/\2", range_in_digits(spelt))
     if _IRRATIONAL.search(content):
         sentence = first_sentence(content)
         ends = [0, *(behind.end() for behind in _BEHIND_VERB.finditer(sentence))]
@@ -197,7 +205,7 @@ def _in_words(text: str) -> Reading | None:
 
 _VALUE = re.compile(r"-?\d+(?:\.\d+)?(?:/\d+)?")
 _SEVERAL = re.compile(r"\{-?\d[\d./]*(?:,-?\d[\d./]*)*\}|-?\d[\d./]*(?:, -?\d[\d./]*)+")
-_IRRATIONAL = re.compile(r"[√π]|\\pi\b|\\sqrt|\bsqrt\b|\bpi\b|\d\s?pi\b")
+_IRRATIONAL = re.compile(r"\^\s?[({]?\s?(?:-?\d+\s?/|0?\.\d)|[√π]|\\pi\b|\\sqrt|\bsqrt\b|\bpi\b|\d\s?pi\b")
 
 
 def _computed(content: str, wanted: re.Pattern[str] = _VALUE) -> Reading | None:
@@ -310,8 +318,10 @@ def _without_dollars(text: str) -> str:
 # --- whatever is there ----------------------------------------------------------------------------------------
 
 _LETTER_ALONE = re.compile(
-    r"[\s*_`'\"]*(?:\\text\s?\{)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z])\s*[).:])(?:[\s*_`'\".}]|$)"
+    r"[\s*_`'\"]*(?:\\text\s?\{)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z])(?!\.\s?[A-Z]\.)\s*[).:])(?:[\s*_`'\".}]|$)"
 )
+_INITIAL = re.compile(r"[A-Z]\.\s?[A-Z]")  # C. Darwin
+_PERSONS = word_set("who whom whose author writer inventor name wer qui quién")
 _SIDE_ALONE = re.compile(r"[\s*_`'\"(]*([^\W\d_]+)[\s*_`'\").!,。]*(?:$|[,.;!]\s)")
 _LIST_ITEM = re.compile(r"[\[{]\s*[\"{\[]")
 
@@ -340,7 +350,9 @@ def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | Non
         value = read_json(content)
         if value is not None:
             return value
-    letter_alone = _LETTER_ALONE.match(prose(content))
+    letter_alone = (
+        None if _INITIAL.match(bare) and not topic.isdisjoint(_PERSONS) else _LETTER_ALONE.match(prose(content))
+    )
     if letter_alone is not None and (letter_alone[1] or letter_alone[2]).upper() in LETTERS[:10]:
         letter = (letter_alone[1] or letter_alone[2]).upper()
         return letter, letter
@@ -352,7 +364,7 @@ def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | Non
     return _value_or_words(strip_markup(without_subject(bare, topic)), topic)
 
 
-_MATHEMATICAL = re.compile(r"[\d\\=+*/^<>|√π∞∅±∪∩∈°$]|(?<!\w)-|\b(?:infinity|pi)\b")
+_MATHEMATICAL = re.compile(r"[\d\\=+*/^<>|√π∞∅±∪∩∈°$]|(?<!\w)-|\b(?:infinity|pi)\b|\bO\(")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{3}(?:[0-9a-fA-F]{1,5})?")
 
 
@@ -364,10 +376,13 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     if counted is not None:
         return counted, bare
     stated = strip_markup(_without_reason(first_sentence(bare)))
-    measured = _measured(stated) if "\\" not in stated else None
+    value = as_asked(stated, topic)
+    if "version" in topic and VERSION.fullmatch(value):
+        return value, stated
+    measured = _measured(value) if "\\" not in stated else None
     if measured is not None:
         return measured, stated
-    key = exact_math_key(_RANGE_WORD.sub("-" if _RATIOS.isdisjoint(topic) else ":", stated))
+    key = exact_math_key(value)
     mathematical = key is not None and _MATHEMATICAL.search(stated) is not None
     if key is not None and mathematical and not (_is_several_things(key, stated) or _names_something(stated)):
         return key, _without_dollars(stated)
@@ -395,8 +410,6 @@ def _measured(stated: str) -> str | None:
 
 _ASIDES = re.compile(r"\([^()]*\)")
 _THING = re.compile(r"\d[^\W\d_]{0,2}\s(?!and\b|und\b)[^\W\d_]{3,}")
-_RATIOS = frozenset({"ratio", "odds", "proportion", "scale"})
-_RANGE_WORD = re.compile(r"(?<=\d) (?:to|through|until) (?=\d)")
 
 
 def _is_several_things(key: str, stated: str) -> bool:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from functools import lru_cache
-from math import gcd
 
 from dynscale_cli.answers import polynomial as poly
 from dynscale_cli.answers.formulas import LONGEST, NotMath, normal_form
@@ -26,6 +25,7 @@ _DEEPEST = 6
 _CLOSING = {"(": ")", "{": "}"}
 _SEPARATOR = re.compile(r"[([{\x01]|[)\]}\x02]|,|;")
 _CONNECTIVE = re.compile(r"\\text\s?\{\s?(?:and|or|,)\s?\}|\b(?:and|or)\b|\\quad")
+_ANGLED = re.compile(r"<([^<>]+,[^<>]+)>")
 _UNION = re.compile(r"\\cup(?![a-zA-Z])|(?<=[)\]])\s*U\s*(?=[(\[])|(?<=[)\]])\s*\bor\b\s*(?=[(\[])")
 _RELATION = re.compile(r"\\le(?![a-zA-Z])|\\ge(?![a-zA-Z])|<=|>=|<|>")
 _THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2}(?:,\d{3})+)(?![\d,])")
@@ -42,6 +42,7 @@ _LEFT_SIDE = re.compile(
     r"|(?:\\text\s?\{[^{}]*\}\s*)+(?:_\{?\w+\}?|\([^()=]{0,30}\))?|"
     r"(?!.*(?:except|not|but))[A-Za-z][A-Za-z' ]{2,60}"  # words
     r"|\([a-z](?:,\s?[a-z]){1,5}\)"  # (x, y)
+    r"|[a-z]{2,8}\s?\([\d\s,./°-]{1,30}\)"  # gcd(24, 36)
 )
 _TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
 _POINT = re.compile(r"[A-Z](?:_\{?\d\}?)?'?\s?(?=\([^()]*\d)")
@@ -50,12 +51,9 @@ _IMPLIES = re.compile(r"\\implies(?![a-zA-Z])|\\Rightarrow(?![a-zA-Z])|⇒|=>")
 _PLUS_MINUS = re.compile(r"\\pm(?![a-zA-Z])")
 _COMMAND_END = re.compile(r"(\\[a-zA-Z]+)\s+(?=[a-zA-Z])")  # the space that keeps \mu a from being \mua
 _EMPTY = frozenset({r"\emptyset", _OPEN + _CLOSE, "{}"})
-_RATIO = re.compile(r"(\d{1,12})\s?:\s?(\d{1,12})")
 _RANGE = re.compile(r"\d+(?:\.\d+)?(?:-\d+(?:\.\d+)?)+")
-_CLOCK = re.compile(r"\d{1,2}:[0-5]\d(?::[0-5]\d)?")
+_WORD = re.compile(r"[a-z]{4}")
 _DAY = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}")
-_POWERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-_SCALE = re.compile(rf"(?<=\d)\s*(?:\\text\s?\{{\s?)?({'|'.join(_POWERS)})\b\s?\}}?")
 _QUANTIFIED = re.compile(r",?\s*(?:\\text\s?\{[^{}]*\}\s*)?[a-zA-Z]\s*\\in\s*\\mathbb\s?\{[A-Z]\}\s*$")
 _REALS = frozenset({r"\mathbb{R}", r"\R", "all real numbers", "all reals"})
 _BUILDER = re.compile(r"[a-zA-Z](?:\s*\\in\s*\\mathbb\s?\{R\})?\s*[|:](?P<condition>.+)")
@@ -146,11 +144,11 @@ def _outer(formula: str) -> str:
     return words_only[1].strip() if words_only is not None else formula
 
 
-def _bare(text: str, opening: str) -> str:
-    """Without the brackets (those of `opening`) that enclose all of it and hold no list, however many, in one pass."""
+def _pairs(text: str) -> tuple[dict[int, int], set[int]]:
+    """(where each bracket that opens is closed, those that hold a list), in one pass."""
     closed: dict[int, int] = {}
-    holding: list[int] = []
     lists: set[int] = set()
+    holding: list[int] = []
     for mark in _SEPARATOR.finditer(text):
         if mark.group() in "([{\x01":
             holding.append(mark.start())
@@ -159,6 +157,14 @@ def _bare(text: str, opening: str) -> str:
                 closed[holding.pop()] = mark.start()
         elif holding:
             lists.add(holding[-1])
+    return closed, lists
+
+
+def _bare(text: str, opening: str) -> str:
+    """Without the brackets (those of `opening`) that enclose all of it and hold no list, however many."""
+    if text[:1] not in opening:
+        return text
+    closed, lists = _pairs(text)
     start, end = 0, len(text)
     while start < end and text[start] in opening and closed.get(start) == end - 1 and start not in lists:
         if text[end - 1] != _CLOSING[text[start]]:
@@ -173,15 +179,8 @@ def _bare(text: str, opening: str) -> str:
 
 def _encloses(text: str) -> bool:
     """Whether the first bracket is closed by the last character."""
-    depth = 0
-    for mark in _SEPARATOR.finditer(text):
-        if mark.group() in "([{\x01":
-            depth += 1
-        elif mark.group() in ")]}\x02":
-            depth -= 1
-            if depth == 0:
-                return mark.end() == len(text)
-    return False
+    first = _SEPARATOR.search(text)
+    return first is not None and _pairs(text)[0].get(first.start()) == len(text) - 1
 
 
 def _as_spelt(formula: str) -> str:
@@ -217,6 +216,8 @@ def _shape(text: str, depth: int) -> str:
     text = _OPTION.sub("", _IMPLIES.split(text)[-1]).strip()
     if not text:
         raise NotMath
+    if (vector := _ANGLED.fullmatch(text)) is not None:
+        text = f"({vector[1]})"
     if text in _EMPTY:
         return r"\emptyset"
     if r"\begin" in text:
@@ -276,17 +277,12 @@ def _single(text: str, depth: int) -> str:
 
 def _value(text: str) -> str:
     """One number or expression; with ± the set of both."""
-    if _RANGE.fullmatch(text) or _CLOCK.fullmatch(text):
-        return text  # 5-7, 2020-05-01, 10:30
-    ratio = _RATIO.fullmatch(text)
-    if ratio is not None:
-        first, second = int(ratio[1]), int(ratio[2])
-        divisor = gcd(first, second) or 1
-        return f"{first // divisor}:{second // divisor}"
-    if _DAY.fullmatch(text):
+    if _RANGE.fullmatch(text) or _DAY.fullmatch(text):  # 5-7, 555-0123, 2020-05-01
         return moment(text) or text
+    found = as_quantity(prose(text))
+    if found is not None and (found.value is None or (_WORD.search(text) and not found.parts)):
+        return found.key  # 10:30, 2:3, the 1990s, 5 million; 2k is a product
     bare, unit = split_unit(text)
-    bare = _SCALE.sub(lambda word: f"*10^{{{_POWERS[word[1]]}}}", bare)
     if _PLUS_MINUS.search(bare):
         return _set([_value(_PLUS_MINUS.sub(sign, bare).replace(r"\mp", other)) for sign, other in ("+-", "-+")])
     key = poly.spell(normal_form(bare))
@@ -393,16 +389,17 @@ def _inequality(text: str) -> str:
     """`x > 5`, `2 \\le x < 7` as intervals; others with the smaller side first."""
     operators = [{"<=": r"\le", ">=": r"\ge"}.get(found, found) for found in _RELATION.findall(text)]
     sides = [_bare(side.strip(), "({") for side in _RELATION.split(text)]
-    if len(operators) == 1:
-        return _half_line(sides[0], operators[0], sides[1])
-    if len(operators) != 2 or not _VARIABLE.fullmatch(sides[1]):
-        raise NotMath
     if operators[0] in (">", r"\ge"):
         operators, sides = [_FLIPPED[op] for op in reversed(operators)], sides[::-1]
-    if not set(operators) <= {"<", r"\le"}:
+    if len(operators) == 1 and _VARIABLE.fullmatch(sides[0]):
+        operators, sides = ["<", *operators], [r"-\infty", *sides]
+    elif len(operators) == 1 and _VARIABLE.fullmatch(sides[1]):
+        operators, sides = [*operators, "<"], [*sides, r"\infty"]
+    elif len(operators) == 1:
+        return f"{_value(sides[0])}{operators[0]}{' ' if operators[0] != '<' else ''}{_value(sides[1])}"
+    if len(operators) != 2 or not set(operators) <= {"<", r"\le"} or not _VARIABLE.fullmatch(sides[1]):
         raise NotMath
-    opening = "(" if operators[0] == "<" else "["
-    closing = ")" if operators[1] == "<" else "]"
+    opening, closing = "(" if operators[0] == "<" else "[", ")" if operators[1] == "<" else "]"
     return f"{opening}{_value(sides[0])},{_value(sides[2])}{closing}"
 
 
@@ -416,22 +413,6 @@ def _all_but(text: str) -> str:
         raise NotMath
     point = _value(right)
     return rf"(-\infty,{point})\cup({point},\infty)"
-
-
-def _half_line(left: str, operator: str, right: str) -> str:
-    if not _VARIABLE.fullmatch(left) and _VARIABLE.fullmatch(right):
-        left, operator, right = right, _FLIPPED[operator], left
-    if not _VARIABLE.fullmatch(left):
-        if operator in (">", r"\ge"):
-            left, operator, right = right, _FLIPPED[operator], left
-        return f"{_value(left)}{operator if operator == '<' else operator + ' '}{_value(right)}"
-    bound = _value(right)
-    return {
-        ">": f"({bound},\\infty)",
-        r"\ge": f"[{bound},\\infty)",
-        "<": f"(-\\infty,{bound})",
-        r"\le": f"(-\\infty,{bound}]",
-    }[operator]
 
 
 # --- lists -----------------------------------------------------------------------------------------------------

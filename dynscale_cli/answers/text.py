@@ -140,8 +140,28 @@ def read_text(content: str, topic: frozenset[str] = frozenset()) -> Reading | No
     if not shown or states_none(shown) or _EMPTY.fullmatch(shown):
         return None
     sentence = strip_markup(_without_aside(without_subject(first_sentence(shown), topic)))
-    key = "none" if states_nobody(sentence) else list_key(sentence) or text_key(sentence)
+    key = "none" if states_nobody(sentence) else list_key(sentence) or text_key(_without_kind(sentence, topic))
     return (key, sentence) if key else None
+
+
+# Common nouns that go with a name: where the question has said what it asks for, the name says the rest.
+_KINDS = word_set(
+    "ocean sea river lake city island mountain vitamin planet street bridge tower castle university company desert "
+    "canal strait bay gulf county province language forest valley airport station"
+)
+_KIND_ABBREVIATED = {"mount": "mountain", "mt": "mountain", "mt.": "mountain"}
+
+
+def _without_kind(sentence: str, topic: frozenset[str]) -> str:
+    """ "Pacific Ocean" is "Pacific" where an ocean is asked for."""
+    said = sentence.removeprefix("the ").removeprefix("The ").split()
+    for at in (-1, 0) if 1 < len(said) <= 4 else ():
+        kind = said[at].lower()
+        kind = _KIND_ABBREVIATED.get(kind, kind)
+        rest = said[:-1] if at else said[1:]
+        if kind in _KINDS and kind in topic and rest[-1][:1].isupper():
+            return " ".join(rest)
+    return sentence
 
 
 # --- sentences -------------------------------------------------------------------------------------------------
@@ -155,6 +175,9 @@ _EAST_ASIAN_SUBJECT = re.compile(
     r"(?:(?P<subject>[^\s。，,、]{1,40}?)(?:は|是|은\s|는\s))?(?P<rest>[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af][^。]*)。?"
 )
 _COPULA = re.compile(r"(?<=[^\s。])(?:です|だ|である|입니다)[。.]?$")
+_PREDICATE = re.compile(
+    r"(?P<subject>[^.,:;!?()\n]{1,60}?)\s+(?:is|are|was|were|has|have|had)\s+(?P<rest>(?!(?:not|no)\b)\S[^\n]*)"
+)
 _PRONOUNS = word_set(
     "it he she they this that these those there his her its their my our your here answer final correct so therefore "
     "thus hence result of for to in on at and or by with from i we name solution s"
@@ -178,10 +201,13 @@ def _without_aside(sentence: str) -> str:
 # "built in 1889", "By Jane Austen": what the question's own word asks for stands behind.
 _LEADS = (
     (
-        word_set("when wann quand cuándo year date"),
+        word_set("when wann quand cuándo year date day month"),
         re.compile(r"(?:[a-z]+ )?(?:[Ii]n|[Oo]n|[Aa]t|[Aa]round|[Bb]y) (?=[A-Z\d])"),
     ),
-    (word_set("where wo où dónde"), re.compile(r"(?:[a-z]+ )?(?:[Ii]n|[Oo]n|[Aa]t|[Nn]ear) (?=[A-Z])")),
+    (
+        word_set("where wo où dónde city country town state"),
+        re.compile(r"(?:[a-z]+ )?(?:[Ii]n|[Oo]n|[Aa]t|[Nn]ear) (?=[A-Z])"),
+    ),
     (word_set("who whom wer qui quién"), re.compile(r"(?:[a-z]+ )?[bB]y (?=[A-Z])")),
 )
 
@@ -192,15 +218,23 @@ def without_subject(sentence: str, topic: frozenset[str]) -> str:
     if east is not None:
         return east["rest"] if not east["subject"] or any(east["subject"] in word for word in topic) else sentence
     stated = _SUBJECT.match(sentence) if len(sentence) <= 300 else None
-    if stated is not None and not stated["rest"].lower().startswith(("not ", "n't ")):
-        subject = words(stated["subject"])
-        if subject and all(word in topic or word in _PRONOUNS for word in subject):
-            sentence = stated["rest"]
+    denied = stated is not None and stated["rest"].lower().startswith(("not ", "n't "))
+    if stated is not None and not denied and repeats(stated["subject"], topic):
+        sentence = stated["rest"]
+    named = _PREDICATE.match(sentence) if len(sentence) <= 300 else None
+    if named is not None and repeats(named["rest"], topic) and not repeats(named["subject"], topic):
+        sentence = named["subject"]  # "Canberra is the capital of Australia"
     for asked, lead in _LEADS:
         if not topic.isdisjoint(asked):
             begun = lead.match(sentence)
             return sentence[begun.end() :] if begun is not None else sentence
     return sentence
+
+
+def repeats(said: str, topic: frozenset[str]) -> bool:
+    """Whether all of a text are words of the question, or such as say nothing by themselves."""
+    known, spoken = topic | _PRONOUNS, words(said)
+    return bool(spoken) and all(word in known or word.removesuffix("'s") in known for word in spoken)
 
 
 # --- lists -----------------------------------------------------------------------------------------------------

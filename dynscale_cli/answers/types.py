@@ -71,13 +71,13 @@ class AnswerType:
         if colon or name not in _NAMES:
             raise UsageError(
                 f"unknown answer type {text!r}",
-                f"use one of {', '.join(_NAMES)} or regex:PATTERN, e.g. --answer-type number",
+                f"{', '.join(_NAMES)} or regex:PATTERN",
             )
         return cls(cast(KindName, name))
 
     @classmethod
     def _regex(cls, pattern: str) -> AnswerType:
-        hint = r"e.g. --answer-type 'regex:Code: (\w+)'; its first group, or all of the last match, is the answer"
+        hint = r"such as --answer-type 'regex:Code: (\w+)', whose group is the answer"
         if not pattern:
             raise UsageError("answer type regex: has no pattern", hint)
         try:
@@ -269,6 +269,7 @@ _UNORDERED = re.compile(
     r"\b(?:who|whom|whose|solve|solutions?|roots?|zeros|satisf(?:y|ies)|factors|divisors|"
     r"which (?:two|three|four|five|\d|of (?:these|the following|them) are|people|ones|(?!is\b|was\b|does\b|"
     r"has\b)\w+s\b)|"
+    r"what (?!is\b|was\b|does\b|has\b)\w+s (?:are|were|do|did|have|make)\b|"
     r"what (?:two|three|four|are the (?:names|members|colou?rs|ingredients|siblings|capitals|languages|primary))|"
     r"name (?:\w+ )?(?:two|three|four|five|\d|all|both|the)|(?:find|list|give|name) (?:all|both|the two|the three|"
     r"every)|"

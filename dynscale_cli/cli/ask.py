@@ -7,7 +7,6 @@ hints for what was typed in another sense, and the order in which a run comes to
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import stat
@@ -20,15 +19,12 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from dynscale_cli.errors import UsageError
 from dynscale_cli.values import STDIN
 
-from .options import HelpAll, Options, notice, takes
+from .options import Options, notice, takes
 from .parser import Command
 
 if TYPE_CHECKING:
-    from dynscale_cli.engine.protocol import EngineInfo
     from dynscale_cli.questions import Question
-    from dynscale_cli.run.request import RunRequest, Settings
 
-    from .opening import ModelFile, ModelServer
 
 WORDS: Final = 3  # bare words that are rather one question than so many
 ANY_SEED: Final = -1  # asks for one that nobody chose
@@ -50,7 +46,7 @@ class Ask(Command):
 
 
 @takes()
-def ask(options: Options, help_all: HelpAll = False) -> int:
+def ask(options: Options) -> int:
     """Answer questions by many samples of each, compared, for the tokens you allow.
 
     Answers go to standard output, in input order; all else to standard error.
@@ -60,8 +56,10 @@ def ask(options: Options, help_all: HelpAll = False) -> int:
 
 def answer(options: Options) -> int:
     """Read, load, run, show; the exit code."""
-    from .opening import ModelServer, open_model
-    from .session import KeptRun, run_session, sized_engine, watch
+    from dynscale_cli.run.request import RunRequest
+
+    from .opening import open_model
+    from .session import KeptRun, run_session, sized_engine, source, watch
 
     tell = notice(options)
     if STDIN in map(str, options.file or ()):
@@ -76,27 +74,17 @@ def answer(options: Options) -> int:
         model = open_model(options, tell)
         asked = read_inputs(options, tell)
         questions, options = asked.questions, model.suited(options)
-        budget, server = _budget(options, asked), isinstance(model, ModelServer)
-        settings = options.settings(budget, context=asked.context, server=server)
+        settings = options.settings(_budget(options, asked), context=asked.context, server=model.is_server)
         engine = sized_engine(options, model, questions, settings, interrupts)
         if options.journal:
-            kept.begin(_request(options, settings, model, engine.info, len(questions)), questions)
+            from_file = source(next(iter(options.file or ()), None))
+            loaded, info = asdict(model.options), engine.info
+            request = RunRequest(
+                settings, model.identity(), info.width, info.context, len(questions), loaded, from_file
+            )
+            kept.begin(request, questions)
         notice_unread(options, tell)
         return run_session(options, questions, settings, engine, kept, interrupts)
-
-
-def _request(
-    options: Options, settings: Settings, model: ModelFile | ModelServer, engine: EngineInfo, questions: int
-) -> RunRequest:
-    """What is stored of a run before it begins."""
-    from dynscale_cli.run.request import RunRequest, file_hash
-
-    source, file = None, next(iter(options.file or ()), None)
-    if file is not None and file.is_file():  # reading a pipe twice would wait for ever
-        with contextlib.suppress(OSError):
-            source = {"path": str(file.absolute()), "sha256": file_hash(file)}
-    loaded = asdict(model.options)
-    return RunRequest(settings, model.identity(), engine.width, engine.context, questions, loaded, source)
 
 
 def _budget(options: Options, asked: Inputs) -> int:

@@ -4,11 +4,10 @@ Parses and delegates: a bench draws samples (`bench_runner`), a replay scores st
 find is drawn by `display`.
 """
 
-from __future__ import annotations
+# ruff: noqa: RUF009  what is called for a default is dataclasses.field
+# No postponed annotations: typer reads the fields' types.
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +16,7 @@ import typer
 from dynscale_cli.errors import UsageError
 from dynscale_cli.values import INTEGER
 
-from .options import HelpAll, Options, takes
+from .options import Options, declared, of_one_run, takes
 from .parser import OUTPUT, Command, once
 
 EXAMPLES = """
@@ -44,77 +43,48 @@ class Bench(Command):
     })  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchOptions(Options):
+    """What a bench can be told: the flags that it shares with `ask`, and its own."""
+
+    questions_file: Path | None = declared(
+        None, typer.Argument(metavar="[FILE]", help="Questions with right answers: .jsonl or .csv.")
+    )
+    methods: str | None = of_one_run(
+        None,
+        COMPARE,
+        "NAMES",
+        "Methods by name, or as POLICY/MODE, such as race/parallel. Default: all that have names.",
+    )
+    samples: str | None = of_one_run(
+        None, COMPARE, "N,N,…", f"Budgets: what so many samples of every question cost. Default: {SAMPLES}."
+    )
+    budgets: str | None = of_one_run(None, COMPARE, "TOKENS,…", "Budgets in tokens instead, such as 5k,20k.")
+    seeds: int = of_one_run(1, COMPARE, "N", "Seeds, from --seed on.", min=1, max=MOST)
+    plot: Path | None = of_one_run(None, OUTPUT, "FILE", "Draw it: .svg, .png or .pdf.")
+    speed: bool = of_one_run(False, RATE, None, "Only measure generated tokens a second.")
+    tokens: int = of_one_run(96, RATE, "N", "Generated in each sample.", min=1)
+    rounds: int = of_one_run(3, RATE, "N", "Measurements; the median counts.", min=1)
+
+
 @takes(
-    "limit",
-    "profile",
-    "model",
-    "n_gpu_layers",
-    "ctx_size",
-    "threads",
-    "parallel",
-    "endpoint",
-    "served_model",
-    "stall_timeout",
-    "confidence",
-    "max_tokens",
-    "temp",
-    "top_p",
-    "top_k",
-    "seed",
-    "layout",
-    "system",
-    "prompt_file",
-    "answer_type",
-    "json",
-    "quiet",
+    "limit profile model n_gpu_layers ctx_size threads parallel endpoint served_model stall_timeout confidence "
+    "max_tokens temp top_p top_k seed layout system prompt_file answer_type json quiet help_all",
     seed=1,
 )
-def bench(
-    options: Options,
-    file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Questions with right answers: .jsonl or .csv.")
-    ] = None,
-    methods: Annotated[
-        str | None,
-        once(
-            COMPARE,
-            "NAMES",
-            "Methods by name, or as POLICY/MODE, such as race/parallel. Default: all that have names.",
-            "--methods",
-        ),
-    ] = None,
-    samples: Annotated[
-        str | None,
-        once(
-            COMPARE, "N,N,…", f"Budgets: what so many samples of every question cost. Default: {SAMPLES}.", "--samples"
-        ),
-    ] = None,
-    budgets: Annotated[
-        str | None, once(COMPARE, "TOKENS,…", "Budgets in tokens instead, such as 5k,20k.", "--budgets")
-    ] = None,
-    seeds: Annotated[int, once(COMPARE, "N", "Seeds, from --seed on.", "--seeds", min=1, max=MOST)] = 1,
-    plot: Annotated[Path | None, once(OUTPUT, "FILE", "Draw it: .svg, .png or .pdf.", "--plot")] = None,
-    speed: Annotated[bool, once(RATE, None, "Only measure generated tokens a second.", "--speed")] = False,
-    tokens: Annotated[int, once(RATE, "N", "Generated in each sample.", "--tokens", min=1)] = 96,
-    rounds: Annotated[int, once(RATE, "N", "Measurements; the median counts.", "--rounds", min=1)] = 3,
-    help_all: HelpAll = False,
-) -> int:
+def bench(options: BenchOptions) -> int:
     """Compare methods on questions with known answers, at equal tokens.
 
     Without a file: arithmetic that a small model can partly do, at most 48 tokens a sample. What is decoded is stored
     as it comes in: after Ctrl-C the same command goes on.
     """
-    if speed:
-        from .bench_runner import speed as measure
+    from . import bench_runner
 
-        measure(options, tokens, rounds)
-        return 0
-    if samples is not None and budgets is not None:
+    if options.speed:
+        return bench_runner.speed(options)
+    if options.samples is not None and options.budgets is not None:
         raise UsageError("--samples and --budgets: both say what is spent", "give one of them")
-    from .bench_runner import Benching, compare
-
-    told = Benching(options, file, methods, _samples(samples or SAMPLES), _budgets(budgets), seeds, plot)
-    return compare(told)
+    return bench_runner.compare(options, _samples(options.samples or SAMPLES), _budgets(options.budgets))
 
 
 def _samples(text: str) -> tuple[int, ...]:
@@ -159,30 +129,19 @@ def replay(
     Answers which policy needs the fewest tokens for your model and your questions, from one pool of samples. Needs no
     model. The report compares accuracy at equal tokens with uniform self-consistency.
     """
+    from dynscale_cli.display.plots import check_plot, plot_replay
+    from dynscale_cli.display.tables import bar, print_report, replay_tables
     from dynscale_cli.evaluation.logs import read_log
     from dynscale_cli.evaluation.replay import Setting, sweep
 
-    policies = _policies(policy)
-    if plot is not None:
-        from dynscale_cli.display.plots import check_plot, plot_replay
-
-        check_plot(plot)
+    policies, setting = _policies(policy), Setting(in_flight, confidence, exhaust)
+    check_plot(plot)
     pools = [read_log(path) for path in logs]
-    with _progress() as progress:
-        report = sweep(pools, policies, Setting(in_flight, confidence, exhaust), seeds, progress)
+    with bar() as shown:
+        report = sweep(pools, policies, setting, seeds, lambda done, total: shown(done / total, "replaying"))
     if plot is not None:
         plot_replay(report, plot)
-    if json_output:
-        import json
-        from dataclasses import asdict
-
-        print(json.dumps(asdict(report)))
-    else:
-        from rich.console import Console
-
-        from dynscale_cli.display.tables import replay_tables
-
-        Console(width=None if sys.stdout.isatty() else WIDTH).print(replay_tables(report))
+    print_report(report, lambda width: replay_tables(report), WIDTH, as_json=json_output)
 
 
 def _policies(text: str) -> list[str]:
@@ -193,15 +152,3 @@ def _policies(text: str) -> list[str]:
     if not names:
         raise UsageError("No policy to replay", f"--policy {DEFAULT_POLICIES}")
     return list(dict.fromkeys(names))
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr while the work runs, where stderr is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal, redirect_stdout=False) as bar:
-        task = bar.add_task("replaying", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dynscale_cli.engine.server.engine import ServerEngine
 
 T = TypeVar("T")
+Kind = TypeVar("Kind", bound=Options)
 TYPED = SOURCES.index("COMMANDLINE")
 # What llama.cpp would be told, and a server was told when it was started.
 LOCAL = {
@@ -105,6 +106,8 @@ class Background(Generic[T]):
 class ModelFile:
     """A GGUF file, loading. Its header is read at once: what it refuses need not wait for a library."""
 
+    is_server = False
+
     def __init__(self, options: Options, notice: Callable[[str], None]) -> None:
         from dynscale_cli.models.gguf import read_header, require_generator
         from dynscale_cli.models.resolve import resolve
@@ -141,6 +144,7 @@ class ModelFile:
             context=options.ctx_size,
             width=options.parallel,
             samples=wanted.samples,
+            top=_top(options),
             notice=self._notice,
         )
         return engine
@@ -150,7 +154,7 @@ class ModelFile:
         """Tokens of a sample, before there is one."""
         return EXPECTED_THINKING if self._model.wait().thinks else EXPECTED
 
-    def suited(self, options: Options) -> Options:
+    def suited(self, options: Kind) -> Kind:
         """The options with what suits the model where nobody chose: see `recommended`. Waits for the model."""
         from dynscale_cli.models.info import recommended
 
@@ -175,8 +179,17 @@ class ModelFile:
             return self._model.wait()
 
 
+def _top(options: Options) -> int:
+    """How many of the largest logits samples are drawn from; 0: from all, or a vote is weighed by all."""
+    if options.vote == "confidence":
+        return 0
+    return options.top_k if options.temp > 0 else 1
+
+
 class ModelServer:
     """Servers, being asked for their models."""
+
+    is_server = True
 
     def __init__(self, options: Options, server: ServerOptions, notice: Callable[[str], None]) -> None:
         told = options.loading()
@@ -202,7 +215,7 @@ class ModelServer:
         """Tokens of a sample, before there is one."""
         return EXPECTED if self._server.wait().thinks is False else EXPECTED_THINKING
 
-    def suited(self, options: Options) -> Options:
+    def suited(self, options: Kind) -> Kind:
         """The options with room to think where nobody chose, unless the served model is known not to do so."""
         from dynscale_cli.models.info import recommended
 

@@ -1,11 +1,13 @@
 """What a run can be told: `Options`, one field for each flag of `ask`, which `bench` and `runs resume` share.
 
 A new flag is two edits: its field here, and the place that uses it (`Options.settings` for what a run decides by,
-`Options.loading` for what llama.cpp is told, `session` for the rest). How a flag is declared is `parser`'s business.
+`Options.loading` for what llama.cpp is told, `session` for the rest); a flag of one command is a field of its own kind
+of `Options`. How a flag is declared is `parser`'s business.
 
 Owns spelling, ranges, help and defaults. Knows nothing of what a flag does.
 """
 
+# ruff: noqa: RUF009  what is called for a default is dataclasses.field
 # No postponed annotations: typer reads the fields' types.
 
 import inspect
@@ -78,175 +80,117 @@ def _read_template(path: Path) -> str:
         raise UsageError(f"{path} is not a text in UTF-8", "check --chat-template") from error
 
 
+def declared(default: Any, option: Any) -> Any:
+    return field(default=default, metadata={"option": option})
+
+
+def of_one_run(default: Any, panel: str | None, metavar: str | None, help: str, *short: str, **more: Any) -> Any:
+    """A field that is a flag of one run; its name is the field's, see `takes`."""
+    return declared(default, lambda name: once(panel, metavar, help, name, *short, **more))
+
+
+def flag(default: Any, panel: str | None, metavar: str | None, help: str, *short: str, **more: Any) -> Any:
+    """A field that is a setting, too; one that can be on can be turned off again."""
+
+    def option(name: str) -> Any:
+        names = f"{name}/--no-{name[2:]}" if isinstance(default, bool) else name
+        return setting(panel, metavar, help, names, *short, **more)
+
+    return declared(default, option)
+
+
+def _all_help(ctx: typer.Context, wanted: bool) -> None:
+    if wanted:
+        ctx.meta[ALL] = True
+        typer.echo(ctx.get_help())
+        raise typer.Exit
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the command line, the environment and the settings say, checked but not yet acted on."""
 
-    questions: Annotated[
-        list[str] | None, typer.Argument(metavar="QUESTION", help="Questions; - reads standard input.")
-    ] = None
-    file: Annotated[
-        list[Path] | None, once(None, "FILE", "Questions: text, .jsonl, .csv, .parquet.", "--file", "-f")
-    ] = None
-    template: Annotated[
-        str | None, once(None, "TEXT", 'Each question from a record\'s fields: "Is {name} in {country}?"', "--template")
-    ] = None
-    context: Annotated[
-        list[Path] | None, once(None, "FILE", "What all questions are about; - reads a pipe.", "--context")
-    ] = None
-    limit: Annotated[int | None, once(None, "N", "Only the first N questions.", "--limit", min=1, max=INTEGER)] = None
-    whole: Annotated[bool, once(None, None, "The whole input is one question.", "--whole")] = False
-    profile: Annotated[
-        str | None,
-        setting(
-            None,
-            "NAME",
-            "Settings by name: quick, careful or your own.",
-            "--profile",
-            is_eager=True,
-            autocompletion=profile_names,
-        ),
-    ] = None
-
-    model: Annotated[
-        str | None,
-        setting(MODEL, "NAME", "A GGUF file, or a model's name.", "--model", "-m", autocompletion=model_names),
-    ] = None
-    n_gpu_layers: Annotated[
-        str, setting(MODEL, "N|auto", "Layers to put on the GPU.", "--n-gpu-layers", "-ngl", parse=parse_layers)
-    ] = "auto"
-    ctx_size: Annotated[
-        int | None, setting(MODEL, "N", "Tokens one sample can hold, prompt included.", "--ctx-size", "-c", min=128)
-    ] = None
-    chat_template: Annotated[
-        Path | None, setting(MODEL, "FILE", "A chat template in place of the model's own.", "--chat-template")
-    ] = None
-    threads: Annotated[
-        int, setting(MODEL, "N", "CPU threads; 0: one for each core.", "--threads", "-t", min=0, max=THREADS)
-    ] = 0
-    parallel: Annotated[
-        int | None,
-        setting(MODEL, "N", "Samples side by side, or requests in flight.", "--parallel", "-np", min=1, max=256),
-    ] = None
-    main_gpu: Annotated[
-        int, setting(MODEL, "N", "GPU for what is not split.", "--main-gpu", "-mg", min=0, max=INTEGER)
-    ] = 0
-    tensor_split: Annotated[
-        str | None,
-        setting(MODEL, "N,N,…", "Each GPU's share of the layers.", "--tensor-split", "-ts", parse=parse_floats),
-    ] = None
-    flash_attn: Annotated[
-        str, setting(MODEL, "on|off|auto", "Flash attention.", "--flash-attn", "-fa", words=tuple(FLASH_ATTENTION))
-    ] = "auto"
-    cache_type_k: Annotated[
-        str, setting(MODEL, "TYPE", "Type of the cached keys.", "--cache-type-k", "-ctk", words=tuple(CACHE_TYPES))
-    ] = "f16"
-    cache_type_v: Annotated[
-        str, setting(MODEL, "TYPE", "Type of the cached values.", "--cache-type-v", "-ctv", words=tuple(CACHE_TYPES))
-    ] = "f16"
-    rpc: Annotated[str | None, setting(MODEL, "HOST:PORT,…", "llama.cpp RPC servers to put layers on.", "--rpc")] = None
-
-    endpoint: Annotated[
-        list[str] | None, setting(MODEL, "URL", "OpenAI-compatible server; may be repeated.", "--endpoint")
-    ] = None
-    served_model: Annotated[
-        str | None, setting(MODEL, "NAME", "The server's model, where it has several.", "--served-model")
-    ] = None
-    stall_timeout: Annotated[
-        float,
-        setting(MODEL, "SECONDS", "Silence after which a request is given up.", "--stall-timeout", span=(0.1, 86400)),
-    ] = 120.0
-
-    budget: Annotated[
-        str, setting(SPEND, "TOKENS", "12k in all, 2k/q a question.", "--budget", "-b", parse=parse_budget)
-    ] = "2048/q"
-    max_samples: Annotated[
-        int | None, setting(SPEND, "N", "Most samples of one question.", "--max-samples", min=1, max=INTEGER)
-    ] = None
-    time_limit: Annotated[
-        str | None, setting(SPEND, "TIME", "Stop after 90s or 5m, and answer.", "--time-limit", parse=parse_seconds)
-    ] = None
-    chain_share: Annotated[
-        str, setting(SPEND, "auto|P", "Share of chains to begin with, from 0 to 1.", "--chain-share", parse=parse_share)
-    ] = "auto"
-    policy: Annotated[
-        str,
-        setting(
-            SPEND, "NAME", "race, ucb, adaptive, early-stop or uniform.", "--policy", words=POLICIES, parse=check_policy
-        ),
-    ] = "race"
-    confidence: Annotated[
-        float,
-        setting(SPEND, "P", "A question is settled when its leader is this sure.", "--confidence", span=(0.5, 1.0)),
-    ] = 0.95
-    exhaust: Annotated[
-        bool, setting(SPEND, None, "Spend the whole budget, settled or not.", "--exhaust/--no-exhaust")
-    ] = False
-
-    max_tokens: Annotated[
-        str, setting(SAMPLE, "TOKENS", "Most tokens of one sample.", "--max-tokens", "-n", parse=parse_tokens)
-    ] = "1024"
-    max_thinking: Annotated[
-        str | None, setting(SAMPLE, "TOKENS", "Close a <think> that is longer.", "--max-thinking", parse=parse_tokens)
-    ] = None
-    temp: Annotated[float, setting(SAMPLE, "T", "Temperature; 0 is greedy.", "--temp", span=(0, 10))] = 0.8
-    top_p: Annotated[float, setting(SAMPLE, "P", "Nucleus sampling; 1 is off.", "--top-p", span=(0, 1))] = 0.95
-    top_k: Annotated[int, setting(SAMPLE, "N", "Only the likeliest tokens; 0: off.", "--top-k", min=0, max=INTEGER)] = (
-        40
+    questions: list[str] | None = declared(
+        None, typer.Argument(metavar="QUESTION", help="Questions; - reads standard input.")
     )
-    min_p: Annotated[
-        float, setting(SAMPLE, "P", "Least part of the likeliest token; 0: off.", "--min-p", span=(0, 1))
-    ] = 0.0
-    stop: Annotated[list[str] | None, once(SAMPLE, "TEXT", "End a sample there; may be repeated.", "--stop")] = None
-    think: Annotated[str, setting(SAMPLE, "LEVEL", "on, off, low, medium or high.", "--think", words=LEVELS)] = "auto"
-    template_kwargs: Annotated[
-        str | None,
-        setting(SAMPLE, "JSON", "Variables of the chat template.", "--template-kwargs", parse=parse_variables),
-    ] = None
-    seed: Annotated[int, setting(SAMPLE, "N", "-1 is random; else fixes a run.", "--seed", "-s")] = 0
-    mode: Annotated[
-        str, setting(SAMPLE, "MODE", "hybrid, parallel, chain or sequential: kinds of samples.", "--mode", words=MODES)
-    ] = "hybrid"
-    layout: Annotated[
-        str | None,
-        setting(SAMPLE, "NAME", "How chains show samples: quoted, or turns (on a server).", "--layout", words=LAYOUTS),
-    ] = None
-    system: Annotated[str | None, setting(SAMPLE, "TEXT", "A system prompt.", "--system")] = None
-    prompt_file: Annotated[Path | None, setting(SAMPLE, "FILE", "A TOML file of prompts.", "--prompt-file")] = None
+    file: list[Path] | None = of_one_run(None, None, "FILE", "Questions: text, .jsonl, .csv, .parquet.", "-f")
+    template: str | None = of_one_run(
+        None, None, "TEXT", 'Each question from a record\'s fields: "Is {name} in {country}?"'
+    )
+    context: list[Path] | None = of_one_run(None, None, "FILE", "What all questions are about; - reads a pipe.")
+    limit: int | None = of_one_run(None, None, "N", "Only the first N questions.", min=1, max=INTEGER)
+    whole: bool = of_one_run(False, None, None, "The whole input is one question.")
+    profile: str | None = flag(
+        None, None, "NAME", "Settings by name: quick, careful or your own.", is_eager=True, autocompletion=profile_names
+    )
 
-    answer_type: Annotated[
-        str,
-        setting(
-            OUTPUT,
-            "TYPE",
-            "auto, number, choice, boolean, math, text, long, json or regex:PATTERN.",
-            "--answer-type",
-            words=ANSWER_TYPES,
-            parse=check_answer_type,
-        ),
-    ] = "auto"
-    vote: Annotated[
-        str, setting(OUTPUT, "NAME", "What a vote weighs: majority, length or confidence.", "--vote", words=VOTES)
-    ] = "majority"
-    abstain_below: Annotated[
-        float, setting(OUTPUT, "P", "Give no answer that is less sure than this.", "--abstain-below", span=(0, 1))
-    ] = 0.0
+    model: str | None = flag(None, MODEL, "NAME", "A GGUF file, or a model's name.", "-m", autocompletion=model_names)
+    n_gpu_layers: str = flag("auto", MODEL, "N|auto", "Layers to put on the GPU.", "-ngl", parse=parse_layers)
+    ctx_size: int | None = flag(None, MODEL, "N", "Tokens one sample can hold, prompt included.", "-c", min=128)
+    chat_template: Path | None = flag(None, MODEL, "FILE", "A chat template in place of the model's own.")
+    threads: int = flag(0, MODEL, "N", "CPU threads; 0: one for each core.", "-t", min=0, max=THREADS)
+    parallel: int | None = flag(None, MODEL, "N", "Samples side by side, or requests in flight.", "-np", min=1, max=256)
+    main_gpu: int = flag(0, MODEL, "N", "GPU for what is not split.", "-mg", min=0, max=INTEGER)
+    tensor_split: str | None = flag(None, MODEL, "N,N,…", "Each GPU's share of the layers.", "-ts", parse=parse_floats)
+    flash_attn: str = flag("auto", MODEL, "on|off|auto", "Flash attention.", "-fa", words=tuple(FLASH_ATTENTION))
+    cache_type_k: str = flag("f16", MODEL, "TYPE", "Type of the cached keys.", "-ctk", words=tuple(CACHE_TYPES))
+    cache_type_v: str = flag("f16", MODEL, "TYPE", "Type of the cached values.", "-ctv", words=tuple(CACHE_TYPES))
+    rpc: str | None = flag(None, MODEL, "HOST:PORT,…", "llama.cpp RPC servers to put layers on.")
 
-    json: Annotated[bool, once(OUTPUT, None, "One JSON object a question.", "--json")] = False
-    unordered: Annotated[
-        bool, once(OUTPUT, None, "Print answers as they settle, not in input order.", "--unordered")
-    ] = False
-    explain: Annotated[
-        bool, setting(OUTPUT, None, "Tell why each question got its samples.", "--explain/--no-explain")
-    ] = False
-    show: Annotated[bool, once(OUTPUT, None, "Show the text as it is generated.", "--show")] = False
-    export: Annotated[Path | None, once(OUTPUT, "FILE", "Write the samples as a pool for replay.", "--export")] = None
-    journal: Annotated[
-        bool, setting(OUTPUT, None, "Keep this run, to be shown and gone on with.", "--journal/--no-journal")
-    ] = True
-    quiet: Annotated[bool, setting(OUTPUT, None, "Nothing but answers and errors.", "--quiet/--no-quiet", "-q")] = False
-    color: Annotated[bool, setting(OUTPUT, None, "Use colors; NO_COLOR turns them off, too.", "--color/--no-color")] = (
-        True
+    endpoint: list[str] | None = flag(None, MODEL, "URL", "OpenAI-compatible server; may be repeated.")
+    served_model: str | None = flag(None, MODEL, "NAME", "The server's model, where it has several.")
+    stall_timeout: float = flag(
+        120.0, MODEL, "SECONDS", "Silence after which a request is given up.", span=(0.1, 86400)
+    )
+
+    budget: str = flag("2048/q", SPEND, "TOKENS", "12k in all, 2k/q a question.", "-b", parse=parse_budget)
+    max_samples: int | None = flag(None, SPEND, "N", "Most samples of one question.", min=1, max=INTEGER)
+    time_limit: str | None = flag(None, SPEND, "TIME", "Stop after 90s or 5m, and answer.", parse=parse_seconds)
+    chain_share: str = flag("auto", SPEND, "auto|P", "Share of chains to begin with, from 0 to 1.", parse=parse_share)
+    policy: str = flag(
+        "race", SPEND, "NAME", "race, ucb, adaptive, early-stop or uniform.", words=POLICIES, parse=check_policy
+    )
+    confidence: float = flag(0.95, SPEND, "P", "A question is settled when its leader is this sure.", span=(0.5, 1.0))
+    exhaust: bool = flag(False, SPEND, None, "Spend the whole budget, settled or not.")
+
+    max_tokens: str = flag("1024", SAMPLE, "TOKENS", "Most tokens of one sample.", "-n", parse=parse_tokens)
+    max_thinking: str | None = flag(None, SAMPLE, "TOKENS", "Close a <think> that is longer.", parse=parse_tokens)
+    temp: float = flag(0.8, SAMPLE, "T", "Temperature; 0 is greedy.", span=(0, 10))
+    top_p: float = flag(0.95, SAMPLE, "P", "Nucleus sampling; 1 is off.", span=(0, 1))
+    top_k: int = flag(40, SAMPLE, "N", "Only the likeliest tokens; 0: off.", min=0, max=INTEGER)
+    min_p: float = flag(0.0, SAMPLE, "P", "Least part of the likeliest token; 0: off.", span=(0, 1))
+    stop: list[str] | None = of_one_run(None, SAMPLE, "TEXT", "End a sample there; may be repeated.")
+    think: str = flag("auto", SAMPLE, "LEVEL", "on, off, low, medium or high.", words=LEVELS)
+    template_kwargs: str | None = flag(None, SAMPLE, "JSON", "Variables of the chat template.", parse=parse_variables)
+    seed: int = flag(0, SAMPLE, "N", "-1 is random; else fixes a run.", "-s")
+    mode: str = flag("hybrid", SAMPLE, "MODE", "hybrid, parallel, chain or sequential: kinds of samples.", words=MODES)
+    layout: str | None = flag(
+        None, SAMPLE, "NAME", "How chains show samples: quoted, or turns (on a server).", words=LAYOUTS
+    )
+    system: str | None = flag(None, SAMPLE, "TEXT", "A system prompt.")
+    prompt_file: Path | None = flag(None, SAMPLE, "FILE", "A TOML file of prompts.")
+
+    answer_type: str = flag(
+        "auto",
+        OUTPUT,
+        "TYPE",
+        "auto, number, choice, boolean, math, text, long, json or regex:PATTERN.",
+        words=ANSWER_TYPES,
+        parse=check_answer_type,
+    )
+    vote: str = flag("majority", OUTPUT, "NAME", "What a vote weighs: majority, length or confidence.", words=VOTES)
+    abstain_below: float = flag(0.0, OUTPUT, "P", "Give no answer that is less sure than this.", span=(0, 1))
+
+    json: bool = of_one_run(False, OUTPUT, None, "One JSON object a question.")
+    unordered: bool = of_one_run(False, OUTPUT, None, "Print answers as they settle, not in input order.")
+    explain: bool = flag(False, OUTPUT, None, "Tell why each question got its samples.")
+    show: bool = of_one_run(False, OUTPUT, None, "Show the text as it is generated.")
+    export: Path | None = of_one_run(None, OUTPUT, "FILE", "Write the samples as a pool for replay.")
+    journal: bool = flag(True, OUTPUT, None, "Keep this run, to be shown and gone on with.")
+    quiet: bool = flag(False, OUTPUT, None, "Nothing but answers and errors.", "-q")
+    color: bool = flag(True, OUTPUT, None, "Use colors; NO_COLOR turns them off, too.")
+    help_all: bool = declared(
+        False, typer.Option("--help-all", is_eager=True, callback=_all_help, help="Show all flags.")
     )
 
     sources: Mapping[str, str] = field(default_factory=dict)  # name of a field -> one of SOURCES
@@ -322,38 +266,27 @@ def notice(options: Options) -> Callable[[str], None]:
     return tell
 
 
-def _all_help(ctx: typer.Context, wanted: bool) -> None:
-    if wanted:
-        ctx.meta[ALL] = True
-        typer.echo(ctx.get_help())
-        raise typer.Exit
+def takes(shared: str = "", **defaults: Any) -> Callable[[Callable[[Any], int]], Callable[..., int]]:
+    """Give a command its flags: those of its own kind of `Options`, then these of `Options`, or all of them.
 
-
-HelpAll = Annotated[bool, typer.Option("--help-all", is_eager=True, callback=_all_help, help="Show all flags.")]
-FLAGS: Final = tuple(each for each in fields(Options) if each.name not in ("sources", "loaded"))
-
-
-def takes(*names: str, **defaults: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Give a command these flags behind its own, all of them without a name; it receives them as one `Options`.
-
-    `defaults` are those that differ in this command.
+    The command receives them as one object. `defaults` are those that differ in this command.
     """
-    chosen = [each for each in FLAGS if not names or each.name in names]
 
-    def give(command: Callable[..., int]) -> Callable[..., int]:
+    def give(command: Callable[[Any], int]) -> Callable[..., int]:
+        kind = inspect.signature(command, eval_str=True).parameters["options"].annotation
+        flags = [each for each in fields(kind) if "option" in each.metadata]
+        own = [each for each in flags if each not in fields(Options)]
+        chosen = own + [each for each in flags if each not in own and each.name in (shared.split() or each.name)]
+
         def run(ctx: typer.Context, **told: Any) -> int:
-            shared = {each.name: told.pop(each.name) for each in chosen}
-            options = Options(**shared, sources={name: source(ctx, name) for name in shared})
+            options = kind(**told, sources={name: source(ctx, name) for name in told})
             if not options.quiet:
                 _tell_unknown(ctx)
-            return command(options, **told)
+            return command(options)
 
-        own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
-        own.insert(0, inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
-        parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
-        parameters += [_parameter(each.name, each.type, defaults.get(each.name, each.default)) for each in chosen]
-        parameters.sort(key=lambda each: each.name == "help_all")  # the last one
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        parameters = [_parameter(each, defaults.get(each.name, each.default)) for each in chosen]
+        run.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
         run.__annotations__ = {}
         run.__name__, run.__doc__ = command.__name__, command.__doc__
         return run
@@ -361,8 +294,12 @@ def takes(*names: str, **defaults: Any) -> Callable[[Callable[..., int]], Callab
     return give
 
 
-def _parameter(name: str, kind: Any, default: Any) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+def _parameter(each: Any, default: Any) -> inspect.Parameter:
+    """A field as typer reads it: its flag is named like the field."""
+    option = each.metadata["option"]
+    option = option(f"--{each.name.replace('_', '-')}") if callable(option) else option
+    kind = Annotated[each.type, option]
+    return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 
 
 def _tell_unknown(ctx: typer.Context) -> None:

@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from dynscale_cli.errors import DynscaleError, ModelError, UsageError
-from dynscale_cli.settings import PLAIN, Key, Kind, config_file, profile, read
+from dynscale_cli.settings import PLAIN, File, Key, Kind, config_file, profile, read
 from dynscale_cli.values import choose
 
 from .help import not_a_number, write_page
@@ -115,7 +115,7 @@ class Defaults(Mapping[str, Any]):
         if self._ctx.resilient_parsing:  # help shows the program's defaults
             raise KeyError(name)
         key = self._names[name]  # first, for the file is not read where no flag is a setting
-        return self._values()[key]
+        return _values(self._ctx)[key]
 
     def __iter__(self) -> Iterator[str]:
         return (name for name in self._names if name in self)
@@ -124,10 +124,7 @@ class Defaults(Mapping[str, Any]):
         return len(list(iter(self)))
 
     def source(self, name: str) -> str:
-        return "PROFILE" if self._names[name] in self._values().maps[0] else "FILE"
-
-    def _values(self) -> ChainMap[str, Any]:
-        return _values(self._ctx)
+        return "PROFILE" if self._names[name] in _values(self._ctx).maps[0] else "FILE"
 
 
 def source(ctx: Any, name: str) -> str:
@@ -141,14 +138,10 @@ def _values(ctx: Any) -> ChainMap[str, Any]:
     if _VALUES not in ctx.meta:
         path = config_file()
         chosen = ctx.params.get("profile") or os.environ.get(f"{PREFIX}PROFILE")
-        ctx.meta[_VALUES] = _read(ctx, path, chosen) if chosen or path.exists() else ChainMap({}, {})
+        file = read(path, keys(ctx.find_root().command)) if path.exists() else File(path)
+        ctx.meta[_VALUES] = ChainMap(profile(chosen, file.profiles) if chosen else {}, file.values)
     values: ChainMap[str, Any] = ctx.meta[_VALUES]
     return values
-
-
-def _read(ctx: Any, path: Any, chosen: str | None) -> ChainMap[str, Any]:
-    file = read(path, keys(ctx.find_root().command))
-    return ChainMap(profile(chosen, file.profiles) if chosen else {}, file.values)
 
 
 class Command(TyperCommand):

@@ -4,10 +4,11 @@ Owns what may have changed since a run began, and what may not. Runs are stored 
 is `session`'s business.
 """
 
-from __future__ import annotations
+
+# No postponed annotations: typer reads the fields' types.
 
 import sys
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,7 @@ from dynscale_cli.errors import DynscaleError, UsageError
 from dynscale_cli.values import parse_budget
 
 from .help import run_ids
-from .options import Options, notice, takes
+from .options import Options, declared, notice, takes
 
 if TYPE_CHECKING:
     from dynscale_cli.run.store import Recorder
@@ -38,15 +39,24 @@ app = typer.Typer(
 )
 
 
-Run = Annotated[
-    str | None,
-    typer.Argument(metavar="[RUN]", help="A run's id or its beginning; else the newest.", autocompletion=run_ids),
-]
+RUN = typer.Argument(metavar="[RUN]", help="A run's id or its beginning; else the newest.", autocompletion=run_ids)
+Run = Annotated[str | None, RUN]
 Runs = Annotated[
     list[str] | None,
     typer.Argument(metavar="RUN", help="Ids of runs, or their beginnings.", autocompletion=run_ids),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeOptions(Options):
+    run: str | None = declared(None, RUN)
+    budget: str = declared(
+        "", typer.Option("--budget", "-b", metavar="[+]TOKENS", help="+20k: so much more; 60k or 2k/q: in all.")
+    )
+    stored_questions: bool = declared(
+        False, typer.Option("--stored-questions", help="Go on with the questions as they were.")
+    )
 
 
 @app.command("list")
@@ -72,31 +82,8 @@ def show(
 
 
 @app.command(epilog=EXAMPLES)
-@takes(
-    "model",
-    "threads",
-    "rpc",
-    "endpoint",
-    "stall_timeout",
-    "json",
-    "unordered",
-    "explain",
-    "export",
-    "quiet",
-    "color",
-)
-def resume(
-    options: Options,
-    run: Run = None,
-    budget: Annotated[
-        str | None,
-        typer.Option("--budget", "-b", metavar="[+]TOKENS", help="+20k: so much more; 60k or 2k/q: in all."),
-    ] = None,
-    stored_questions: Annotated[
-        bool,
-        typer.Option("--stored-questions", help="Go on with the questions as they were."),
-    ] = False,
-) -> int:
+@takes("model threads rpc endpoint stall_timeout json unordered explain export quiet color")
+def resume(options: ResumeOptions) -> int:
     """Go on with a run where it stopped, or buy more for one that is finished.
 
     Prints the answers of the whole run as `ask` would; what was drawn before is not drawn again.
@@ -105,14 +92,14 @@ def resume(
     from dynscale_cli.run.store import Store
 
     store = Store()
-    journal, stored = store.reopen(run)
+    journal, stored = store.reopen(options.run)
     try:
-        if not stored_questions:
+        if not options.stored_questions:
             _same_questions(stored)
-        options = _as_before(options, stored)
+        before = _as_before(options, stored)
         for damage in stored.damage if not options.quiet else ():
             say(f"dynscale: {damage}; the run goes on without it")
-        return _go_on(options, _budget(budget, stored), journal, stored)
+        return _go_on(before, _budget(options.budget, stored), journal, stored)
     finally:
         journal.close()
 
@@ -172,7 +159,7 @@ def path(run: Run = None) -> None:
 # --- going on with a run: what may have changed meanwhile, and what may not ---------------------------------------
 
 
-def _as_before(options: Options, stored: StoredRun) -> Options:
+def _as_before(options: Options, stored: "StoredRun") -> Options:
     """The model put on the machine as before, wherever it is now; all else as it is told now."""
     was, known = stored.request, {each.name for each in fields(LoadOptions)}
     told: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in was.options.items()}
@@ -191,9 +178,9 @@ def _as_before(options: Options, stored: StoredRun) -> Options:
     )
 
 
-def _budget(text: str | None, stored: StoredRun) -> int:
-    """The budget over all parts of the run."""
-    if text is None:
+def _budget(text: str, stored: "StoredRun") -> int:
+    """The budget over all parts of the run; as it was, where nothing else is said."""
+    if not text:
         return stored.budget
     more = text.strip().startswith("+")
     tokens = parse_budget(text.strip().removeprefix("+")).total(len(stored.questions))
@@ -206,7 +193,7 @@ def _budget(text: str | None, stored: StoredRun) -> int:
     return total
 
 
-def _same_questions(stored: StoredRun) -> None:
+def _same_questions(stored: "StoredRun") -> None:
     """Raise UsageError where the file of questions is another now. One that is gone has not changed."""
     from dynscale_cli.run.request import file_hash
 
@@ -224,7 +211,7 @@ def _same_questions(stored: StoredRun) -> None:
         )
 
 
-def _model(options: Options, stored: StoredRun) -> dict[str, Any]:
+def _model(options: Options, stored: "StoredRun") -> dict[str, Any]:
     """The file or the servers to go on with: those that had the model, or wherever it is said to be now.
 
     What a run from somewhere else names is not touched unless the user has named it, too.
@@ -243,7 +230,7 @@ def _model(options: Options, stored: StoredRun) -> dict[str, Any]:
     return {"model": _still_there(stored), "endpoint": None}
 
 
-def _servers(options: Options, stored: StoredRun) -> dict[str, Any]:
+def _servers(options: Options, stored: "StoredRun") -> dict[str, Any]:
     """A key goes only to servers that the user has named: in this call, the environment or the settings."""
     from dynscale_cli.engine.server.endpoints import address
 
@@ -258,7 +245,7 @@ def _servers(options: Options, stored: StoredRun) -> dict[str, Any]:
     return {"endpoint": urls, "sources": {**options.sources, "endpoint": "DEFAULT"}}
 
 
-def _rpc(options: Options, stored: StoredRun, hosts: tuple[str, ...]) -> tuple[str, ...]:
+def _rpc(options: Options, stored: "StoredRun", hosts: tuple[str, ...]) -> tuple[str, ...]:
     if options.rpc and (options.typed("rpc") or not stored.own):
         return options.loading().rpc
     if hosts and not stored.own:
@@ -266,14 +253,14 @@ def _rpc(options: Options, stored: StoredRun, hosts: tuple[str, ...]) -> tuple[s
     return hosts
 
 
-def _foreign(stored: StoredRun, what: str, flag: str) -> UsageError:
+def _foreign(stored: "StoredRun", what: str, flag: str) -> UsageError:
     return UsageError(
         f"run {stored.id} was not begun here, and {what} is not used unless you name it",
         f"if you trust it: dynscale runs resume {stored.id} {flag}",
     )
 
 
-def _still_there(stored: StoredRun) -> str:
+def _still_there(stored: "StoredRun") -> str:
     path: str = stored.request.model["path"]
     if not Path(path).exists():
         raise UsageError(
@@ -283,7 +270,7 @@ def _still_there(stored: StoredRun) -> str:
     return path
 
 
-def _go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) -> int:
+def _go_on(options: Options, budget: int, journal: "Recorder", stored: "StoredRun") -> int:
     """Go on with a run where it stopped, up to `budget` tokens over all its parts; the exit code.
 
     `options` says with which model and how to show it.
@@ -307,7 +294,7 @@ def _go_on(options: Options, budget: int, journal: Recorder, stored: StoredRun) 
         return run_session(options, stored.questions, settings, engine, kept, interrupts, Past(stored))
 
 
-def _same_model(stored: StoredRun, identity: dict[str, Any]) -> None:
+def _same_model(stored: "StoredRun", identity: dict[str, Any]) -> None:
     from dynscale_cli.run.request import difference
 
     if changed := difference(stored.request.model, identity):
@@ -315,5 +302,5 @@ def _same_model(stored: StoredRun, identity: dict[str, Any]) -> None:
         flag = "--endpoint URL" if was["kind"] == "server" else "-m FILE"
         raise UsageError(
             f"run {stored.id} was made with another model than {identity['path']}: {changed}",
-            f"name the one it was made with ({was['path']}): dynscale runs resume {stored.id} {flag}",
+            f"dynscale runs resume {stored.id} {flag}, where that is {was['path']}",
         )

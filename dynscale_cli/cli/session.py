@@ -16,6 +16,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dynscale_cli.display.text import put_back, report, say
@@ -52,11 +53,10 @@ def sized_engine(
     interrupts: Interrupts,
 ) -> Engine:
     """An engine, ready to go, its context sized to the questions."""
-    longest = sorted(questions, key=lambda q: len(q.text), reverse=True)[:MEASURED]
-    prompts = [settings.prompts.parallel(question, compared=True) for question in longest]
+    prompts = longest_prompts(questions, settings)
     wanted = Wanted(
         prompts,
-        most=min(settings.max_tokens, settings.budget) if isinstance(model, ModelFile) else settings.max_tokens,
+        most=settings.max_tokens if model.is_server else min(settings.max_tokens, settings.budget),
         least=0 if settings.mode == "parallel" else min(CHAIN_CONTEXT, settings.budget),
         samples=_expected_samples(settings, len(questions), model.expected),
     )
@@ -66,6 +66,22 @@ def sized_engine(
         trained = model.header.context_length if isinstance(model, ModelFile) and options.ctx_size is None else 0
         _check_context(engine, prompts[-1], trained)
     return engine
+
+
+def longest_prompts(questions: Sequence[Question], settings: Settings) -> list[list[Message]]:
+    """Of the longest questions: the context is sized to them."""
+    longest = sorted(questions, key=lambda q: len(q.text), reverse=True)[:MEASURED]
+    return [settings.prompts.parallel(question, compared=True) for question in longest]
+
+
+def source(file: Path | None) -> dict[str, str] | None:
+    """What a stored run tells its file of questions by. Reading a pipe twice would wait for ever."""
+    from dynscale_cli.run.request import file_hash
+
+    if file is not None and file.is_file():
+        with contextlib.suppress(OSError):
+            return {"path": str(file.absolute()), "sha256": file_hash(file)}
+    return None
 
 
 def _check_context(engine: Engine, prompt: list[Message], trained: int) -> None:

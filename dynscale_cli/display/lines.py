@@ -11,8 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from dynscale_cli.display.answers import Verdicts, answer_line, called, sample_lines, stopped, title
 from dynscale_cli.display.text import can_redraw, count, joined, plain, sayable
@@ -66,23 +65,26 @@ def closing_lines(event: RunFinished, score: Score) -> list[str]:
     return [*joined(parts), *joined(account)]
 
 
-class Quiet:
-    """Shows nothing but failures: what went wrong with a question is said once, however many it befell."""
+class Display:
+    """Consumes a run's events. A context manager, so that a terminal is always put back in order.
 
-    live = False
+    This one, for `-q`, shows nothing but failures: what went wrong with a question is said once, however often it did.
+    """
+
+    live = False  # whether it draws on a terminal
 
     def __init__(self, err: TextIO | None) -> None:
         self._err = err
         self._failures: set[str] = set()
 
     def handle(self, event: Event) -> None:
-        """All other events pass unseen."""
+        """Take an event in. Never raises for a terminal that went away."""
         if isinstance(event, Answered) and event.result.error and event.result.error not in self._failures:
             self._failures.add(event.result.error)
             self._print(f"dynscale: {title(event.result)}: {stopped(event.result)}")
 
     def aside(self, write: Callable[[], None], *, pause: float = 0.0) -> None:
-        """Run what writes to the terminal while no view is in its way: here there never is one."""
+        """Run what writes to the same terminal with the view out of its way, for `pause` seconds more."""
         write()
 
     def _print(self, line: str) -> None:
@@ -93,16 +95,14 @@ class Quiet:
             self._err.write(sayable(line, encoding) + "\n")
             self._err.flush()
 
-    def __enter__(self) -> Quiet:
+    def __enter__(self) -> Display:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Nothing to put back."""
 
 
-class Lines(Quiet):
+class Lines(Display):
     """`3/64 q17  42  5 of 6 votes  612 tokens  settled`, once for each question.
 
     With `show`, every finished sample before that: a heading, and what it said, indented.
@@ -135,24 +135,6 @@ class Lines(Quiet):
             self._print(sample_lines(self._ids[event.index], event.sample))
 
 
-class Display(Protocol):
-    """Consumes a run's events. A context manager, so that a terminal is always put back in order."""
-
-    live: bool  # whether it draws on a terminal
-
-    def handle(self, event: Event) -> None:
-        """Take an event in. Never raises for a terminal that went away."""
-
-    def aside(self, write: Callable[[], None], *, pause: float = 0.0) -> None:
-        """Run what writes to the same terminal with the view out of its way, for `pause` seconds more."""
-
-    def __enter__(self) -> Display: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-
 def choose_display(
     err: TextIO | None,
     *,
@@ -170,7 +152,7 @@ def choose_display(
     behind, where the answers do not go to the same terminal.
     """
     if quiet or err is None:
-        return Quiet(err)
+        return Display(err)
     if not can_redraw(err, environ):
         return Lines(err, show=show)
     from dynscale_cli.display.live import LiveView  # rich takes 0.1 s to import

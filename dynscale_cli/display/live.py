@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Final, TextIO
 
 from rich.cells import cell_len
@@ -25,7 +25,7 @@ from rich.style import Style
 
 from dynscale_cli.display.answers import Verdicts
 from dynscale_cli.display.board import Board, Pace
-from dynscale_cli.display.lines import Score, closing_lines
+from dynscale_cli.display.lines import Display, Score, closing_lines
 from dynscale_cli.display.text import borrow, in_front, plain, sayable
 from dynscale_cli.display.view import ASCII, FINE, Line, Reading, draw
 from dynscale_cli.run.events import Answered, Event, Notice, RunFinished, Stepped
@@ -153,7 +153,7 @@ REST: Final = 1.0  # seconds between two times that the view goes away for someb
 MOST_ROWS: Final = 200  # of the table that stays: who asks more reads the answers elsewhere
 
 
-class LiveView:
+class LiveView(Display):
     """A display that redraws itself while events come in; `handle` costs a microsecond when it does not."""
 
     live = True
@@ -168,7 +168,8 @@ class LiveView:
         clock: Callable[[], float] = time.monotonic,
         console: Console | None = None,
     ) -> None:
-        self._err = err
+        super().__init__(err)
+        self._terminal = err
         self._frame = Frame(err, color=color, console=console)
         self._board = Board(keep_text=show)
         self._pace = Pace()
@@ -228,9 +229,7 @@ class LiveView:
         self._watch()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         try:
             self._release()
         finally:
@@ -246,7 +245,7 @@ class LiveView:
             if self._pause:
                 self._drawn, self._held_until, self._pause = now + self._pause, now + REST, 0.0
                 return
-        if in_front(self._err):
+        if in_front(self._terminal):
             columns, rows = self._frame.size()
             # The last column stays empty: some terminals have wrapped before it is clear that nothing follows.
             self._frame.draw(draw(self._board, self._reading(now), columns - 1, rows, self._glyphs))

@@ -5,11 +5,16 @@ Knows nothing of how the figures came about.
 
 from __future__ import annotations
 
+import contextlib
+import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from rich.console import Console, RenderableType
 from rich.console import Group as Parts
-from rich.console import RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -27,6 +32,30 @@ from dynscale_cli.evaluation.replay import (
 )
 from dynscale_cli.evaluation.scores import STEPS as BENCH_STEPS
 from dynscale_cli.evaluation.scores import SURE, BenchReport, Group, Interval, MethodScore, Reach
+
+Shown = Callable[[float, str], None]  # how far it is, from 0 to 1, and what is done now
+
+
+@contextlib.contextmanager
+def bar(otherwise: Shown = lambda share, text: None, *, quiet: bool = False) -> Iterator[Shown]:
+    """What moves a bar on standard error; where nobody looks at one, what is called instead."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield otherwise
+        return
+    parts = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
+    with Progress(*parts, console=console, transient=True, redirect_stdout=False) as progress:
+        task = progress.add_task("", total=1.0)
+        yield lambda share, text: progress.update(task, completed=share, description=text)
+
+
+def print_report(report: Any, tables: Callable[[int], RenderableType], width: int, *, as_json: bool) -> None:
+    """A report on standard output: as JSON, or in tables as wide as the terminal, or as `width` where there is none."""
+    if as_json:
+        print(json.dumps(asdict(report)))
+    else:
+        console = Console(width=None if sys.stdout.isatty() else width)
+        console.print(tables(console.width))
 
 
 def _table(title: str, first: str, *numbers: str) -> Table:

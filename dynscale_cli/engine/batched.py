@@ -7,6 +7,7 @@ Knows nothing of llama.cpp: a `Backend` evaluates, so a scripted one runs the ve
 from __future__ import annotations
 
 import codecs
+from collections.abc import Collection
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -163,6 +164,11 @@ class BatchedEngine:
             self._release(sequence)
         self._plan = None
         return tokens
+
+    def hold(self, ids: Collection[int]) -> None:
+        if self._scheduler.held != set(ids):
+            self._scheduler.held = set(ids)
+            self._plan = None
 
     def usage(self, id: int) -> Tokens:
         sequence = self._sequences.get(id)

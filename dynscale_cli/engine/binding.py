@@ -210,7 +210,7 @@ def add_rpc_server(address: str) -> None:
 
 def extra_buffer_types() -> list[str]:
     """The buffer types besides its plain one in which the CPU can hold weights, best first: AMX, CPU_REPACK, ..."""
-    return [_buffer_name(each) for each in _extra_buffers() if each]
+    return [buffer_name(each) for each in _extra_buffers() if each]
 
 
 def leave_out_amx() -> None:
@@ -220,7 +220,7 @@ def leave_out_amx() -> None:
     each time it loads a model: the others move up by one. What ggml itself looks up by is another table.
     """
     table = _extra_buffers()
-    for place, kept in enumerate([each for each in table if each and _buffer_name(each) != "AMX"] + [None]):
+    for place, kept in enumerate([each for each in table if each and buffer_name(each) != "AMX"] + [None]):
         table[place] = kept
 
 
@@ -237,7 +237,8 @@ def _extra_buffers() -> Any:
     return (ctypes.c_void_p * size).from_address(ctypes.addressof(start.contents))
 
 
-def _buffer_name(buffer: int) -> str:
+def buffer_name(buffer: int) -> str:
+    """The name of a type of buffers: CPU, CUDA0, ..."""
     name: bytes = ggml("ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)(buffer)
     return name.decode("utf-8", "replace")
 

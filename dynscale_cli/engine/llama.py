@@ -20,6 +20,7 @@ import numpy as np
 from dynscale_cli.errors import EngineError, ModelError, UsageError
 
 from .binding import Abort, add_rpc_servers, binding, gpu_memory, has_gpu, leave_out_amx, log_clear, log_tail
+from .device_top import MOST, DeviceTop, Kept, NoDeviceTop
 from .kv_state import KVState, KVStates
 from .options import (
     CACHE_TYPES,
@@ -36,7 +37,7 @@ from .protocol import Aborted, EngineInfo, Message, Prompt, Sampling
 from .reasoning import ReasoningFormat
 from .scheduler import Share
 from .template import BASE_STOP, ChatTemplate, render_plain
-from .token_sampler import TokenSampler
+from .token_sampler import Candidates, TokenSampler
 
 # Prompt tokens a step: what takes the time of a few decode steps. On a CPU chunks of 32 to 512 prefill at one rate.
 CPU_CHUNK, GPU_CHUNK = 64, 512
@@ -252,10 +253,11 @@ class LlamaBackend:
     """A context over a model: `width` streams of `context` tokens each.
 
     Tries `width` first and halves it until the memory suffices (`info.width` tells). Raises EngineError when not even
-    one stream can be had.
+    one stream can be had. `top`: samplers will look at no more than so many of the largest logits, and nobody asks for
+    log probabilities; 0: whole rows are wanted.
     """
 
-    def __init__(self, model: LlamaModel, *, width: int, context: int) -> None:
+    def __init__(self, model: LlamaModel, *, width: int, context: int, top: int = 0) -> None:
         self.lib = model.lib
         self.model = model
         self.chunk = GPU_CHUNK if model.offloads else CPU_CHUNK
@@ -265,6 +267,7 @@ class LlamaBackend:
         self._abort.install(self.context)
         threads = min(self.threads, SAMPLING_THREADS) if model.offloads else 1  # else they decode
         self._sampler = TokenSampler(self.lib, self.context, model.n_vocab, threads)
+        self._top = self._on_device(width) if model.offloads and 0 < top <= MOST else None
         memory = self.lib.llama_get_memory(self.context)
         if not memory:
             self.close()
@@ -313,8 +316,8 @@ class LlamaBackend:
             raise EngineError(f"llama.cpp could not decode (code {code}): {log_tail()}", "try a smaller --parallel")
 
     def logits(self, share: int) -> Any:
-        logits = self._view(share).copy()
-        if np.isnan(logits).any():
+        logits = self._top.kept(self._batch.last[share]) if self._top else self._view(share).copy()
+        if len(logits.ids) < MOST if isinstance(logits, Kept) else np.isnan(logits).any():
             hint = "check the file, or leave --cache-type-k, -v and --flash-attn at their defaults"
             raise EngineError(f"{self.info.model} computes nothing that is a number: its weights are damaged", hint)
         return logits
@@ -323,9 +326,15 @@ class LlamaBackend:
         return self._sampler.chain(sampling, seed)
 
     def sample(self, samplers: Seq[Any], shares: Seq[int]) -> list[int]:
-        return self._sampler.draw(samplers, [self._batch.rows[share] for share in shares])
+        if self._top is None or not shares:
+            return self._sampler.draw(samplers, [self._batch.rows[share] for share in shares])
+        outputs = [self._batch.last[share] for share in shares]
+        return self._sampler.choose(samplers, *self._top.candidates(outputs, max(chain.top for chain in samplers)))
 
     def sample_from(self, sampler: Any, logits: Any) -> int:
+        if isinstance(logits, Kept):
+            bounds = np.array([0, len(logits.ids)])
+            return self._sampler.choose([sampler], Candidates(logits.ids, logits.logits), bounds)[0]
         return self._sampler.draw_from(sampler, logits)
 
     def logprobs(self, rows: Seq[tuple[Any, int]]) -> list[float]:
@@ -342,8 +351,16 @@ class LlamaBackend:
     def close(self) -> None:
         if self.context:
             self._sampler.close()
+            if self._top:
+                self._top.close()
             self.lib.llama_free(self.context)
             self.context = None
+
+    def _on_device(self, width: int) -> DeviceTop | None:
+        try:
+            return DeviceTop(self.lib, self.context, self.model.n_vocab, width)
+        except NoDeviceTop:
+            return None
 
     def _view(self, share: int) -> Any:
         row = self._batch.rows[share]
@@ -395,6 +412,7 @@ class Batch:
     """`llama_batch` over arrays of our own, filled by slices instead of token by token."""
 
     def __init__(self, lib: Any, capacity: int) -> None:
+        self.last: list[int] = []  # share number -> its last token's place in the batch
         self.rows: list[int] = []  # share number -> the number of its logits, if they are wanted
         self._tokens: Any = (ctypes.c_int32 * capacity)()
         self._positions: Any = (ctypes.c_int32 * capacity)()
@@ -415,14 +433,21 @@ class Batch:
         positions: list[int] = []
         slots: list[int] = []
         wanted: list[int] = []
-        self.rows = []
+        self.last, self.rows = [], []
         outputs = 0
         for share in shares:
             sequence, count = share.sequence, share.count
-            tokens += sequence.pending_tokens[:count]
-            positions += range(sequence.past, sequence.past + count)
-            slots += [sequence.slot] * count
-            wanted += [0] * (count - 1) + [int(share.last)]
+            if count == 1:
+                tokens.append(sequence.pending_tokens[0])
+                positions.append(sequence.past)
+                slots.append(sequence.slot)
+                wanted.append(share.last)
+            else:
+                tokens += sequence.pending_tokens[:count]
+                positions += range(sequence.past, sequence.past + count)
+                slots += [sequence.slot] * count
+                wanted += [0] * (count - 1) + [share.last]
+            self.last.append(len(tokens) - 1)
             self.rows.append(outputs)
             outputs += share.last
         rows = len(tokens)

@@ -58,13 +58,15 @@ def open_engine(
     context: int | None = None,
     width: int | None = None,
     samples: int | None = None,
+    top: int = 0,
     notice: Callable[[str], None] = lambda text: None,
 ) -> BatchedEngine:
     """An engine over a loaded model. Raises EngineError when none can be had.
 
     Without a `context`, as long as the `longest` conversations need (see `context_for`). Without a `width`, as wide as
     the device decodes well, but no wider than the `samples` that the run is expected to draw: clearing an idle slot's
-    share of the cache takes time. `notice` is told where the engine is smaller than asked for.
+    share of the cache takes time. `top`: see `LlamaBackend`. `notice` is told where the engine is smaller than asked
+    for.
     """
     from .batched import BatchedEngine
     from .options import available
@@ -74,13 +76,15 @@ def open_engine(
         notice(f"{model.name} was trained with {model.n_ctx_train} tokens of context: using these, not {context}")
         context = model.n_ctx_train
     wanted = width or default_width(model, samples)
-    backend = _fitting(model, wanted, context, LEAST_CONTEXT if chosen is None else context, notice)
+    backend = _fitting(model, wanted, context, LEAST_CONTEXT if chosen is None else context, top, notice)
     if backend.info.width < wanted:
         notice(f"not enough memory for {wanted} samples side by side: running {backend.info.width}")
     return BatchedEngine(backend, chunk=backend.chunk, cache_bytes=prefix_bytes(available(), model.offloads))
 
 
-def _fitting(model: LlamaModel, width: int, context: int, least: int, notice: Callable[[str], None]) -> LlamaBackend:
+def _fitting(
+    model: LlamaModel, width: int, context: int, least: int, top: int, notice: Callable[[str], None]
+) -> LlamaBackend:
     """A context of `width` sequences; where memory holds not even one of them, of half as many tokens, and so on.
 
     Never below `least` tokens: raises EngineError then.
@@ -90,7 +94,7 @@ def _fitting(model: LlamaModel, width: int, context: int, least: int, notice: Ca
     tokens = context
     while True:
         try:
-            backend = LlamaBackend(model, width=width, context=tokens)
+            backend = LlamaBackend(model, width=width, context=tokens, top=top)
         except EngineError:
             if tokens // 2 < least:
                 raise

@@ -11,7 +11,7 @@ cannot be asked from token to token: all that a request may cost is certain befo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -217,6 +217,12 @@ class Engine(Protocol):
 
     def cancel(self, id: int) -> Tokens:
         """Drop a request at once: what it has cost. Unknown ids are ignored."""
+
+    def hold(self, ids: Collection[int]) -> None:
+        """Let these requests, and no others, rest: they keep their slots and what they have, and cost nothing.
+
+        Their prompts are still evaluated. Where all is paid for upfront, they go on.
+        """
 
     def usage(self, id: int) -> Tokens:
         """What an active request has been charged so far."""

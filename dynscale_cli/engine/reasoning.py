@@ -175,6 +175,8 @@ class ThoughtTracker:
 
     def feed(self, piece: str) -> list[tuple[str, bool]]:
         """The text that is now certain, as (text, thinking) pieces."""
+        if self._begun and not self._held and not self._extra and _BEGINNING.search(piece) is None:
+            return self._plain(piece)  # nearly every piece, and there are thousands a second
         text = self._held + piece
         if not self._begun:
             text = self._begin(text)
@@ -182,26 +184,32 @@ class ThoughtTracker:
         self._held = text[len(text) - held :] if held else ""
         return self._read(text[: len(text) - held])
 
+    def _plain(self, text: str) -> list[tuple[str, bool]]:
+        """Text without a marker."""
+        out: list[tuple[str, bool]] = []
+        self._emit(out, text)
+        return out
+
     def finish(self) -> list[tuple[str, bool]]:
         """What was held back, when no more pieces will come."""
         held, self._held = self._held, ""
         return self._read(held)
 
     def _read(self, text: str) -> list[tuple[str, bool]]:
+        if not self._extra and _BEGINNING.search(text) is None:
+            return self._plain(text)
         out: list[tuple[str, bool]] = []
         at = 0
-        if self._extra or _BEGINNING.search(text) is not None:
-            for marker in _markers(self._extra).finditer(text):
-                if marker.group("tag") is not None and not self._is_wrapper(marker, text, at):
-                    continue
-                self._emit(out, text[at : marker.start()])
-                at = marker.end()
-                if self._ends_an_unopened(marker):
-                    out = [(part, True) for part, _ in out]
-                    self._last, self._fences, self._gap = "", 0, False
-                self._take(marker)
-        self._emit(out, text[at:])
-        return out
+        for marker in _markers(self._extra).finditer(text):
+            if marker.group("tag") is not None and not self._is_wrapper(marker, text, at):
+                continue
+            self._emit(out, text[at : marker.start()])
+            at = marker.end()
+            if self._ends_an_unopened(marker):
+                out = [(part, True) for part, _ in out]
+                self._last, self._fences, self._gap = "", 0, False
+            self._take(marker)
+        return out + self._plain(text[at:])
 
     def _take(self, marker: re.Match[str]) -> None:
         name, kind = _name(marker.group()), marker.lastgroup

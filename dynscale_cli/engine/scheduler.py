@@ -37,6 +37,7 @@ class Sequence:
     prompt: int = 0  # tokens charged
     generated: int = 0
     reused: int = 0
+    decoding: Share | None = None  # the sampled token and no more: the same at every step
 
     def begin(self, length: int) -> None:
         """Start behind a restored prefix of `length` tokens."""
@@ -58,8 +59,13 @@ class Sequence:
     def share(self, count: int) -> Share:
         """The next `count` of its pending tokens, as a part of a batch."""
         sampled = min(count, self.sampled_pending)
+        if self.decoding is not None and sampled == count == len(self.pending_tokens):
+            return self.decoding
         charge = Charge(self.request.id, count - sampled, sampled)
-        return Share(self, count, count == len(self.pending_tokens), charge)
+        share = Share(self, count, count == len(self.pending_tokens), charge)
+        if sampled == count and share.last:
+            self.decoding = share
+        return share
 
     def boundaries(self) -> list[int]:
         """Prefix lengths of the prompt that are worth keeping and not evaluated yet."""
@@ -83,6 +89,7 @@ class Scheduler:
         self.width = width
         self.chunk = chunk
         self.waiting: list[Request] = []
+        self.held: set[int] = set()  # requests that rest, once their prompts are evaluated
         self._slots: list[Sequence | None] = [None] * width
         self._coming: Counter[tuple[int, ...]] = Counter()  # prefixes that active sequences are evaluating
 
@@ -142,6 +149,8 @@ class Scheduler:
         prefilling = []
         for sequence in self._slots:
             if sequence is None or sequence.finished or not sequence.pending_tokens:
+                continue
+            if sequence.sampled and sequence.request.id in self.held:
                 continue
             if len(sequence.pending_tokens) == 1:
                 shares.append(sequence.share(1))

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Sequence as Seq
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -88,6 +87,21 @@ class TokenSampler:
         """The next token from logits that were kept, exactly as `draw` draws from the context's own."""
         return self._draw([chain], logits[None, :])[0]
 
+    def choose(self, chains: Seq[SamplerChain], candidates: Candidates, bounds: Any) -> list[int]:
+        """The next token of each chain from its candidates, between two of the `bounds`; none of them is without.
+
+        Chains need not be told: none of their samplers remembers tokens.
+        """
+        tables = np.zeros(len(chains), TABLE)
+        tables["data"] = candidates.address + bounds[:-1] * CANDIDATE.itemsize
+        tables["size"] = np.diff(bounds)
+        apply, address = self._apply, tables.ctypes.data
+        for chain in chains:
+            apply(chain.handle, address)
+            address += TABLE.itemsize
+        tokens: list[int] = candidates.ids[bounds[:-1] + tables["selected"]].tolist()  # they were sorted in place
+        return tokens
+
     def logits(self, count: int) -> Any:
         """The last batch's first `count` rows of logits, in llama.cpp's own memory: (count, vocabulary).
 
@@ -101,24 +115,18 @@ class TokenSampler:
             self._pool.shutdown()
 
     def _draw(self, chains: Seq[SamplerChain], logits: Any) -> list[int]:
-        """The next token of each chain. They need not be told of it: none of their samplers remembers tokens."""
         candidates, bounds = cut(logits, max(chain.top for chain in chains), self._largest(logits))
-        tables = np.zeros(len(chains), TABLE)
-        tables["data"] = candidates.address + bounds[:-1] * CANDIDATE.itemsize
-        tables["size"] = np.diff(bounds)
-        whole = {}
-        for row, (chain, size) in enumerate(zip(chains, tables["size"].tolist(), strict=True)):
-            if not 0 < chain.top <= size:
-                whole[row] = everything(logits[row])
-                tables[row] = (whole[row].address, self._n_vocab, 0, False)
-        for chain, address in zip(chains, count(tables.ctypes.data, TABLE.itemsize)):
-            self._apply(chain.handle, address)
-        places = tables["selected"]  # the candidates were sorted in place
-        own = {row: int(found.ids[places[row]]) for row, found in whole.items()}
-        if len(own) == len(chains):
-            return list(own.values())
-        tokens: list[int] = candidates.ids[(bounds[:-1] + places) % len(candidates.ids)].tolist()
-        return [own.get(row, token) for row, token in enumerate(tokens)] if own else tokens
+        sizes = np.diff(bounds).tolist()
+        if all(0 < chain.top <= size for chain, size in zip(chains, sizes, strict=True)):
+            return self.choose(chains, candidates, bounds)
+        tokens = []
+        for chain, row, size, start in zip(chains, logits, sizes, bounds[:-1], strict=True):
+            if 0 < chain.top <= size:
+                tokens += self.choose([chain], candidates, np.array([start, start + size]))
+            else:
+                whole = Candidates(np.arange(self._n_vocab), row)
+                tokens += self.choose([chain], whole, np.array([0, self._n_vocab]))
+        return tokens
 
     def _largest(self, logits: Any) -> Any:
         """`largest` in threads. It alone is worth them: what follows are many short calls that wait for one another."""
@@ -136,18 +144,13 @@ class TokenSampler:
 
 
 class Candidates:
-    """Tokens and their logits as llama.cpp takes them, in memory that it may sort."""
+    """Tokens and their logits as llama.cpp takes them, in memory that it sorts."""
 
     def __init__(self, ids: Any, logits: Any) -> None:
         self._table = np.zeros(len(ids), CANDIDATE)
         self.ids, self.logits = self._table["id"], self._table["logit"]
         self.ids[:], self.logits[:] = ids, logits
         self.address: int = self._table.ctypes.data
-
-
-def everything(logits: Any) -> Candidates:
-    """A whole row as candidates."""
-    return Candidates(np.arange(len(logits)), logits)
 
 
 def largest(rows: Any, out: Any = None) -> Any:

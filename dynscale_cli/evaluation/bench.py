@@ -172,7 +172,7 @@ def check_gold(questions: Sequence[Question], judge: Judge) -> None:
             kind = judge.kinds[q].name
             raise UsageError(
                 f"question {question.id}: its right answer is not of the type {kind}: {question.gold}",
-                "--answer-type text compares any answers as text; auto finds the type of each question",
+                "--answer-type text takes any answer; auto finds each question's type",
             )
 
 

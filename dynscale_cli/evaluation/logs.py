@@ -10,12 +10,12 @@ import json
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from dynscale_cli.errors import UsageError
 from dynscale_cli.values import MOST_TOKENS, file_text
 
-EXAMPLE = '{"qid": "1", "gold": "42", "answers": ["42", null], "tokens": [310, 512]}'
+HINT = 'a line: {"qid": "1", "gold": "4", "answers": ["4"], "tokens": [31]}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,83 +55,73 @@ def read_log(path: Path) -> Log:
     try:
         lines = file_text(path).split("\n")  # an answer may hold other signs that end a line
     except UnicodeDecodeError:
-        raise UsageError(f"{path}: not a text file", f"A log has lines such as {EXAMPLE}") from None
+        raise UsageError(f"{path}: not a text file", HINT) from None
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}", "Give the path of a JSONL log") from None
+        raise UsageError(f"{path}: {error.strerror or error}", "give the path of a JSONL log") from None
     rows = [_row(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
     if not rows:
-        raise UsageError(f"{path}: no questions", f"A log has lines such as {EXAMPLE}")
-    known = [count for row in rows for count in row.tokens if count is not None]
+        raise UsageError(f"{path}: no questions", HINT)
+    known = [count for *_, counts in rows for count in counts if count is not None]
     if not any(known):
-        raise UsageError(f"{path}: no token count above 0", "Give the generated tokens of each sample in `tokens`")
-    fallback = round(statistics.median(known))
-    pools = tuple(Pool(row.qid, row.gold, row.answers, _complete(row.tokens, fallback)) for row in rows)
-    return Log(path.name.removesuffix(".jsonl"), pools)
+        raise UsageError(f"{path}: no token count above 0", "give the generated tokens of each sample in `tokens`")
+    pools = []
+    for qid, gold, answers, counts in rows:
+        # An unknown count is the question's median, or the log's where the question knows none.
+        usual = round(statistics.median([count for count in counts if count is not None] or known))
+        pools.append(Pool(qid, gold, answers, tuple(usual if count is None else count for count in counts)))
+    return Log(path.name.removesuffix(".jsonl"), tuple(pools))
 
 
-def _complete(tokens: tuple[int | None, ...], fallback: int) -> tuple[int, ...]:
-    """The question's median for every unknown count; the log's where the question knows none."""
-    known = [count for count in tokens if count is not None]
-    median = round(statistics.median(known)) if known else fallback
-    return tuple(median if count is None else count for count in tokens)
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A line as it stands: a `Pool` whose unknown counts are not filled in yet."""
-
-    qid: str
-    gold: str
-    answers: tuple[str | None, ...]
-    tokens: tuple[int | None, ...]
+_Row: TypeAlias = tuple[str, str, tuple[str | None, ...], tuple[int | None, ...]]
 
 
 def _row(line: str, where: str) -> _Row:
+    """What a line says: qid, gold, answers and token counts. Raises UsageError."""
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):  # numbers of thousands of digits are no JSONDecodeError
-        raise _malformed(where, "not JSON") from None
+        return _fields(json.loads(line))
+    except RecursionError:
+        what = "not JSON"
+    except ValueError as error:  # of JSON, numbers of thousands of digits among them; or ours
+        what = str(error) if type(error) is _Malformed else "not JSON"
+    raise UsageError(f"{where}: {what}", HINT)
+
+
+class _Malformed(ValueError):
+    """What is wrong with a line."""
+
+
+def _fields(row: Any) -> _Row:
     if not isinstance(row, dict):
-        raise _malformed(where, "not an object")
-    for key in ("qid", "gold", "answers", "tokens"):
+        raise _Malformed("not an object")
+    for key, kind in (("qid", object), ("gold", object), ("answers", list), ("tokens", list)):
         if row.get(key) is None:
-            raise _malformed(where, f"no {key}")
-    answers, tokens = _list(row, "answers", where), _list(row, "tokens", where)
-    if len(answers) != len(tokens):
-        raise _malformed(where, f"{len(answers)} answers but {len(tokens)} token counts")
+            raise _Malformed(f"no {key}")
+        if not isinstance(row[key], kind):
+            raise _Malformed(f"{key} is not a list")
+    answers, counts = row["answers"], row["tokens"]
+    if len(answers) != len(counts):
+        raise _Malformed(f"{len(answers)} answers but {len(counts)} token counts")
     if not answers:
-        raise _malformed(where, "no samples")
-    texts = tuple(None if answer is None else _text(answer, where) for answer in answers)
-    counts = tuple(None if count is None else _count(count, where) for count in tokens)
-    return _Row(_text(row["qid"], where), _text(row["gold"], where), texts, counts)
+        raise _Malformed("no samples")
+    texts = tuple(None if answer is None else _text(answer) for answer in answers)
+    return _text(row["qid"]), _text(row["gold"]), texts, tuple(None if n is None else _count(n) for n in counts)
 
 
-def _list(row: dict[str, Any], key: str, where: str) -> list[Any]:
-    value = row[key]
-    if not isinstance(value, list):
-        raise _malformed(where, f"{key} is not a list")
-    return value
-
-
-def _text(value: Any, where: str) -> str:
+def _text(value: Any) -> str:
     """Answers and golds are compared as strings; a number stands for its digits."""
     if isinstance(value, str):
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
-    raise _malformed(where, f"neither text nor a number: {json.dumps(value)[:40]}")
+    raise _Malformed(f"neither text nor a number: {json.dumps(value)[:40]}")
 
 
-def _count(value: Any, where: str) -> int:
+def _count(value: Any) -> int:
     """A whole number, which other programs may have written as 310.0."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value > MOST_TOKENS:
-        raise _malformed(where, f"not a token count: {json.dumps(value)[:40]}")
+        raise _Malformed(f"not a token count: {json.dumps(value)[:40]}")
     if value < 0:
-        raise _malformed(where, f"a negative token count: {value}")
+        raise _Malformed(f"a negative token count: {value}")
     return value
-
-
-def _malformed(where: str, what: str) -> UsageError:
-    return UsageError(f"{where}: {what}", f"A line of a log looks like {EXAMPLE}")

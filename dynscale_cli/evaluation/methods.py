@@ -62,7 +62,7 @@ NAMED: Final = {
     )
 }
 DEFAULT: Final = ",".join(NAMED)
-HINT: Final = f"one of {', '.join(NAMED)}, or POLICY/MODE, such as race/parallel or ucb:0.5/hybrid"
+HINT: Final = "such as --methods dynscale,race/parallel; all names: dynscale docs bench"
 
 
 def parse_methods(text: str) -> list[Method]:

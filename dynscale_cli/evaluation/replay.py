@@ -294,7 +294,9 @@ def _reach(curve: Sequence[float], baseline: Sequence[float], rounds: float) -> 
     return shares
 
 
-def overall(logs: Sequence[LogReport], runs: Sequence[Mapping[str, Sequence[Curve]]]) -> LogReport:
+def _overall(
+    logs: Sequence[Log], reports: Sequence[LogReport], runs: Sequence[Mapping[str, Sequence[Curve]]]
+) -> LogReport:
     """Over logs: each seed's accuracy is the mean over logs; reach is the logs' median.
 
     `runs[l][policy][seed]` are the curves of log l; the baseline is one of the policies.
@@ -302,29 +304,18 @@ def overall(logs: Sequence[LogReport], runs: Sequence[Mapping[str, Sequence[Curv
     seeds = range(len(runs[0]["uniform"]))
     merged = {policy: [_average([run[policy][seed] for run in runs]) for seed in seeds] for policy in runs[0]}
     scores = []
-    for i, mine in enumerate(logs[0].scores):
+    for i, mine in enumerate(reports[0].scores):
         pooled = score(mine.policy, merged[mine.policy], merged["uniform"], LARGEST)
-        reach = {target: _median([log.scores[i].reach[target] for log in logs]) for target in TARGETS}
+        reach = {target: _median([log.scores[i].reach[target] for log in reports]) for target in TARGETS}
         scores.append(replace(pooled, reach=reach))
-    baseline = mean_curve([curve.split for curve in merged["uniform"]])
-    return LogReport(
-        name=f"mean of {len(logs)} logs" if len(logs) > 1 else logs[0].name,
-        questions=sum(log.questions for log in logs),
-        samples=sum(log.samples for log in logs),
-        round_tokens=sum(log.round_tokens for log in logs),
-        baseline={budget: baseline[budget * STEPS - 1] for budget in BUDGETS},
-        baseline_curve=baseline,
-        scores=tuple(scores),
-        rounds=min(log.rounds for log in logs),
-    )
+    return _report(f"mean of {len(logs)} logs" if len(logs) > 1 else logs[0].name, logs, merged["uniform"], scores)
 
 
 def _average(curves: Sequence[Curve]) -> Curve:
-    def mean(rows: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
-        return tuple(statistics.fmean(column) for column in zip(*rows, strict=True))
+    def mean(name: str) -> tuple[float, ...]:
+        return tuple(map(statistics.fmean, zip(*(getattr(curve, name) for curve in curves), strict=True)))
 
-    accuracy, split, spent = ([getattr(c, name) for c in curves] for name in ("accuracy", "split", "spent"))
-    return Curve(mean(accuracy), mean(split), mean(spent), statistics.fmean(c.steps for c in curves))
+    return Curve(mean("accuracy"), mean("split"), mean("spent"), statistics.fmean(curve.steps for curve in curves))
 
 
 def _median(shares: Sequence[float | None]) -> float | None:
@@ -353,9 +344,12 @@ def sweep(
     for done, ((log, policy), curves) in enumerate(_spread(tasks, logs, setting, seeds), 1):
         runs[log][policy] = curves
         progress(done, len(tasks))
-    reports = [_log_report(log, run, policies) for log, run in zip(logs, runs, strict=True)]
+    reports = []
+    for one, run in zip(logs, runs, strict=True):
+        scores = [score(policy, run[policy], run["uniform"], one.rounds) for policy in policies]
+        reports.append(_report(one.name, [one], run["uniform"], scores))
     told = setting.in_flight, setting.confidence, setting.exhaust
-    return ReplayReport(seeds, *told, tuple(reports), overall(reports, runs))
+    return ReplayReport(seeds, *told, tuple(reports), _overall(logs, reports, runs))
 
 
 def _spread(
@@ -386,15 +380,15 @@ def _replays(log: Log, policy: str, setting: Setting, seeds: int) -> list[Curve]
     return [replay(log, policy, setting, seed) for seed in range(seeds)]
 
 
-def _log_report(log: Log, runs: dict[str, list[Curve]], policies: Sequence[str]) -> LogReport:
-    baseline = mean_curve([curve.split for curve in runs["uniform"]])
+def _report(name: str, logs: Sequence[Log], baseline: Sequence[Curve], scores: Sequence[PolicyScore]) -> LogReport:
+    curve = mean_curve([one.split for one in baseline])
     return LogReport(
-        name=log.name,
-        questions=len(log.pools),
-        samples=sum(len(pool.answers) for pool in log.pools),
-        round_tokens=log.round_cost,
-        baseline={budget: baseline[budget * STEPS - 1] for budget in BUDGETS},
-        baseline_curve=baseline,
-        scores=tuple(score(policy, runs[policy], runs["uniform"], log.rounds) for policy in policies),
-        rounds=log.rounds,
+        name=name,
+        questions=sum(len(log.pools) for log in logs),
+        samples=sum(len(pool.answers) for log in logs for pool in log.pools),
+        round_tokens=sum(log.round_cost for log in logs),
+        baseline={budget: curve[budget * STEPS - 1] for budget in BUDGETS},
+        baseline_curve=curve,
+        scores=tuple(scores),
+        rounds=min(log.rounds for log in logs),
     )

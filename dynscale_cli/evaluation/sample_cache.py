@@ -10,7 +10,7 @@ Owns the cache and the account of prefixes. Knows nothing of questions, answers 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -145,6 +145,7 @@ class ReplayedEngine:
         self._playing: dict[int, Playing] = {}
         self._live: dict[int, Live] = {}
         self._known: set[tuple[int, ...]] = set()
+        self._held: Collection[int] = ()
 
     @property
     def info(self) -> EngineInfo:
@@ -209,6 +210,10 @@ class ReplayedEngine:
             self._inner.cancel(id)
         return cost
 
+    def hold(self, ids: Collection[int]) -> None:
+        self._held = ids
+        self._inner.hold(ids)
+
     def usage(self, id: int) -> Tokens:
         if id in self._playing:
             return self._playing[id].tokens
@@ -216,7 +221,7 @@ class ReplayedEngine:
 
     def plan_step(self) -> list[Charge]:
         self._release()
-        played = [playing.charge() for playing in self._playing.values()]
+        played = [playing.charge() for playing in self._moving()]
         live = [self._live[charge.id].bill(charge) for charge in self._inner.plan_step()]
         return [charge for charge in played + live if charge.prompt or charge.generated]
 
@@ -231,7 +236,7 @@ class ReplayedEngine:
             self._live[charge.id].pay(charge)
             self.decoded += charge.prompt + charge.generated
         events = [self._heard(event) for event in self._inner.step()] if self._live else []
-        for playing in self._playing.values():
+        for playing in self._moving():
             events += playing.advance()
         return events
 
@@ -245,6 +250,9 @@ class ReplayedEngine:
         """The longest prefix that this run has paid for already."""
         tokens = request.prompt.tokens
         return max((length for length in request.cache_boundaries if tokens[:length] in self._known), default=0)
+
+    def _moving(self) -> list[Playing]:
+        return [playing for id, playing in self._playing.items() if playing.prompt or id not in self._held]
 
     def _release(self) -> None:
         """What ended and was not extended is over."""

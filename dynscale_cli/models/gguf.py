@@ -87,7 +87,7 @@ RECURRENT: Final = frozenset({
 
 Scalar: TypeAlias = int | float | str
 
-HINT: Final = "The file is damaged or was not downloaded completely: fetch it again, or name another with -m FILE."
+HINT: Final = "the file is damaged or incomplete: fetch it again, or name another: -m FILE"
 
 
 class Damaged(Exception):

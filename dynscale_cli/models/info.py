@@ -198,7 +198,7 @@ def recommended(sampling: Mapping[str, float], *, thinking: bool) -> dict[str, A
     if "top_k" in told:
         told["top_k"] = int(told["top_k"])
     if thinking:
-        told |= {"max_tokens": str(THINKING_TOKENS), "budget": f"{THINKING_TOKENS * THINKING_SAMPLES}/q"}
+        told |= {"max_tokens": str(THINKING_TOKENS), "budget": f"{(THINKING_TOKENS + PROMPT) * THINKING_SAMPLES}/q"}
     return told
 
 

@@ -186,7 +186,7 @@ def _check_space(needed: int, name: str) -> None:
     if needed > free:
         raise ModelError(
             f"{name} needs {naming.in_bytes(needed)} in {cache}, where {naming.in_bytes(free)} are free",
-            f"make room, or use another disk: HF_HUB_CACHE=FOLDER dynscale models pull {name}",
+            f"make room, or: HF_HUB_CACHE=FOLDER dynscale models pull {name}",
         )
 
 
@@ -420,7 +420,7 @@ def _explained(error: Exception, name: str) -> ModelError:
     if isinstance(error, errors.GatedRepoError):
         return ModelError(
             f"{repo} is gated: its terms have to be accepted first",
-            f"accept them at {constants.ENDPOINT}/{repo}, then: HF_TOKEN=... {again}",
+            f"accept them at {constants.ENDPOINT}/{repo}, then set HF_TOKEN=...",
         )
     if (response := getattr(error, "response", None)) is not None:
         return _refused(response.status_code, error, name, host)

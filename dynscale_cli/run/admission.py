@@ -11,7 +11,7 @@ sample that cannot go on. The ledger still says yes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dynscale_cli.allocation.ledger import Ledger
@@ -47,20 +47,6 @@ class Reservation:
         return self.prompt + 1 + (0 if self.bounded else self.answer)
 
 
-@dataclass(frozen=True, slots=True)
-class AdmissionState:
-    """What is known when a sample is to start, in tokens: what is `free`, how long it is `expected` to become, what
-    those in flight are expected to take beside their reserves; how many could start, whether any runs, whether it is
-    the question's `first`."""
-
-    free: int
-    expected: float
-    ahead: float
-    free_slots: int
-    running: bool
-    first: bool
-
-
 class Admission:
     """Prices the next samples of a run, and admits them. `cheapest`: of the first samples that it refused."""
 
@@ -75,25 +61,35 @@ class Admission:
         number, votes = question.next_number, list(question.votes)
         combine = self._state.is_combined(question)
         draft = self._sampler.draft(question.asked, number, id, question.samples, votes, combine=combine)
-        now = AdmissionState(
-            free=self._state.ledger.free,
-            expected=min(self._expected(question, in_flight), draft.request.max_tokens),
-            ahead=sum(map(self.remaining, in_flight)),
-            free_slots=self._engine.free_slots,
-            running=bool(in_flight),
-            first=not question.samples,
-        )
-        asked = self._price(question, draft)
-        granted = admit(asked, now)
-        if granted is None and not in_flight and asked.bounded and draft.kind == "chain":
+        granted = self._admit(self._price(question, draft), question, in_flight)
+        if granted is None and not in_flight and self._engine.info.upfront and draft.kind == "chain":
             # A parallel sample in the place of a chain that is too dear: its prompt is bounded, often by four times it.
-            asked = self._price(question, self._sampler.parallel(question.asked, number, id))
-            granted = admit(asked, now)
+            draft = self._sampler.parallel(question.asked, number, id)
+            granted = self._admit(self._price(question, draft), question, in_flight)
         if granted is None and not in_flight:
             self._refused += 1
             if not question.samples:
-                self.cheapest = min(asked.least, self.cheapest or asked.least)
+                least = self._price(question, draft).least
+                self.cheapest = min(least, self.cheapest or least)
         return granted
+
+    def _admit(
+        self, asked: Reservation, question: QuestionState, in_flight: Collection[InFlight]
+    ) -> Reservation | None:
+        """What to reserve for a sample that may start now; None where it may not.
+
+        What is certain has to fit, and what everything in flight is expected to need. A question's first sample is
+        worth having even when it may be cut short, if nothing else runs.
+        """
+        free, first = self._state.ledger.free, not question.samples
+        expected = min(self._expected(question), asked.draft.request.max_tokens)
+        if asked.bounded:
+            return _upfront(asked, free, expected, self._engine.free_slots, running=bool(in_flight), first=first)
+        if asked.least > free:
+            return None
+        if first and not in_flight:
+            return asked
+        return asked if asked.least - 1 + sum(map(self.remaining, in_flight)) + expected <= free else None
 
     def is_out_of_reach(self, q: int) -> bool:
         """Once the budget is at its end, with nothing in flight: whether a question need not be laid out to know that
@@ -110,42 +106,40 @@ class Admission:
         room = self._state.ledger.free - self._forcing.reserve
         return self._sampler.outgrows(self._state.questions[q], room, compared=not self._state.kind(q).long)
 
-    def fits(self, in_flight: Iterable[InFlight]) -> bool:
-        """Whether what is left of the budget is expected to see these samples to their ends."""
+    def resting(self, in_flight: Sequence[InFlight]) -> Sequence[InFlight]:
+        """Those that have to rest: the budget is not expected to see them to their ends beside the older ones.
+
+        `in_flight`: the oldest first, which goes on in any case.
+        """
         if self._engine.info.upfront:  # all that they may cost is reserved
-            return True
-        return sum(map(self.remaining, in_flight)) <= self._state.ledger.free
+            return ()
+        free = float(self._state.ledger.free)
+        if (
+            len(in_flight) * self._state.settings.max_tokens <= free
+        ):  # asked at every step: most budgets are that far off
+            return ()
+        for place, sample in enumerate(in_flight):
+            free -= self.remaining(sample)
+            if free < 0 and place:
+                return in_flight[place:]
+        return ()
 
     def remaining(self, sample: InFlight) -> float:
         """Tokens that a sample in flight is expected to generate yet, beside its reserve for being asked.
 
-        Lengths are heavy-tailed: one that has outlived its forecast is expected to go on for as long as it has lived.
+        Lengths are heavy-tailed: one is expected to go on for as long as it has lived, if its forecast is not longer.
         """
         if sample.closing:
             return 0.0
-        length, generated = self._length(sample), sample.generated
-        left = length - generated if generated < length else generated
-        return min(left, sample.draft.request.max_tokens - generated)
+        expected = self._expected(self._state.open[sample.question])
+        left = max(expected - sample.generated, sample.generated)
+        return min(left, sample.draft.request.max_tokens - sample.generated)
 
-    def _expected(self, question: QuestionState, in_flight: Iterable[InFlight]) -> float:
-        """Tokens that the next sample of this question is expected to generate, beside those in flight."""
-        outlived = [2.0 * s.generated for s in in_flight if not s.closing and s.generated >= self._length(s)]
-        return max(self._mean(question, outlived), 2.0 * question.unfinished.get(question.next_number, 0))
-
-    def _length(self, sample: InFlight) -> float:
-        """Tokens that were expected of a sample in flight."""
-        return max(self._mean(self._state.open[sample.question]), 2.0 * sample.before)
-
-    def _mean(self, question: QuestionState, outlived: Sequence[float] = ()) -> float:
-        """Tokens of one more sample: the question's own mean, shrunk to the run's by one sample.
-
-        `outlived`: what those in flight that have outlived their forecasts are expected to become. They count as the
-        finished do: else the next would be begun as if nothing were known, and stopped like them.
-        """
+    def _expected(self, question: QuestionState) -> float:
+        """Tokens of one more sample: the question's own mean, shrunk to the run's by one sample."""
         state = self._state
-        seen = state.finished + len(outlived)
         guess = min(self._engine.info.expected, state.settings.max_tokens)
-        run = (state.generated + sum(outlived)) / seen if seen else guess
+        run = state.generated / state.finished if state.finished else guess
         return (question.generated + run) / (len(question.samples) + 1)
 
     def _price(self, question: QuestionState, draft: Draft) -> Reservation:
@@ -155,24 +149,9 @@ class Admission:
         return Reservation(draft, self._engine.prefill_cost(draft.request), answer, bounded=upfront)
 
 
-def admit(asked: Reservation, now: AdmissionState) -> Reservation | None:
-    """What to reserve for a sample that may start now; None where it may not."""
-    return _upfront(asked, now) if asked.bounded else _stepwise(asked, now)
-
-
-def _stepwise(asked: Reservation, now: AdmissionState) -> Reservation | None:
-    """As asked, if what is certain fits, and what everything in flight is expected to need.
-
-    A question's first sample is worth having even when it may be cut short, if nothing else runs.
-    """
-    if asked.least > now.free:
-        return None
-    if not now.running and now.first:
-        return asked
-    return asked if asked.least - 1 + now.ahead + now.expected <= now.free else None
-
-
-def _upfront(asked: Reservation, now: AdmissionState) -> Reservation | None:
+def _upfront(
+    asked: Reservation, free: int, expected: float, free_slots: int, *, running: bool, first: bool
+) -> Reservation | None:
     """All that the sample may cost, its limit lowered to a fair share where tokens are few.
 
     While others run, it waits rather than be cut short; alone, it takes what is left. A question's first sample is
@@ -180,18 +159,18 @@ def _upfront(asked: Reservation, now: AdmissionState) -> Reservation | None:
     goes without where it has room to end by itself.
     """
     fixed, most = asked.prompt + asked.answer, asked.draft.request.max_tokens
-    roomy = min(most, round(PATIENCE * now.expected))
-    limit = max(roomy, min(most, now.free // max(1, now.free_slots) - fixed))
-    if limit > now.free - fixed and now.running:
+    roomy = min(most, round(PATIENCE * expected))
+    limit = max(roomy, min(most, free // max(1, free_slots) - fixed))
+    if limit > free - fixed and running:
         return None
-    if limit > now.free - fixed:
-        limit = min(most, now.free - fixed)
-        if now.first and limit < min(most, now.expected):
+    if limit > free - fixed:
+        limit = min(most, free - fixed)
+        if first and limit < min(most, expected):
             fixed = asked.prompt
-            limit = max(limit, min(most, (now.free - fixed + 1) // 2))
-        elif limit < min(most, now.expected) and roomy <= now.free - asked.prompt:
+            limit = max(limit, min(most, (free - fixed + 1) // 2))
+        elif limit < min(most, expected) and roomy <= free - asked.prompt:
             fixed, limit = asked.prompt, roomy
-        if limit < (1 if now.first else min(most, now.expected)):
+        if limit < (1 if first else min(most, expected)):
             return None
     draft = replace(asked.draft, request=replace(asked.draft.request, max_tokens=max(1, limit)))
     return Reservation(draft, 0, 0, fixed + max(1, limit))

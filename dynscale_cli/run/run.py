@@ -1,7 +1,7 @@
 """The loop: choose a question, reserve its tokens, sample it, read the answer, vote, until settled or spent.
 
     _fill       allocator.choose -> sampler.draft -> admission.grant -> ledger.reserve -> engine.submit
-    _make_room  what does not fit any more is stopped, the youngest first; the last is asked for its answer
+    _make_room  what does not fit any more rests, the youngest first; at the end it is stopped or asked for its answer
     _step       journal.allow -> ledger.charge -> engine.step
     _finished   answers.extract, or forcing.ask
     _take       journal.returned -> ledger.settle -> state.count, which votes and tells the allocator
@@ -89,6 +89,7 @@ class Run:
         self._clock, self._interrupted = clock, interrupted
         self._begun = self._part_begun = clock()
         self._in_flight: dict[int, InFlight] = {}
+        self._resting: Sequence[InFlight] = ()  # those that the next step leaves where they are
         self._next_id = first_id
         self._failure: DynscaleError | None = None
         self._stopped = self._closed = self._time_is_up = self._told_overdrawn = False
@@ -185,7 +186,7 @@ class Run:
             raise AssertionError("a sample was affordable and then was not")
         self._journal.started(Start(q, number, draft.kind, draft.seen))
         thoughts = self.engine.reasoning.tracker(draft.request.prompt.open_thought)
-        self._in_flight[id] = InFlight(draft, q, number, thoughts, state.unfinished.get(number, 0))
+        self._in_flight[id] = InFlight(draft, q, number, thoughts)
         self.state.begin(q, number)
         self._next_id += 1
         self.engine.submit(draft.request)
@@ -195,19 +196,29 @@ class Run:
     # A step
 
     def _make_room(self) -> Iterator[Event]:
-        """Stop the youngest samples while those in flight are not expected to fit in what is left of the budget.
+        """Let the youngest samples rest while those in flight are not expected to fit in what is left of the budget.
 
-        So the oldest finish. Only where the last one cannot finish either, or the time is up, answers are forced.
+        So the oldest finish, and what they leave is for the next. Where not even the oldest can go on, the youngest is
+        stopped, as its reserve may see an older one to its end. The last is asked for its answer, and so is one whose
+        question has no other; once the time is up, all are.
         """
-        ledger = self.state.ledger
-        while len(open_ones := self._open_ones()) > 1 and not self._time_is_up and not self.admission.fits(open_ones):
-            self.state.stopped += 1
-            self._stop(open_ones[-1])
         if self._time_is_up:
-            for sample in open_ones:
+            for sample in self._open_ones():
                 yield from self._force(sample, "time")
-        while not ledger.affords(self.engine.plan_step()):
-            yield from self._force(self._open_ones()[-1], "budget")
+        while not self._is_affordable():
+            *older, youngest = self._open_ones()
+            q = youngest.question
+            if older and (self.state.open[q].votes or any(sample.question == q for sample in older)):
+                self.state.stopped += 1
+                self._stop(youngest)
+            else:
+                yield from self._force(youngest, "budget")
+
+    def _is_affordable(self) -> bool:
+        """Whether the next step can be paid for, with what has to rest at rest."""
+        self._resting = self.admission.resting(self._open_ones())
+        self.engine.hold([sample.id for sample in self._resting])
+        return self.state.ledger.affords(self.engine.plan_step())
 
     def _open_ones(self) -> list[InFlight]:
         """The samples that are still writing on their own, the oldest first."""
@@ -321,7 +332,7 @@ class Run:
         tokens = self.engine.cancel(sample.id)
         dropped = Dropped(sample.question, sample.number, sample.draft.kind, tokens)
         self._over(sample, dropped, tokens)
-        self.state.drop(dropped, max(sample.before, sample.generated))
+        self.state.drop(dropped)
 
     def _over(self, sample: InFlight, draw: Sampled | Dropped, tokens: Tokens) -> None:
         """A sample is in flight no more: it is kept before it counts, and gives back what it did not use."""
@@ -372,7 +383,7 @@ class Run:
             state.ledger.spent,
             state.ledger.reserved,
             state.tokens.generated + sum(sample.generated for sample in self._in_flight.values()),
-            len(self._in_flight),
+            len(self._in_flight) - len(self._resting),
             state.allocator.settled,
             self.sampler.share.share if self.settings.mode == "hybrid" else float(self.settings.mode != "parallel"),
         )

@@ -43,7 +43,6 @@ class InFlight:
     question: int
     number: int
     thoughts: ThoughtTracker
-    before: int = 0  # tokens that it had when it was stopped before, which it will have again
     generated: int = 0
     text: str = ""
     closing: bool = False  # it was asked for its answer
@@ -87,7 +86,7 @@ class QuestionState:
     asked: Asked | None
     started_at: float
     started: int = 0  # pulls, which also number the samples
-    unfinished: dict[int, int] = field(default_factory=dict)  # samples to be drawn again, and the tokens they had
+    unfinished: set[int] = field(default_factory=set)  # samples to be drawn again
     pending: int = 0  # pulls in flight
     samples: list[StoredSample] = field(default_factory=list)
     generated: int = 0  # tokens of these
@@ -104,16 +103,16 @@ class QuestionState:
     @property
     def next_number(self) -> int:
         """Of the next sample: one that was begun and left nothing is drawn again from its seed."""
-        return next(iter(self.unfinished), self.started)
+        return min(self.unfinished, default=self.started)
 
-    def expect(self, number: int, lived: int = 0) -> None:
-        """A sample of this number is to be drawn again; it had so many tokens when it was stopped."""
-        self.unfinished[number] = max(lived, self.unfinished.get(number, 0))
+    def expect(self, number: int) -> None:
+        """A sample of this number is to be drawn again."""
+        self.unfinished.add(number)
         self.started = max(self.started, number + 1)
 
     def begin(self, number: int) -> None:
         """A pull of this number is in flight."""
-        self.unfinished.pop(number, None)
+        self.unfinished.discard(number)
         self.started = max(self.started, number + 1)
         self.pending += 1
 
@@ -241,16 +240,16 @@ class RunState:
         self.question(q).pay(kind, tokens)
         self.tokens += tokens
 
-    def drop(self, dropped: Dropped, lived: int = 0) -> Stopped | None:
+    def drop(self, dropped: Dropped) -> Stopped | None:
         """A pull came to nothing, or was stopped; what it has cost stays paid. Returns why `q` is done, if it is.
 
-        A sample that was stopped is drawn again where the question gets another; `lived`: tokens that it will have.
+        A sample that was stopped is drawn again where the question gets another.
         """
         q, state = dropped.q, self.question(dropped.q)
         self.pay(q, dropped.kind, dropped.tokens)
         state.pending -= 1
         if dropped.failed is None:
-            state.expect(dropped.number, lived)
+            state.expect(dropped.number)
         else:
             state.failures += 1
             if dropped.final or state.failures >= FAILURES:

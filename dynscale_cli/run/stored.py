@@ -297,7 +297,7 @@ class Past:
         q = dropped.q
         if dropped.failed is None:
             state.pay(q, dropped.kind, dropped.tokens)
-            state.question(q).expect(dropped.number, dropped.tokens.generated)
+            state.question(q).expect(dropped.number)
             return
         state.begin(q, dropped.number)
         stopped = state.drop(dropped)

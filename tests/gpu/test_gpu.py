@@ -45,8 +45,8 @@ def model(file: Path) -> Iterator[LlamaModel]:
     model.close()
 
 
-def opened(model: LlamaModel, width: int = 8, context: int = 1024, **options: int) -> BatchedEngine:
-    backend = LlamaBackend(model, width=width, context=context)
+def opened(model: LlamaModel, width: int = 8, context: int = 1024, top: int = 0, **options: int) -> BatchedEngine:
+    backend = LlamaBackend(model, width=width, context=context, top=top)
     return BatchedEngine(backend, chunk=backend.chunk, **options)
 
 
@@ -116,6 +116,17 @@ def test_the_same_seeds_say_the_same(model: LlamaModel) -> None:
     second.close()
     assert said[0] == said[1]
     assert len(set(said[0].values())) > 8
+
+
+def test_samples_drawn_from_what_the_device_hands_over_are_those_of_whole_rows(model: LlamaModel) -> None:
+    said = []
+    for top in (0, 40):
+        engine = opened(model, top=top)
+        assert isinstance(engine._backend, LlamaBackend)
+        assert (engine._backend._top is not None) == (top > 0)
+        said.append({n: event.text for n, event in forks(engine, 20, Sampling()).items()})
+        engine.close()
+    assert said[0] == said[1]
 
 
 def test_the_bill_is_what_was_decoded(model: LlamaModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import queue
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -165,6 +165,9 @@ class ServerEngine:
         self._leave(remote)
         self._forget(id)
         return remote.before
+
+    def hold(self, ids: Collection[int]) -> None:
+        """Nothing: a server goes on with what it was sent."""
 
     def usage(self, id: int) -> Tokens:
         remote = self._requests.get(id)
