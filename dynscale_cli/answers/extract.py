@@ -9,12 +9,11 @@ gone before.
 from __future__ import annotations
 
 import re
-import signal
 import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dynscale_cli.answers.cues import Statement, statements
 from dynscale_cli.answers.normalize import lower, plain, strip_markup, word_set, words
@@ -269,18 +268,12 @@ SECONDS = 1.0  # that one completion's search may take: `(a+)+$` may try for lon
 _REACH = 200_000
 
 
-class _TooLong(Exception):
-    pass
-
-
 def last_match(pattern: str, text: str) -> Reading | None:
     """(key, text) of the last match's first group, or of all of it; None where nothing matches within the limit.
 
     A pattern that ignores case makes answers that differ in case one vote.
     """
-    text = text[-_REACH:]
-    here = threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
-    said = _matched_in_time(pattern, text) if here else _matched_elsewhere(pattern, text)
+    said = _matched_in_time(pattern, text[-_REACH:])
     key = " ".join(plain(said).split())
     ignores_case = re.compile(pattern).flags & re.IGNORECASE
     return (key.casefold() if ignores_case else key, said) if said else None
@@ -295,33 +288,19 @@ def matched(asked: Sequence[str]) -> str:
     return next((group for group in last.groups() if group is not None), last.group()).strip()
 
 
-def _matched_in_time(pattern: str, text: str) -> str:
-    """As `matched`, ended after SECONDS by an alarm, which Python's matcher lets through to the main thread."""
-
-    def stop(*_: Any) -> None:
-        raise _TooLong
-
-    previous = signal.signal(signal.SIGALRM, stop)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
-        return matched((pattern, text))
-    except _TooLong:
-        return ""
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
-
-
 _matchers: list[Child] = []  # one that waits, at most
 _matching = threading.Lock()
 
 
-def _matched_elsewhere(pattern: str, text: str) -> str:
-    """As `matched`, where no alarm can be set: by a child process, which is ended after SECONDS."""
+def _matched_in_time(pattern: str, text: str) -> str:
+    """As `matched`, by a child process, which is ended after SECONDS: nothing else stops a match in every thread."""
     from dynscale_cli.child import Child, ChildError
 
     with _matching:
-        matcher = _matchers.pop() if _matchers else Child(f"{__name__}:matched")
+        try:
+            matcher = _matchers.pop() if _matchers else Child(f"{__name__}:matched")
+        except OSError:  # no process can be started here
+            return matched((pattern, text))
         try:
             said: str = matcher.ask((pattern, text), SECONDS)
         except ChildError:

@@ -12,7 +12,18 @@ from dataclasses import replace
 from dynscale_cli.answers.choices import LETTERS, plain_side, read_option, read_side, read_special
 from dynscale_cli.answers.normalize import prose, sign_of, strip_markup, word_set
 from dynscale_cli.answers.numbers import holds_date, moment, rational_key, read_words
-from dynscale_cli.answers.quantities import Quantity, as_quantity, bare, numbers, spelt_out
+from dynscale_cli.answers.quantities import (
+    ODDS,
+    VERSION,
+    Quantity,
+    as_asked,
+    as_quantity,
+    bare,
+    in_scale,
+    numbers,
+    range_in_digits,
+    spelt_out,
+)
 from dynscale_cli.answers.structures import CONSTANT, exact_math_key, math_key
 from dynscale_cli.answers.text import (
     FILLER,
@@ -24,7 +35,6 @@ from dynscale_cli.answers.text import (
     read_json,
     read_sequence,
     read_text,
-    repeats,
     states_nobody,
     states_none,
     without_quotes,
@@ -49,7 +59,7 @@ def read(content: str, kind: AnswerType, choices: Sequence[str] = ()) -> Reading
         said = strip_markup(content)
         if "many" in wording.topic and states_nobody(said):
             return "0", said
-        return read_number(_in_scale(content, wording.topic))
+        return read_number(in_scale(content, wording.topic))
     if kind.name == "choice":
         return read_option(content, choices, wording.options, wording.labels)
     if kind.name == "boolean":
@@ -83,17 +93,6 @@ def _settled(reading: Reading | None, topic: frozenset[str]) -> Reading | None:
     return reading
 
 
-_IN_SCALES = {word: re.compile(rf" {word}s?\b") for word in ("dozen", "hundred", "thousand", "million", "billion")}
-
-
-def _in_scale(content: str, topic: frozenset[str]) -> str:
-    """How many dozen? 3 dozen are 3 then."""
-    for word, scale in _IN_SCALES.items():
-        if word in topic:
-            content = scale.sub("", content)
-    return content
-
-
 # --- numbers ---------------------------------------------------------------------------------------------------
 
 _ASIDE = re.compile(
@@ -119,9 +118,6 @@ _SUBJECT = re.compile(
 )
 _OF_PARTS = re.compile(r"(\d{1,9})\s?分[の之]\s?(\d{1,9})")  # Japanese and Chinese say "of two parts, one"
 _TO = re.compile(r"\b(\d{1,9})\s?(?:to|:)\s?(\d{1,9})\b")  # a ratio of 5 to 3
-_ODDS = re.compile(r"^([\s*_]*\d{1,6}) in (\d{1,9})\b")
-_BETWEEN_TWO = re.compile(r"^[\s*_]*between ([$€£]?\d[\d.,]*) and (?=[$€£]?\d)", re.IGNORECASE)
-_FROM_TO = re.compile(r"^([\s*_$€£]*)(?:(?:from|about|around) )?(\d[\d.,]*) (?:to|through|until) (?=[$€£]?\d)")
 # "The answer is correct because 42/7 = 6": said of an answer, not the answer.
 _VERDICT = re.compile(
     r"[\s*_]*(?:correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|not\s+(?:known|given|unique|"
@@ -138,7 +134,7 @@ def read_number(content: str) -> Reading | None:
     spelt = _OF_PARTS.sub(r"\2/\1", prose(content))
     if "ratio" in spelt:
         spelt = _TO.sub(r"\1:\2", spelt)
-    spelt = _ODDS.sub(r"\1/\2", _range_in_digits(spelt))
+    spelt = ODDS.sub(r"\1/\2", range_in_digits(spelt))
     if _IRRATIONAL.search(content):
         sentence = first_sentence(content)
         ends = [0, *(behind.end() for behind in _BEHIND_VERB.finditer(sentence))]
@@ -169,11 +165,6 @@ def read_number(content: str) -> Reading | None:
     if computed is not None:
         return computed
     return _emphasised(spelt) or _in_words(spelt) or _shown(spelt, _most_stated(spelt, found))
-
-
-def _range_in_digits(text: str) -> str:
-    """ "from 3 to 5" and "between 3 and 5" as 3-5."""
-    return _BETWEEN_TWO.sub(r"\1-", _FROM_TO.sub(r"\1\2-", text))
 
 
 def _several(content: str) -> Reading | None:
@@ -385,8 +376,8 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     if counted is not None:
         return counted, bare
     stated = strip_markup(_without_reason(first_sentence(bare)))
-    value = _as_asked(stated, topic)
-    if "version" in topic and _VERSION.fullmatch(value):
+    value = as_asked(stated, topic)
+    if "version" in topic and VERSION.fullmatch(value):
         return value, stated
     measured = _measured(value) if "\\" not in stated else None
     if measured is not None:
@@ -417,35 +408,8 @@ def _measured(stated: str) -> str | None:
     return None
 
 
-_ABOUT = re.compile(
-    r"^(?:(?:about|approximately|approx\.|around|roughly|circa|ca\.)\s|~|≈)\s?(?=[-$€£¥₹]?\d)", re.IGNORECASE
-)
-_VERSION = re.compile(r"\d+(?:\.\d+)+")  # 3.10 is not 3.1
-_WORDED_VALUE = re.compile(r"([^\W\d_]+(?: [^\W\d_]+){0,3}):? (?=[-$€£]?\d)")
-_SCORE = re.compile(r"(\d+)\s?[-:]\s?(\d+)")
-_CHANCES = word_set("probability chance chances odds likelihood")
-
-
-def _as_asked(stated: str, topic: frozenset[str]) -> str:
-    """A value as the question's words have it: "remainder 1" is 1, "3 to 2" the ratio 3:2, "3 - 2" a score."""
-    worded = _WORDED_VALUE.match(stated)
-    if worded is not None and repeats(worded[1], topic) and not repeats(worded[1], frozenset()):
-        stated = stated[worded.end() :]
-    if "version" in topic:
-        return stated.removeprefix("v")
-    if not _RATIOS.isdisjoint(topic):
-        stated = _RANGE_WORD.sub(":", stated)
-    if not _CHANCES.isdisjoint(topic):
-        stated = _ODDS.sub(r"\1/\2", stated)
-    if not topic.isdisjoint(("score", "scoreline")):
-        stated = _SCORE.sub(r"\1-\2", stated) if _SCORE.fullmatch(stated) else stated
-    return _RANGE_WORD.sub("-", _range_in_digits(_ABOUT.sub("", stated)))
-
-
 _ASIDES = re.compile(r"\([^()]*\)")
 _THING = re.compile(r"\d[^\W\d_]{0,2}\s(?!and\b|und\b)[^\W\d_]{3,}")
-_RATIOS = frozenset({"ratio", "odds", "proportion", "scale"})
-_RANGE_WORD = re.compile(r"(?<=\d) (?:to|through|until) (?=\d)")
 
 
 def _is_several_things(key: str, stated: str) -> bool:

@@ -71,7 +71,7 @@ class AnswerType:
         if colon or name not in _NAMES:
             raise UsageError(
                 f"unknown answer type {text!r}",
-                f"use one of {', '.join(_NAMES)} or regex:PATTERN, e.g. --answer-type number",
+                f"{', '.join(_NAMES)} or regex:PATTERN",
             )
         return cls(cast(KindName, name))
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from dynscale_cli.errors import UsageError
 from dynscale_cli.values import MOST_TOKENS, file_text
 
-HINT = 'a line is such as {"qid": "1", "gold": "4", "answers": ["4"], "tokens": [31]}'
+HINT = 'a line: {"qid": "1", "gold": "4", "answers": ["4"], "tokens": [31]}'
 
 
 @dataclass(frozen=True, slots=True)
