@@ -21,7 +21,7 @@ from shlex import quote
 from typing import Any, BinaryIO, Final, TypeAlias
 
 from dynscale_cli.errors import UsageError
-from dynscale_cli.records import CHOICES, HINT, TEXT, Fields, Record, kind_of, places, template_fields
+from dynscale_cli.records import CHOICES, HINT, TEXT, Fields, Record, kind_of, places
 from dynscale_cli.values import STDIN, nearest
 
 Line: TypeAlias = tuple[int, str]  # its number, from 1, and its text without the line end
@@ -83,7 +83,7 @@ def read(
     whole: bool = False,
     limit: int | None = None,
     template: str | None = None,
-    tell: Tell | None = None,
+    tell: Tell = lambda text: None,
 ) -> list[Question]:
     """All questions in order: the arguments (`-` stands for `stdin`), then those of the files, which may be patterns.
 
@@ -93,8 +93,6 @@ def read(
     hint, for whatever cannot be read, and when there is no question at all.
     """
     files = (file,) if isinstance(file, Path) else tuple(file or ())
-    if template is not None:
-        template_fields(template)
     if not arguments and not files:
         if stdin is None:
             raise UsageError("no question", f"{EXAMPLE}, or -f FILE, or a pipe with one a line")
@@ -114,10 +112,9 @@ def read(
 
     found = list(islice(records(), limit))
     placed = {id(record): gold for one in sources for record, gold in places(one.name, one.records)}
-    if tell is not None:
-        for one in sources:
-            if one.fields.ignored:
-                tell(f"{one.name}: not used: {', '.join(list(one.fields.ignored)[:12])}")
+    for one in sources:
+        if one.fields.ignored:
+            tell(f"{one.name}: not used: {', '.join(list(one.fields.ignored)[:12])}")
     return _numbered(found, placed, tell)
 
 
@@ -320,12 +317,11 @@ def _json(line: str) -> tuple[Any, str]:
 
 def _delimiter(header: str, source: _Source) -> str | None:
     """What stands between the columns that a first line names; None where it names none."""
-    template = source.fields.template
-    wanted = {name.lower() for name in template_fields(template)} if template is not None else set(TEXT[:4])
+    filled = {name.lower() for name in source.fields.filled}
     for delimiter in (",", ";", "\t", "|"):
         names = [name.strip() for name in header.split(delimiter)]
         named = {name.strip("\"'").strip().lower() for name in names}
-        enough = wanted <= named if template is not None else bool(wanted & named)
+        enough = filled <= named if filled else bool(named & set(TEXT[:4]))
         if enough and all(_COLUMN.fullmatch(name) or not name for name in names):
             return delimiter
     return None
@@ -336,7 +332,7 @@ def _rows(lines: Iterable[Line], source: _Source, delimiter: str) -> Iterator[Fo
     rows = _cells(lines, source.name, delimiter)
     _, header = next(rows, (0, []))
     names = [name.strip().lower() for name in header]
-    if source.fields.template is None and not set(TEXT) & set(names):
+    if not source.fields.filled and not set(TEXT) & set(names):
         raise UsageError(f"{source.name}: no column is named question or prompt", NO_COLUMN_HINT)
     for number, row in rows:
         place = f"{source.name}, line {number}"
@@ -404,7 +400,7 @@ def _parquet(stream: BinaryIO, source: str) -> Iterator[Found]:
 # --- names ------------------------------------------------------------------------------------------------------
 
 
-def _numbered(asked: Sequence[Record], letters: dict[int, str], tell: Tell | None) -> list[Question]:
+def _numbered(asked: Sequence[Record], letters: dict[int, str], tell: Tell) -> list[Question]:
     """Give each its place. Two of one name could not be told apart in the results, so the later one is renamed."""
     taken = {record.id for record in asked if record.id is not None}
     given: set[str] = set()
@@ -419,7 +415,7 @@ def _numbered(asked: Sequence[Record], letters: dict[int, str], tell: Tell | Non
         given.add(name)
         gold = letters.get(id(record), record.gold)
         questions.append(Question(index, name, record.text, record.choices, gold))
-    if renamed and tell is not None:
+    if renamed:
         tell(f"ids that appear more than once: the later ones are called {', '.join(renamed[:3])}")
     return questions
 

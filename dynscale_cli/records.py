@@ -43,12 +43,20 @@ class Record:
 
 @dataclass(slots=True)
 class Fields:
-    """Turns the fields of one source into records; remembers the names of those that nothing used."""
+    """Turns the fields of one source into records; remembers the names of those that nothing used.
+
+    Raises UsageError for a template that cannot be filled.
+    """
 
     source: str
     template: str | None = None
     hint: str = HINT
     ignored: dict[str, None] = field(default_factory=dict)  # in the order met
+    filled: tuple[str, ...] = ()  # the fields that the template names
+
+    def __post_init__(self) -> None:
+        if self.template is not None:
+            self.filled = _template_fields(self.template)
 
     def record(self, found: Mapping[str, Any] | str, line: int) -> Record:
         """The record of one object or row; a bare text is a question. Raises UsageError with the line."""
@@ -99,7 +107,7 @@ class Fields:
     def _filled(self, found: Mapping[str, Any], place: str, used: set[str]) -> str:
         assert self.template is not None
         values: dict[str, str] = {}
-        for name in template_fields(self.template):
+        for name in self.filled:
             value = found.get(name.lower())
             if value is None:
                 have = ", ".join(found) or "none"
@@ -194,7 +202,7 @@ def _name_one(found: Mapping[str, Any]) -> str:
     return f'call it "question", or make one of the fields: --template "… {{{name}}} …"'
 
 
-def template_fields(template: str) -> tuple[str, ...]:
+def _template_fields(template: str) -> tuple[str, ...]:
     """The names in braces; raises UsageError where a template cannot be filled."""
     hint = 'e.g. --template "Is {name} in {country}?"; write {{ for a brace'
     try:

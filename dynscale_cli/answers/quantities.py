@@ -414,8 +414,8 @@ _CHANCES = word_set("probability chance chances odds likelihood")
 def as_asked(stated: str, topic: frozenset[str]) -> str:
     """A value as the question's words have it: "remainder 1" is 1, "3 to 2" the ratio 3:2, "3 - 2" a score."""
     worded = _WORDED_VALUE.match(stated)
-    if worded is not None and repeats(worded[1], topic) and not repeats(worded[1], frozenset()):
-        stated = stated[worded.end() :]
+    if worded is not None and repeats(worded[1], frozenset((*topic, *(f"{word}s" for word in topic)))):
+        stated = stated if repeats(worded[1], frozenset()) else stated[worded.end() :]  # "it returns 6"
     if "version" in topic:
         return stated.removeprefix("v")
     if not _RATIOS.isdisjoint(topic):

@@ -234,7 +234,7 @@ def without_subject(sentence: str, topic: frozenset[str]) -> str:
 def repeats(said: str, topic: frozenset[str]) -> bool:
     """Whether all of a text are words of the question, or such as say nothing by themselves."""
     known, spoken = topic | _PRONOUNS, words(said)
-    return bool(spoken) and all(word in known or word.removesuffix("s").removesuffix("'") in known for word in spoken)
+    return bool(spoken) and all(word in known or word.removesuffix("'s") in known for word in spoken)
 
 
 # --- lists -----------------------------------------------------------------------------------------------------

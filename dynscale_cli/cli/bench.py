@@ -129,25 +129,16 @@ def replay(
     Answers which policy needs the fewest tokens for your model and your questions, from one pool of samples. Needs no
     model. The report compares accuracy at equal tokens with uniform self-consistency.
     """
+    from dynscale_cli.display.plots import check_plot, plot_replay
+    from dynscale_cli.display.tables import bar, print_report, replay_tables
     from dynscale_cli.evaluation.logs import read_log
     from dynscale_cli.evaluation.replay import Setting, sweep
 
-    policies = _policies(policy)
-    if plot is not None:
-        from dynscale_cli.display.plots import check_plot, plot_replay
-
-        check_plot(plot)
+    policies, setting = _policies(policy), Setting(in_flight, confidence, exhaust)
+    check_plot(plot)
     pools = [read_log(path) for path in logs]
-    from dynscale_cli.display.tables import bar, print_report, replay_tables
-
     with bar() as shown:
-        report = sweep(
-            pools,
-            policies,
-            Setting(in_flight, confidence, exhaust),
-            seeds,
-            lambda done, total: shown(done / total, "replaying"),
-        )
+        report = sweep(pools, policies, setting, seeds, lambda done, total: shown(done / total, "replaying"))
     if plot is not None:
         plot_replay(report, plot)
     print_report(report, lambda width: replay_tables(report), WIDTH, as_json=json_output)

@@ -55,10 +55,9 @@ def _plan(options: BenchOptions, samples: tuple[int, ...], budgets: tuple[int, .
     from dynscale_cli.evaluation.methods import DEFAULT, arithmetic, parse_methods
 
     methods = parse_methods(options.methods or DEFAULT)
-    if options.plot is not None:
-        from dynscale_cli.display.plots import check_plot
+    from dynscale_cli.display.plots import check_plot  # takes numpy, which an error above need not wait for
 
-        check_plot(options.plot)
+    check_plot(options.plot)
     levels: Mapping[str, Sequence[int]] | None = None
     file = options.questions_file
     if file is None:
@@ -67,7 +66,7 @@ def _plan(options: BenchOptions, samples: tuple[int, ...], budgets: tuple[int, .
         questions = read((STDIN,), None, sys.stdin.buffer if sys.stdin else None, limit=options.limit)
     else:
         questions = read((), file, limit=options.limit)
-    from dynscale_cli.evaluation.bench import Plan  # takes numpy, which an error above need not wait for
+    from dynscale_cli.evaluation.bench import Plan
 
     seeds = tuple(range(options.seed, options.seed + options.seeds))
     return Plan(questions, methods, seeds, samples, budgets, levels)

@@ -19,8 +19,10 @@ from dynscale_cli.evaluation.scores import STEPS, BenchReport, MethodScore
 SUFFIXES = (".svg", ".png", ".pdf")
 
 
-def check_plot(path: Path) -> None:
-    """Raise `UsageError` where `plot_replay` could not write to `path`: before the work, not after it."""
+def check_plot(path: Path | None) -> None:
+    """Raise `UsageError` where no plot could be written to `path`: before the work, not after it."""
+    if path is None:
+        return
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"Cannot plot to {path}", f"End the file's name with {', '.join(SUFFIXES)}")
     if not path.parent.is_dir():

@@ -106,6 +106,7 @@ class DeviceTop:
         self._lib, self._context, self._groups, self._n_vocab = lib, context, groups, n_vocab
         self._graph: Graph | None = None
         self._problem = ""
+        self._views: dict[tuple[int, int], tuple[Any, Any, Any]] = {}  # by the address of the logits, and rows
         try:
             self._ggml = Functions()
             self._address = ctypes.cast(context, ctypes.c_void_p).value
@@ -171,10 +172,15 @@ class DeviceTop:
         starts = [self._logits(context, output) for output in outputs]
         lowest = min(starts)
         numbers = [(start - lowest) // step for start in starts]
-        at, n = outputs[starts.index(lowest)], max(numbers) + 1
-        logits = _strided(lowest, ctypes.c_float, n, MOST * groups.fine + self._n_vocab - groups.covered, step)
-        first = _strided(self._first(context, at), ctypes.c_int32, n, MOST, step)
-        second = _strided(self._second(context, at), ctypes.c_int32, n, MOST, step)
+        n = max(numbers) + 1
+        found = self._views.get((lowest, n))
+        if found is None:  # made once: it costs more than to look at them
+            at, kept = outputs[starts.index(lowest)], MOST * groups.fine + self._n_vocab - groups.covered
+            places = (self._first(context, at), MOST), (self._second(context, at), MOST)
+            logits = _strided(lowest, ctypes.c_float, n, kept, step)
+            found = logits, *(_strided(place, ctypes.c_int32, n, size, step) for place, size in places)
+            self._views[lowest, n] = found
+        logits, first, second = found
         if numbers == list(range(n)):
             return logits, first, second
         return logits[numbers], first[numbers], second[numbers]

@@ -23,7 +23,7 @@ CACHE_BYTES = {  # of one element; the quantised types hold 32 values in a block
 }  # fmt: skip
 Level: TypeAlias = Literal["auto", "on", "off", "low", "medium", "high"]
 LEVELS: tuple[Level, ...] = get_args(Level)  # of thinking
-# On an H100 an 8B model in Q4_0 gave 2,657, 3,877 and 4,815 tokens/s at 32, 64 and 128 (`python -m tests.gpu.measure`).
+# On an H200 an 8B model in Q4_0 gave 3,191, 4,617 and 5,519 tokens/s at 32, 64 and 128 (`python -m tests.gpu.measure`).
 CPU_WIDTH, GPU_WIDTH = 16, 64
 EXPECTED, EXPECTED_THINKING = 256, 3072  # tokens of a sample, before there is one
 # Which of ggml's extra buffer types may hold weights: AMX, repacked for the CPU, and so on. The trial finds it out.
