@@ -773,6 +773,27 @@ def test_a_server_that_stays_broken_ends_the_run_after_what_was_answered():
     assert len(outcome.results) == 4
 
 
+def test_nothing_is_billed_where_a_gateway_refuses_the_model_of_all_requests():
+    def script(talk: Talk) -> None:
+        time.sleep(0.1 * (talk.number % 4))  # the others are under way when the first is refused
+        talk.status(400, {"error": {"message": "Invalid model name passed in model=small.", "code": "400"}})
+
+    outcome, _ = ask(script, questions=["a?", "b?", "c?", "d?"])
+    assert isinstance(outcome.error, EngineError)
+    assert "has no model 'small'" in outcome.error.message
+    assert outcome.tokens.billed == 0
+
+
+def test_a_gateway_that_calls_a_wrong_key_a_bad_request_is_told_as_one_that_does_not_accept_it():
+    def listing(talk: Talk) -> None:
+        talk.status(400, {"error": {"message": "No connected db.", "type": "no_db_connection", "code": "400"}})
+
+    with ChatServer(honest(), models=listing) as server, pytest.raises(EngineError) as raised:
+        connect(ServerOptions((server.url,), served_model="small"))
+    assert "does not accept the key (400: No connected db.)" in raised.value.message
+    assert "DYNSCALE_API_KEY" in raised.value.hint
+
+
 class Still(ChatClient):
     """Sends nothing: what comes back is what a test puts into `inbox`."""
 
