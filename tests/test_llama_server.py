@@ -99,6 +99,14 @@ def test_the_recipe_of_the_documentation_answers_within_the_servers_own_count(se
     assert 0 < served.counted() - before <= billed <= 2000
 
 
+def test_samples_that_share_a_request_are_billed_as_the_server_counts_them(served: Served, tmp_path: Path) -> None:
+    before = served.counted()
+    done = ask("--endpoint", served.url, "--max-samples", "4", "--max-tokens", "32", "What is 31 + 4?", cwd=tmp_path)
+    assert done.returncode in (0, 3), done.stderr
+    billed = int(done.stderr.decode().splitlines()[-1].partition(" tokens")[0].rpartition(" ")[2].replace(",", ""))
+    assert 0 < served.counted() - before <= billed
+
+
 def test_an_endpoint_that_is_killed_and_started_again_loses_no_question(served: Served, tmp_path: Path) -> None:
     other = Served().wait()
     flags = ("--endpoint", served.url, "--endpoint", other.url, "--budget", "3k", "--max-tokens", "32")

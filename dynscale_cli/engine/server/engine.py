@@ -2,7 +2,7 @@
 
 Owns the life of a request from `submit` to its last event, and its bill: all that it may cost is quoted beforehand, the
 server's own count settles it. Requests of one prompt that start together go out as one. Knows nothing of HTTP (that is
-`chat`), of questions or of the budget.
+`client`), of questions or of the budget.
 """
 
 from __future__ import annotations
