@@ -158,8 +158,8 @@ def _without_kind(sentence: str, topic: frozenset[str]) -> str:
     for at in (-1, 0) if 1 < len(said) <= 4 else ():
         kind = said[at].lower()
         kind = _KIND_ABBREVIATED.get(kind, kind)
-        rest = said[:-1] if at else said[1:]
-        if kind in _KINDS and kind in topic and rest[-1][:1].isupper():
+        rest = said[:-1] if at else said[2:] if said[1] == "of" else said[1:]
+        if kind in _KINDS and kind in topic and rest and rest[-1][:1].isupper():
             return " ".join(rest)
     return sentence
 
