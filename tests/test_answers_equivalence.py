@@ -114,6 +114,8 @@ GOLD = [
     ("paris", "Paris", "text", (), True),
     ("Paris", "paris", "auto", (), True),
     ("25%", "0.25", "number", (), True),
+    ("5 March", "March 5, 2031", "auto", (), False),
+    ("March 5, 2031", "5 March", "auto", (), True),
     ("0.25", "25%", "number", (), True),
     ("25", "25%", "number", (), True),
     ("0.25", "25", "number", (), False),

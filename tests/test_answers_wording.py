@@ -60,6 +60,7 @@ def shown(question: str, *said: str, stated: str = "auto") -> str | None:
         ("Which day was it?", "Answer: on Monday", "Monday"),
         ("What score did they get?", "Answer: 3 - 2", "3 - 2"),
         ("Where did they meet?", "Answer: They met at Oz", "They met at Oz"),
+        ("What is the taste of a fig?", "Answer: Figs are sweet.", "Figs are sweet"),
         ("In what city was she born?", "Answer: She was born in Ys.", "Ys"),
         ("Which metal has atomic number 99?", "Answer: Ozium has atomic number 99.", "Ozium"),
         ("Which two of Ann, Bo and Cal came?", "Answer: Dan, Ann and Bo", "Dan, Ann and Bo"),

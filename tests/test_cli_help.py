@@ -130,6 +130,11 @@ def test_the_version_is_the_package_s(tmp_path):
         (("ask", "-5 + 3 = ?"), "try: dynscale ask -- QUESTION"),
         (("config", "set", "profile", "quick"), "try: export DYNSCALE_PROFILE="),
         (("models", "pull"), "OWNER/REPO[:QUANT] is missing\n"),
+        (("ask", "--json=3", "x"), "--json takes no value\n"),
+        (("docs", "files", "budget"), "too many arguments for dynscale docs: budget\n"),
+        (("version",), "try: dynscale --version\n"),
+        (("--help-all",), "try: dynscale --help\n"),
+        (("help", "runs", "resum"), "try: dynscale runs resume\n"),
     ],
 )
 def test_a_mistyped_word_suggests_the_nearest(tmp_path, typed, meant):

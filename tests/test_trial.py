@@ -65,7 +65,7 @@ def test_what_works_is_said_once_and_not_tried_again(played, model):
     assert tried([model], OPTIONS, notice=told.append) == Verdict("all", 16)
     assert tried([model], OPTIONS, notice=told.append) == Verdict("all", 16)
     assert children() == ["all"]
-    assert told == ["checking m.gguf once, with this build of llama.cpp"]
+    assert told == ["checking m.gguf once, with this llama.cpp"]
 
 
 def test_where_amx_alone_crashes_the_other_buffers_are_kept_and_the_user_is_told(played, model):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dynscale_cli.answers.normalize import box_at, sign_of, word_set
+from dynscale_cli.answers.normalize import box_at, sign_of
 
 Form = Literal["label", "initial", "sentence", "box", "json", "tag", "hash", "reverse", "revision"]
 
@@ -20,23 +20,29 @@ _MOST_PLACES = 48
 _REACH = 700
 _BOX_REACH = 120
 _BOX_COMMAND = re.compile(r"\\boxed\s*(?=\{)")
-_STEMS = (
-    "answer", "boxed", "boxe", "fbox", "####", "ans:", "ans.", "ans =", "result:", "correction", "should be",
-    "actually", "correct option", "correct choice", "best option", "best choice", "right option", "right choice",
-    "begin_of_box|>", "<result>", "<solution>", "<final>", "<conclusion>",
-    "my pick", "my choice", "my guess", "my vote", "pick", "choose", "go with", "select", "opt for", "option is",
-    "choice is",
-    '"choice"', '"option"', '"result"', "antwort", "ergebnis", "lösung", "respuesta",
-    "resultado", "réponse", "resposta", "risposta", "risultato", "antwoord", "svar", "odpowiedź", "ответ",
-    "відповідь", "cevap", "jawaban", "đáp án", "vastaus", "válasz", "απάντηση", "תשובה", "الجواب", "الإجابة",
-    "جواب", "پاسخ", "उत्तर", "जवाब", "答案", "答え", "正解", "回答", "답", "คำตอบ",
-)  # fmt: skip
-_ASCII_STEMS = tuple(stem for stem in _STEMS if stem.isascii())
-_KEYS = frozenset({'"choice"', '"option"', '"result"'})
-_BOXES = frozenset({"boxed", "boxe", "fbox"})
-_TAGS = frozenset({"begin_of_box|>", "<result>", "<solution>", "<final>", "<conclusion>"})
-_CHOOSING = frozenset({"pick", "choose", "go with", "select", "opt for"})
-_MINE = frozenset({"my pick", "my choice", "my guess", "my vote"})
+# What a cue begins with, by how it goes on.
+_GROUPS = {
+    "english": (
+        "answer", "correct option", "correct choice", "best option", "best choice", "right option", "right choice",
+        "option is", "choice is",
+    ),
+    "box": ("boxed", "boxe", "fbox"),
+    "hash": ("####",),
+    "label": ("ans:", "ans.", "ans =", "result:"),
+    "revision": ("correction", "should be", "actually"),
+    "tag": ("begin_of_box|>", "<result>", "<solution>", "<final>", "<conclusion>"),
+    "mine": ("my pick", "my choice", "my guess", "my vote"),
+    "chosen": ("pick", "choose", "go with", "select", "opt for"),
+    "key": ('"choice"', '"option"', '"result"'),
+    "foreign": (
+        "antwort", "ergebnis", "lösung", "respuesta", "resultado", "réponse", "resposta", "risposta", "risultato",
+        "antwoord", "svar", "odpowiedź", "ответ", "відповідь", "cevap", "jawaban", "đáp án", "vastaus", "válasz",
+        "απάντηση", "תשובה", "الجواب", "الإجابة", "جواب", "پاسخ", "उत्तर", "जवाब", "答案", "答え", "正解", "回答", "답",
+        "คำตอบ",
+    ),
+}  # fmt: skip
+_GROUP = {stem: group for group, stems in _GROUPS.items() for stem in stems}
+_ASCII_STEMS = tuple(stem for stem in _GROUP if stem.isascii())
 _INITIAL = re.compile(r"^[ \t*_#>]{0,6}A[*_]{0,2}:[*_]{0,2}(?=\s*\S)", re.MULTILINE)
 _OTHER_INITIAL = re.compile(r"^[ \t*_#>]{0,6}B[*_]{0,2}[:.)]", re.MULTILINE)
 
@@ -137,14 +143,13 @@ _REVISED = {
 def places(text: str, lowered: str, asked: Sequence[str] = ()) -> list[tuple[int, str]]:
     """(index, stem) of the last places where a cue stands, last first; `asked`: labels that the question asks for."""
     found: dict[int, str] = {}
-    for stem in (*asked, *(_ASCII_STEMS if text.isascii() else _STEMS)):
-        at = len(lowered)
-        for _ in range(_MOST_PLACES):
-            at = lowered.rfind(stem, 0, at)
-            if at < 0:
-                break
-            if stem not in _BOXES or lowered[at - 1 : at] in ("\\", "f"):
+    rfind = lowered.rfind
+    for stem in (*asked, *(_ASCII_STEMS if text.isascii() else _GROUP)):
+        at, left = rfind(stem), _MOST_PLACES
+        while at >= 0 and left:
+            if _GROUP.get(stem) != "box" or lowered[at - 1 : at] in ("\\", "f"):
                 found.setdefault(at, stem)
+            at, left = rfind(stem, 0, at), left - 1
     if _OTHER_INITIAL.search(text, max(0, len(text) - _INITIALS)) is None:
         for initial in _INITIAL.finditer(text, max(0, len(text) - _INITIALS)):
             found.setdefault(initial.end(), "initial")
@@ -171,7 +176,8 @@ _INITIALS = 4000  # characters at the end in which a lone "A:" is looked for
 
 
 def _statement(text: str, at: int, stem: str) -> Statement | None:
-    if stem in _BOXES:
+    group = _GROUP.get(stem, stem)
+    if group == "box":
         start = text.rfind("\\", max(0, at - 2), at)
         box = box_at(text, start) if start >= 0 else None
         if box is not None:
@@ -179,24 +185,24 @@ def _statement(text: str, at: int, stem: str) -> Statement | None:
         unfinished = start >= 0 and "{" in text[at : at + 8] and len(text) - at < _REACH
         return Statement("box", "", start, len(text)) if unfinished else None
     behind = at + len(stem)
-    if stem in _KEYS:
+    if group == "key":
         value = _KEYED.match(text, behind - 1)
         return _json(text, at, value.end()) if value is not None else None
-    if stem == "####":
+    if group == "hash":
         return _hash(text, at)
-    if stem == "initial":
+    if group == "initial":
         return _until(text, "initial", at - 2, at)
-    if stem in _TAGS:
+    if group == "tag":
         return _tag(text, at, behind)
-    if stem in _CHOOSING:
+    if group == "chosen":
         return _matched(_CHOSEN, "sentence", text, at, behind) if _CHOOSER.search(text[max(0, at - 60) : at]) else None
-    if stem in _MINE:
+    if group == "mine":
         return _matched(_IS, "sentence", text, at, behind)
-    if stem in _REVISED:
+    if group == "revision":
         return _matched(_REVISED[stem], "revision", text, at, behind)
-    if not stem.isascii() or stem in _LATIN_STEMS:
+    if group == "foreign":
         return _matched(_FOREIGN, "label", text, at, behind)
-    if stem in ("ans:", "ans.", "ans =", "result:"):
+    if group == "label":
         return None if text[at - 1 : at].isalnum() else _until(text, "label", at, behind)
     return _english(text, at, at + len(stem.split(" is")[0]))
 
@@ -225,11 +231,6 @@ def _outer_box(text: str, start: int, end: int) -> Statement | None:
     if around is None or around[1] <= end or "\\text" in around[0]:
         return None
     return Statement("box", _BOX_COMMAND.sub("", around[0]), outer, around[1])
-
-
-_LATIN_STEMS = word_set(
-    "antwort ergebnis respuesta resultado resposta risposta risultato antwoord svar cevap jawaban vastaus"
-)
 
 
 def _english(text: str, at: int, behind: int) -> Statement | None:

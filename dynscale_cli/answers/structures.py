@@ -280,7 +280,7 @@ def _value(text: str) -> str:
     if _RANGE.fullmatch(text) or _DAY.fullmatch(text):  # 5-7, 555-0123, 2020-05-01
         return moment(text) or text
     found = as_quantity(prose(text))
-    if found is not None and not found.parts and (found.value is None or _WORD.search(text)):
+    if found is not None and (found.value is None or (_WORD.search(text) and not found.parts)):
         return found.key  # 10:30, 2:3, the 1990s, 5 million; 2k is a product
     bare, unit = split_unit(text)
     if _PLUS_MINUS.search(bare):

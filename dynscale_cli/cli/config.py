@@ -37,12 +37,6 @@ SET = """
 dynscale config set max-tokens 512
 dynscale config set profile.thorough.confidence 0.99
 """
-GET = """
-dynscale config get max-tokens
-"""
-UNSET = """
-dynscale config unset max-tokens
-"""
 
 
 def _names(incomplete: str) -> list[str]:
@@ -104,7 +98,7 @@ def _origin(found: Found) -> str:
     return {"environment": found.where or "", "file": line, "default": "default"}[found.origin]
 
 
-@app.command("get", cls=Command, epilog=GET)
+@app.command("get", cls=Command, epilog="dynscale config get max-tokens")
 def get(ctx: typer.Context, name: Name) -> None:
     """Print the value of one setting."""
     known = keys(ctx.find_root().command)
@@ -134,7 +128,7 @@ def set_value(
         print(f"dynscale: {key.env} is set, too, and goes before the file", file=sys.stderr)
 
 
-@app.command("unset", cls=Command, epilog=UNSET)
+@app.command("unset", cls=Command, epilog="dynscale config unset max-tokens")
 def unset(ctx: typer.Context, name: Name) -> None:
     """Take a setting out of the file."""
     path = config_file()

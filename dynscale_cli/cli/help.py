@@ -34,6 +34,7 @@ dynscale docs files
 """
 _COMMENT: Final = re.compile(r"^<!--.*?-->\n", re.MULTILINE)
 KINDS: Final = {"float": "a number", "int": "a whole number", "integer": "a whole number"}  # as the parser has them
+_EXTRA: Final = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", re.DOTALL)
 _REFUSED: Final = re.compile(r"(?:'([^']*)'|(\S+)) is not |(nan) is ")
 # What other programs call it, or what is no flag here: what to do instead.
 SYNONYMS: Final = {
@@ -151,7 +152,7 @@ def show_help(
     for word in words or ():
         command: Any = getattr(page.command, "commands", {}).get(word)
         if command is None:
-            page.fail(f"No such command {word!r}.")
+            raise _no_command(word, page, page.command_path)
         page = typer.Context(command, parent=page, info_name=word, **command.context_settings)
     typer.echo(page.get_help())
 
@@ -194,12 +195,16 @@ def mistyped(error: Any) -> UsageError:
     if option and ctx and error.__class__.__name__ == "NoSuchOption":
         return UsageError(f"no such option: {option}", _option(option, ctx, path))
     if ctx and message.startswith("No such command") and hasattr(ctx.command, "commands"):
-        return _command(message.removeprefix("No such command "), ctx, path)
+        quoted = message.removeprefix("No such command ")
+        return _no_command(quoted[1:].partition(quoted[0])[0], ctx, path)
     param = getattr(error, "param", None)
     if param and error.__class__.__name__ == "MissingParameter" and param.param_type_name == "argument":
         return UsageError(f"{argument(param)} is missing", f"{path} --help")
     if error.__class__.__name__ == "BadOptionUsage":
-        return UsageError(f"{option} needs a value", f"{path} --help")
+        wants = "takes no value" if "not take" in message else "needs a value"
+        return UsageError(f"{option} {wants}", f"{path} --help")
+    if extra := _EXTRA.match(message):
+        return UsageError(f"too many arguments for {path}: {extra[1]}", f"{path} --help")
     if param and (refused := not_a_number(param, error.message)):
         return refused
     if param:
@@ -237,17 +242,19 @@ def _option(option: str, ctx: Any, path: str) -> str:
     meant = nearest(option, [*synonyms, *(name for name in known if name.startswith("-"))])
     if option in synonyms:
         return f"{path} {synonyms[option]}"
-    return f"{path} {synonyms.get(meant or '', meant)}, or see them all: {pages}" if meant else pages
+    meant = synonyms.get(meant or "", meant)
+    return pages if meant is None or pages.endswith(f" {meant}") else f"{path} {meant}, or see them all: {pages}"
 
 
-def _command(quoted: str, ctx: Any, path: str) -> UsageError:
+def _no_command(typed: str, ctx: Any, path: str) -> UsageError:
     """A command that does not exist; or a question, for want of the word `ask`."""
-    typed = quoted[1:].partition(quoted[0])[0]
-    known = [name for name, command in ctx.command.commands.items() if not command.hidden]
+    known = [name for name, command in getattr(ctx.command, "commands", {}).items() if not command.hidden]
+    flags = [name for param in ctx.command.params for name in param.opts]
     if " " in typed and "ask" in known:
-        return UsageError(f"no such command: {typed}", f"{path} ask {shlex.quote(typed)}")
-    meant = nearest(typed, known)
-    return UsageError(f"no such command: {typed}", f"{path} {meant}" if meant else f"{path} --help")
+        meant: str | None = f"ask {shlex.quote(typed)}"
+    else:
+        meant = f"--{typed}" if f"--{typed}" in flags else nearest(typed, known)
+    return UsageError(f"no such command: {typed}", f"{path} {meant or '--help'}")
 
 
 # --- completion ---------------------------------------------------------------------------------------------------

@@ -37,17 +37,16 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A file, or a model's name.", autocompletion=model_names)]
+NAMED = typer.Argument(metavar="NAME", help="A file, or a model's name.", autocompletion=model_names)
+Name = Annotated[str, NAMED]
 
 
 @app.command("list")
 def list_models(json_output: Json = False) -> None:
     """List the models on this machine, of whichever program.
 
-    Looks through the bundled package, the caches of Hugging Face and
-    llama.cpp, LM Studio's folders, Ollama's store and the folders in
-    DYNSCALE_MODELS_FOLDERS. Nothing is copied. The first column is what -m
-    takes.
+    Looks through the bundled package, the caches of Hugging Face and llama.cpp, LM Studio's folders, Ollama's store and
+    the folders in DYNSCALE_MODELS_FOLDERS. Nothing is copied. The first column is what -m takes.
     """
     from dynscale_cli.display.listings import closing_lines, list_lines
     from dynscale_cli.models.info import listing
@@ -68,9 +67,8 @@ def pull_model(
 ) -> None:
     """Download a model from the Hugging Face hub into its cache.
 
-    Takes Q4_K_M, or else the nearest to it, unless a quantisation is named.
-    An interrupted download goes on where it stopped. HF_TOKEN opens gated
-    repositories. Prints the path of the file.
+    Takes Q4_K_M, or else the nearest to it, unless a quantisation is named. An interrupted download goes on where it
+    stopped. HF_TOKEN opens gated repositories. Prints the path of the file.
     """
     from dynscale_cli.display.listings import Download
     from dynscale_cli.models.names import in_bytes
@@ -96,8 +94,8 @@ def alias_model(
 ) -> None:
     """Give a model a name of your own, or list those you gave.
 
-    An alias comes before models of the same name, and before a file of that
-    name in the working directory, which is then ./NAME.
+    An alias comes before models of the same name, and before a file of that name in the working directory, which is
+    then ./NAME.
     """
     from dynscale_cli.models.names import alias_target, load_aliases
     from dynscale_cli.models.resolve import forget, remember
@@ -118,15 +116,12 @@ def alias_model(
 
 @app.command("default")
 def default_model(
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A file, or a model's name.", autocompletion=model_names)
-    ] = None,
+    name: Annotated[str | None, NAMED] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Go back to the bundled model.")] = False,
 ) -> None:
     """Set the model that is taken without -m, or print its file.
 
-    First counts -m, then DYNSCALE_MODEL, then the settings file, then this
-    default, then the bundled model.
+    First counts -m, then DYNSCALE_MODEL, then the settings file, then this default, then the bundled model.
     """
     from dynscale_cli.models.resolve import resolve, set_default
 

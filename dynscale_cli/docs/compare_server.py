@@ -6,7 +6,7 @@
 
 All of them ask the same sums with the same temperature and the same limit. A way's tokens are those that the server
 counts in its answers: prompts that were not cached, and what was generated. dynscale is run twice, with a budget of
-three fifths of what the loop has cost, and with all of it. Prints a table, and in the last line JSON.
+three fifths of what the loop has cost, and with all of it. Prints a table row by row, and in the last line JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -130,21 +130,29 @@ def dynscale(asked: list[Sum], budget: int, options: argparse.Namespace) -> Row:
     return Row(f"dynscale --budget {budget}", right, tokens, round(time.monotonic() - begun, 1))
 
 
-async def compare(options: argparse.Namespace) -> list[Row]:
+async def compare(options: argparse.Namespace) -> AsyncIterator[Row]:
     asked = sums(options.questions, options.seed)
     server = Server(options.endpoint, options.model, options.max_tokens, options.temp)
     if not options.model:
         server.model = options.model = (await server.client.models.list()).data[0].id
-    rows = [await way(f"loop of {SAMPLES}", server, server.loop, marked(asked, "a"))]
+    first = await way(f"loop of {SAMPLES}", server, server.loop, marked(asked, "a"))
+    yield first
     kinds = ("b", "self-consistency", SelfConsistency), ("c", "adaptive", AdaptiveSelfConsistency)
     for letter, name, kind in kinds:
         algorithm = kind(consistency_space_projection_func=project)
-        rows.append(await way(f"its_hub {name}", server, server.hub(algorithm), marked(asked, letter)))
+        yield await way(f"its_hub {name}", server, server.hub(algorithm), marked(asked, letter))
     await server.client.close()
     for letter, share in (("d", 0.6), ("e", 1.0)):
-        budget = round(share * rows[0].tokens)
-        rows.append(await asyncio.to_thread(dynscale, marked(asked, letter), budget, options))
-    return rows
+        yield await asyncio.to_thread(dynscale, marked(asked, letter), round(share * first.tokens), options)
+
+
+async def show(rows: AsyncIterator[Row]) -> None:
+    done = []
+    print(f"{'':28}{'right':>7}{'tokens':>9}{'seconds':>9}")
+    async for row in rows:
+        print(f"{row.way:28}{row.right:>7}{row.tokens:>9,}{row.seconds:>9}", flush=True)
+        done.append(asdict(row))
+    print(json.dumps(done))
 
 
 def main() -> None:
@@ -156,11 +164,7 @@ def main() -> None:
     parser.add_argument("--temp", type=float, default=0.8)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    rows = asyncio.run(compare(options))
-    print(f"{'':28}{'right':>7}{'tokens':>9}{'seconds':>9}")
-    for row in rows:
-        print(f"{row.way:28}{row.right:>7}{row.tokens:>9,}{row.seconds:>9}")
-    print(json.dumps([asdict(row) for row in rows]))
+    asyncio.run(show(compare(options)))
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def tried(
     key = fingerprint(parts, options)
     verdict = None if again else verdicts.find(key)
     if verdict is None or verdict.width < width:
-        notice(f"checking {name or parts[0].name} once, with this build of llama.cpp")
+        notice(f"checking {name or parts[0].name} once, with this llama.cpp")
         verdict = _try(parts, options, width)
         verdicts.keep(key, verdict)
         if verdict.remark:

@@ -207,17 +207,7 @@ def _checked(content: dict[str, Any]) -> Aliases:
 
 
 def _toml(chosen: Aliases) -> str:
-    lines = [_HEAD]
-    if chosen.default is not None:
-        lines.append(f"default = {_quoted(chosen.default)}\n")
-    if chosen.targets:
-        lines.append("\n[aliases]\n")
-        lines += [f"{_quoted(name)} = {_quoted(target)}\n" for name, target in sorted(chosen.targets.items())]
-    return "".join(lines)
+    import tomlkit
 
-
-def _quoted(text: str) -> str:
-    """A TOML basic string; its escapes are those of JSON, but for DEL, which JSON leaves as it is."""
-    import json
-
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+    content = {"default": chosen.default, "aliases": dict(sorted(chosen.targets.items()))}
+    return _HEAD + tomlkit.dumps({key: value for key, value in content.items() if value})

@@ -420,7 +420,7 @@ def _explained(error: Exception, name: str) -> ModelError:
     if isinstance(error, errors.GatedRepoError):
         return ModelError(
             f"{repo} is gated: its terms have to be accepted first",
-            f"accept them at {constants.ENDPOINT}/{repo}, and set HF_TOKEN",
+            f"accept them at {constants.ENDPOINT}/{repo}, then set HF_TOKEN=...",
         )
     if (response := getattr(error, "response", None)) is not None:
         return _refused(response.status_code, error, name, host)

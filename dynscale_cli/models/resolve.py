@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -331,10 +332,6 @@ def _preferred(hits: list[LocalModel]) -> list[LocalModel]:
     return list({one.identity: one for one in reversed(best.values())}.values())[::-1]
 
 
-def _names_held(files: dict[object, list[LocalModel]], naming: Callable[[LocalModel], str]) -> dict[str, int]:
+def _names_held(files: dict[object, list[LocalModel]], naming: Callable[[LocalModel], str]) -> Counter[str]:
     """How many files go by each name."""
-    counts: dict[str, int] = {}
-    for names in files.values():
-        for name in {naming(one).casefold() for one in names}:
-            counts[name] = counts.get(name, 0) + 1
-    return counts
+    return Counter(name for names in files.values() for name in {naming(one).casefold() for one in names})

@@ -13,11 +13,13 @@ import queue
 import re
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
+
+from openai import AsyncStream
 
 from dynscale_cli.engine.protocol import Message, Sampling
 
@@ -124,6 +126,8 @@ class ChatClient:
         self._tasks: dict[ChatRequest, asyncio.Task[None]] = {}
         self._lines: dict[ChatRequest, Any] = {}  # sockets of the streams under way; None before a server answers
         self._leaving: set[ChatRequest] = set()
+        self._unsent: set[ChatRequest] = set()  # came when there was no endpoint left
+        self._last: Fault | None = None  # what the last endpoint has failed with
         self._without: set[str] = set()
         self._limit = "max_tokens"
         self._whole = False  # the server is asked for whole answers instead of streams
@@ -202,7 +206,7 @@ class ChatClient:
         """Shut our side of the stream: a server sees that as the end, and we still hear what was on its way."""
         line = self._lines.get(chat)
         if chat not in self._tasks:
-            self.inbox.put(Closed(chat, sent=True, noticed=True))  # it was over
+            self.inbox.put(Closed(chat, sent=chat not in self._unsent, noticed=True))  # it was over
             return
         self._leaving.add(chat)
         try:
@@ -219,6 +223,8 @@ class ChatClient:
         if chat in self._leaving:
             self._leaving.remove(chat)
             self.inbox.put(Closed(chat, sent, not task.cancelled()))
+        if self._last is not None and not self._tasks:  # all that was under way has come to its end
+            self.inbox.put(Dead(self._last))
         if not task.cancelled() and (error := task.exception()) is not None:
             self.inbox.put(Dead(Fault("down", redact(f"an error of our own: {error!r}", self._key), "report this")))
 
@@ -255,13 +261,14 @@ class ChatClient:
             if fault.kind == "request" or reading.begun:
                 self.inbox.put(Over(chat, tuple(reading.reasons), reading.usage, fault))
                 return
+            if tries >= TRIES and (fault.status is None or self._endpoints.give_up(hash(chat.messages)) > 1):
+                self._endpoints.abandon()
             if self._endpoints.refused:
-                self.inbox.put(Dead(fault))
+                self._last = fault
+            if self._endpoints.refused or tries >= TRIES:
+                self.inbox.put(Over(chat, tuple(reading.reasons), reading.usage, fault))
                 return
-            if tries >= TRIES:
-                unreached = fault.status is None or self._endpoints.give_up(hash(chat.messages)) > 1
-                self.inbox.put(Dead(fault) if unreached else Over(chat, tuple(reading.reasons), reading.usage, fault))
-                return
+        self._unsent.add(chat)
 
     def without_key(self, text: str) -> str:
         """What a server said, without the key that it was sent: that is neither shown nor stored."""
@@ -324,15 +331,15 @@ class ChatClient:
 
     async def _converse(self, client: Any, chat: ChatRequest, reading: AnswerReader[ChatRequest]) -> None:
         UNDER_WAY.set(reading)  # in this attempt's own context
-        create: Callable[..., Any] = client.chat.completions.create
+        # As the package's own method, but for plain records: checked ones cost it more than all else of a chunk.
+        create = partial(client.post, "/chat/completions", cast_to=object)
         if self._whole:
             reading.whole = True
             self.inbox.put(Accepted(chat, blind=True))
-            whole = await create(**self._arguments(chat))
-            reading.take(whole)
+            reading.take(await create(body=self._body(chat)))
             reading.check()
             return
-        stream = await create(stream=True, **self._arguments(chat))
+        stream = await create(body={"stream": True, **self._body(chat)}, stream=True, stream_cls=AsyncStream[object])
         self.inbox.put(Accepted(chat))
         network = stream.response.extensions.get("network_stream")
         self._lines[chat] = network.get_extra_info("socket") if network is not None else None
@@ -349,13 +356,9 @@ class ChatClient:
             raise Unreadable("it does not stream")
         reading.check()
 
-    def _arguments(self, chat: ChatRequest) -> dict[str, Any]:
+    def _body(self, chat: ChatRequest) -> dict[str, Any]:
         """The fields of a request, without those that the server does not take."""
         sampling = chat.sampling
-        more: dict[str, Any] = {"top_k": sampling.top_k if sampling.top_k > 0 and sampling.temperature > 0 else None}
-        more["min_p"] = sampling.min_p if sampling.min_p > 0 and sampling.temperature > 0 else None
-        more["ignore_eos"] = True if chat.ignore_end else None
-        more |= {**({} if self._whole else self.counting), **chat.fields}
         fields: dict[str, Any] = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p if sampling.top_p < 1 else None,
@@ -364,15 +367,17 @@ class ChatClient:
             "logprobs": True if chat.logprobs else None,
             "n": len(chat.ids) if len(chat.ids) > 1 else None,
             "stream_options": None if self._whole else {"include_usage": True},
+            "top_k": sampling.top_k if sampling.top_k > 0 and sampling.temperature > 0 else None,
+            "min_p": sampling.min_p if sampling.min_p > 0 and sampling.temperature > 0 else None,
+            "ignore_eos": True if chat.ignore_end else None,
+            **({} if self._whole else self.counting),
+            **chat.fields,
         }
-        wanted = {name: value for name, value in fields.items() if value is not None and name not in self._without}
-        extra = {name: value for name, value in more.items() if value is not None and name not in self._without}
         return {
             "model": self.model,
             "messages": [{"role": m.role, "content": m.content} for m in chat.messages],
             self._limit: chat.max_tokens,
-            "extra_body": extra,
-            **wanted,
+            **{name: value for name, value in fields.items() if value is not None and name not in self._without},
         }
 
     def _report(self, chat: ChatRequest, reading: AnswerReader[ChatRequest]) -> None:

@@ -33,7 +33,8 @@ COUNTING: dict[str, dict[str, Any]] = {
     LLAMA_SERVER: {"timings_per_token": True},
     "vllm": {"stream_options": {"include_usage": True, "continuous_usage_stats": True}},
 }
-SHARING = frozenset({*COUNTING, "sglang"})  # and whose servers answer several times at once, and count all of it
+# And whose servers evaluate a prompt once for several completions of it. vLLM does so for each, and says once.
+SHARING = frozenset({LLAMA_SERVER, "sglang"})
 UNSWITCHED = "{model}'s chat template has no switch for thinking: --think off has no effect on a server"
 
 
@@ -101,6 +102,7 @@ def connect(
         client.close()
         raise
     shares = owner in SHARING or all(urlsplit(url).hostname == OPENAI for url in options.endpoints)
+    client.counts = True if shares or client.counting else None  # else a few requests have to show it
     return Server(client, client.model, _context(entry), shares, native, template)
 
 

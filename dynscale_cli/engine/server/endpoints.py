@@ -115,6 +115,11 @@ class Endpoints:
         self.lost.add(conversation)
         return len(self.lost)
 
+    def abandon(self) -> None:
+        """Ask none of them any more."""
+        for endpoint in self.all:
+            endpoint.refused = True
+
     def down(self, endpoint: Endpoint, now: float) -> None:
         """It failed. What was under way when it was left alone has failed with it, and counts once."""
         endpoint.failures += now >= endpoint.until

@@ -19,6 +19,11 @@ Kind = Literal["busy", "down", "refused", "request"]
 LONGEST = 300  # characters of a server's own words
 # Causes by their class, as the HTTP library has them: something answered, and it was no HTTP or broke off.
 GARBLED = frozenset({"RemoteProtocolError", "DecodingError", "TooManyRedirects", "RecursionError"})
+# What gateways answer with a status that says less, by an error's type or in words.
+KEYLESS = frozenset({"auth_error", "authentication_error", "no_db_connection"})
+NO_MODEL = re.compile(
+    r"\b(invalid|unknown|no such) model\b|\bmodel\b.{,80}\b(not found|does not exist)\b", re.IGNORECASE
+)
 BROKEN = frozenset({"ReadError", "WriteError", "CloseError"})
 
 
@@ -67,7 +72,8 @@ def read(error: BaseException, url: str, model: str, key: str) -> Fault:
     place = f"{url} through the proxy {proxy}" if proxy else url
     status = getattr(error, "status_code", None)
     if isinstance(status, int):
-        return replace(_by_status(status, error, place, model, key), status=status)
+        keyless = getattr(error, "type", None) in KEYLESS
+        return replace(_by_status(status, keyless, error, place, model, key), status=401 if keyless else status)
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLError):
             return _by_tls(cause, url, key)
@@ -95,14 +101,14 @@ def _by_tls(error: ssl.SSLError, url: str, key: str) -> Fault:
     return Fault("down", f"{url} does not answer in https: {redact(str(error), key)}", f"--endpoint {plain}")
 
 
-def _by_status(status: int, error: BaseException, url: str, model: str, key: str) -> Fault:
+def _by_status(status: int, keyless: bool, error: BaseException, url: str, model: str, key: str) -> Fault:
     said = redact(spoken(_body(error)), key)
     tail = f"({status}{': ' + said if said else ''})"
-    if status in (401, 403):
+    if keyless or status in (401, 403):
         return Fault("refused", f"{url} does not accept the key {tail}", "export DYNSCALE_API_KEY=...")
     if status == 402:
         return Fault("refused", f"{url} refuses: it wants to be paid {tail}", "check your account there")
-    if status < 400 or status in (404, 405):
+    if status < 400 or status in (404, 405) or (status in (400, 422) and NO_MODEL.search(said)):
         return Fault(
             "refused",
             f"{url} {f'has no model {model!r}' if model else 'lists no models'}, or is no chat server {tail}",

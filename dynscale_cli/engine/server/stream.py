@@ -55,6 +55,7 @@ class AnswerReader(Generic[T]):
         self.begun = False  # text has come
         self.usage: Usage | None = None
         self.absurd = False  # a usage came that cannot be
+        self._final = False  # the usage is of the whole answer
         self.counts = False  # a usage came, or its place was kept for the end
         self.overrun = self.whole = False
         self._counted: Usage | None = None  # of the chunk that is being read
@@ -71,19 +72,22 @@ class AnswerReader(Generic[T]):
         self._left -= 1
         if self._left < 0:
             raise Unreadable("it does not end")
-        found, choices = getattr(chunk, "usage", None), getattr(chunk, "choices", None)
-        self.counts = self.counts or "usage" in getattr(chunk, "model_fields_set", ())
-        self._counted = _timed(getattr(chunk, "timings", None))
+        if not isinstance(chunk, dict):
+            raise Unreadable("it is not a chat completion")
+        found, choices = chunk.get("usage"), chunk.get("choices")
+        self.counts = self.counts or "usage" in chunk
+        self._counted = _timed(chunk.get("timings"))
         if found is not None:
+            self._final = not choices or self.usage is None  # one that comes with chunk after chunk is a running count
             self.usage = _usage(found)
             self.absurd = self.usage is None
             self._counted = self._counted or (self.usage if len(self.reasons) == 1 else None)
             if self.usage is not None and not choices:
                 self._bills.append(self.usage)
-        if not choices and (error := getattr(chunk, "error", None)):
+        if not choices and (error := chunk.get("error")):
             raise Reported(error)
-        for choice in _items(choices):
-            place = getattr(choice, "index", None)
+        for choice in _records(choices):
+            place = choice.get("index")
             if place is None and len(self.reasons) == 1:
                 place = 0
             if isinstance(place, int) and 0 <= place < len(self.reasons):
@@ -95,27 +99,28 @@ class AnswerReader(Generic[T]):
             raise Unreadable("it is not a chat completion")
         if len(self._bills) == len(self.reasons):  # llama-server bills each by itself; the prompt was evaluated once
             self.usage = replace(self._bills[0], generated=sum(bill.generated for bill in self._bills))
-        if self.usage is not None or self.absurd:  # the last word was said: then an end may go without a reason
+        if (
+            self.usage is not None and self._final
+        ) or self.absurd:  # the last word was said: then an end may go without a reason
             self.reasons = [r or "stop" if n in self.seen else None for n, r in enumerate(self.reasons)]
         if any(self.reasons[place] is None for place in self.seen):
             raise Unreadable("it breaks off")
 
-    def _choice(self, place: int, choice: Any) -> None:
+    def _choice(self, place: int, choice: dict[str, Any]) -> None:
         self.seen.add(place)
-        delta, whole = getattr(choice, "delta", None), False
-        if delta is None:
-            delta, whole = getattr(choice, "message", None), True
+        whole = choice.get("delta") is None
+        delta = _record(choice.get("message" if whole else "delta"))
         logprobs = tuple(_logprobs(choice))
-        thought = next((text for name in THOUGHTS if (text := _text(_field(delta, name)))), "")
-        content = _field(delta, "content")
+        thought = next((text for name in THOUGHTS if (text := _text(delta.get(name)))), "")
+        content = delta.get("content")
         thought = thought or _joined(content, "thinking")
-        said = _text(content) or _joined(content, "text") or _text(_field(delta, "refusal"))
+        said = _text(content) or _joined(content, "text") or _text(delta.get("refusal"))
         for text, thinking in ((thought, True), (said, False)):
             if text:
                 self.begun = True
                 scored = () if thinking and said else logprobs
                 self._tell(Delta(self._order, place, text, thinking, scored, self._counted))
-        reason = getattr(choice, "finish_reason", None)
+        reason = choice.get("finish_reason")
         if isinstance(reason, str):
             self.reasons[place] = "length" if reason in LENGTHS else "stop"
         self._measure(place, len(thought.encode()) + len(said.encode()), 0 if whole else max(1, len(logprobs)))
@@ -131,18 +136,17 @@ class AnswerReader(Generic[T]):
             raise Overrun
 
 
-def _items(value: Any) -> Iterable[Any]:
-    return value if isinstance(value, list) else ()
+def _record(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
-def _field(record: Any, name: str) -> Any:
-    """A field of a record, which is a dict where the library does not expect it."""
-    return record.get(name) if isinstance(record, dict) else getattr(record, name, None)
+def _records(value: Any) -> Iterable[dict[str, Any]]:
+    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
 
 
 def _joined(content: Any, kind: str) -> str:
     """The text of all parts of this kind, where content comes as a list of parts; a thought may have parts itself."""
-    parts = [part for part in _items(content) if isinstance(part, dict) and part.get("type") == kind]
+    parts = [part for part in _records(content) if part.get("type") == kind]
     return "".join(_text(part.get(kind)) or _joined(part.get(kind), "text") for part in parts)
 
 
@@ -150,17 +154,17 @@ def _text(value: Any) -> str:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
-def _logprobs(choice: Any) -> Iterable[float]:
-    for token in _items(getattr(getattr(choice, "logprobs", None), "content", None)):
-        value = getattr(token, "logprob", None)
+def _logprobs(choice: dict[str, Any]) -> Iterable[float]:
+    for token in _records(_record(choice.get("logprobs")).get("content")):
+        value = token.get("logprob")
         if isinstance(value, (int, float)):
             yield float(value)
 
 
 def _timed(timings: Any) -> Usage | None:
     """llama-server's `timings` of one completion, which it gives with every chunk where it is asked to."""
-    timings = timings if isinstance(timings, dict) else {}
-    counts = [timings.get(name) for name in ("prompt_n", "predicted_n", "cache_n")]
+    told = _record(timings)
+    counts: list[Any] = [told.get(name) for name in ("prompt_n", "predicted_n", "cache_n")]
     if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in counts):
         return None
     prompt, generated, cached = counts
@@ -169,8 +173,9 @@ def _timed(timings: Any) -> Usage | None:
 
 def _usage(found: Any) -> Usage | None:
     """What a server counted, or None where it cannot be so."""
-    prompt, generated = getattr(found, "prompt_tokens", None), getattr(found, "completion_tokens", None)
-    cached = getattr(getattr(found, "prompt_tokens_details", None), "cached_tokens", None) or 0
+    usage = _record(found)
+    prompt, generated = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    cached = _record(usage.get("prompt_tokens_details")).get("cached_tokens") or 0
     counts = (prompt, generated, cached)
     if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in counts) or not prompt or cached > prompt:
         return None
