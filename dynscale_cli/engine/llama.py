@@ -73,6 +73,7 @@ class LlamaModel:
         self.options, self.buffers, self.token_bytes = options, buffers, token_bytes
         self._opening, self.threads = opening, options.threads or physical_cores()
         self.name = name or path.stem
+        self.draws_on_device = True  # the device may find the largest logits
         self._pieces: dict[int, bytes] = {}
         self._ends: dict[int, bool] = {}
         log_clear()
@@ -262,7 +263,8 @@ class LlamaBackend:
         self.chunk = GPU_CHUNK if model.offloads else CPU_CHUNK
         self.threads, self.asynchronous = model.threads, model.offloads
         self._abort = Abort()
-        self._top = DeviceTop.of(self.lib, model.n_vocab) if model.offloads and 0 < top <= MOST else None
+        on_device = model.offloads and model.draws_on_device and 0 < top <= MOST
+        self._top = DeviceTop.of(self.lib, model.n_vocab) if on_device else None
         self.context, width = self._open(width, context)
         if self._top and not self._top.works(self.context):
             self._top = None
