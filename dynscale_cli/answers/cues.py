@@ -143,14 +143,13 @@ _REVISED = {
 def places(text: str, lowered: str, asked: Sequence[str] = ()) -> list[tuple[int, str]]:
     """(index, stem) of the last places where a cue stands, last first; `asked`: labels that the question asks for."""
     found: dict[int, str] = {}
+    rfind = lowered.rfind
     for stem in (*asked, *(_ASCII_STEMS if text.isascii() else _GROUP)):
-        at = len(lowered)
-        for _ in range(_MOST_PLACES):
-            at = lowered.rfind(stem, 0, at)
-            if at < 0:
-                break
+        at, left = rfind(stem), _MOST_PLACES
+        while at >= 0 and left:
             if _GROUP.get(stem) != "box" or lowered[at - 1 : at] in ("\\", "f"):
                 found.setdefault(at, stem)
+            at, left = rfind(stem, 0, at), left - 1
     if _OTHER_INITIAL.search(text, max(0, len(text) - _INITIALS)) is None:
         for initial in _INITIAL.finditer(text, max(0, len(text) - _INITIALS)):
             found.setdefault(initial.end(), "initial")

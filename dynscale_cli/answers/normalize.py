@@ -135,7 +135,7 @@ def strip_markup(text: str) -> str:
     sign = sign_of(text)
     if sign is not None:
         return sign
-    styled = _TAGGED.fullmatch(text) or _LINK.fullmatch(text)
+    styled = (_TAGGED.fullmatch(text) or _LINK.fullmatch(text)) if "<" in text else None
     text = styled["inner"] if styled is not None else text
     text = (
         _CLOSING_HASHES.sub("", text.rstrip(_MARKUP + _STOPS + "_"))
@@ -182,10 +182,13 @@ def words(text: str) -> list[str]:
     """Case-folded words without punctuation or English articles (all words if there are only articles)."""
     folded = unicodedata.normalize("NFKC", plain(text).replace("**", " ")).casefold()
     folded = folded if folded.isascii() else plain(unicodedata.normalize("NFKC", folded))
-    if "." in folded:
+    if ". " in folded:
         folded = _SPACED_INITIAL.sub(r"\1", folded)
-    spaced = [raw.strip(",'") for raw in _HYPHEN.sub(" ", folded).translate(_WORDS).split()]
-    spaced = [raw.replace(".", "") if "." in raw and _INITIALS.fullmatch(raw) else raw for raw in spaced]
+    if "-" in folded:
+        folded = _HYPHEN.sub(" ", folded)
+    spaced = folded.translate(_WORDS).split()
+    if "." in folded:
+        spaced = [raw.replace(".", "") if _INITIALS.fullmatch(raw.strip(",'")) else raw for raw in spaced]
     found = [word for raw in spaced if (word := raw.strip(".,'"))]
     return [word for word in found if word not in _ARTICLES] or found
 

@@ -413,6 +413,8 @@ _CHANCES = word_set("probability chance chances odds likelihood")
 
 def as_asked(stated: str, topic: frozenset[str]) -> str:
     """A value as the question's words have it: "remainder 1" is 1, "3 to 2" the ratio 3:2, "3 - 2" a score."""
+    if not any(char.isdigit() for char in stated):
+        return stated
     worded = _WORDED_VALUE.match(stated)
     if worded is not None and repeats(worded[1], frozenset((*topic, *(f"{word}s" for word in topic)))):
         stated = stated if repeats(worded[1], frozenset()) else stated[worded.end() :]  # "it returns 6"
@@ -424,7 +426,8 @@ def as_asked(stated: str, topic: frozenset[str]) -> str:
         stated = ODDS.sub(r"\1/\2", stated)
     if not topic.isdisjoint(("score", "scoreline")):
         stated = _SCORE.sub(r"\1-\2", stated) if _SCORE.fullmatch(stated) else stated
-    return _RANGE_WORD.sub("-", range_in_digits(_ABOUT.sub("", stated)))
+    stated = range_in_digits(_ABOUT.sub("", stated))
+    return _RANGE_WORD.sub("-", stated) if " " in stated else stated
 
 
 def range_in_digits(text: str) -> str:

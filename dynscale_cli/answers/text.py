@@ -221,7 +221,7 @@ def without_subject(sentence: str, topic: frozenset[str]) -> str:
     denied = stated is not None and stated["rest"].lower().startswith(("not ", "n't "))
     if stated is not None and not denied and repeats(stated["subject"], topic):
         sentence = stated["rest"]
-    named = _PREDICATE.match(sentence) if len(sentence) <= 300 else None
+    named = _PREDICATE.match(sentence) if topic and len(sentence) <= 300 else None
     if named is not None and repeats(named["rest"], topic) and not repeats(named["subject"], topic):
         sentence = named["subject"]  # "Canberra is the capital of Australia"
     for asked, lead in _LEADS:

@@ -211,15 +211,12 @@ _EXACT = re.compile(
 )
 _MATH = re.compile(
     r"\\(?:frac|sqrt|int|sum|begin|cdot|left|le|ge|pi|infty|log|sin|cos|tan|boxed|in|cup|theta)|"
-    r"\$[^$\n]{0,200}?[\\^_=][^$\n]{0,200}\$|\$[a-z0-9]{1,3}\$|"
-    r"\b(?:simplify (?!this|the (?:text|sentence|paragraph|language|code|following (?:text|sentence|paragraph|code)))|"
-    r"factor(?:ize|ise)? (?:the |this )?(?:poly|expr|quad|[\d(a-z]{1,3}[\^²+*-])|solve (?:for|the (?:eq|sys|ineq))|"
-    r"derivative of|"
-    r"integral of|differentiate|integrate|antiderivative|expand (?:the (?:prod|expr)|\()|in terms of [a-z]\b|"
-    r"polynomial|"
-    r"interval notation|(?:domain|range) of (?:the function|[fgh]\b)|inverse function|roots? of (?:the|x|\d*x)|"
-    r"simplest form|"
-    r"closed form|slope-intercept|in radians|ordered pair|eigenvalues?)\b|√|∫|²|³|\[\["
+    r"\$[^$\n]{0,200}?[\\^_=][^$\n]{0,200}\$|\$[a-z0-9]{1,3}\$|\b(?:simplify (?!this|the (?:text|sentence|paragraph|"
+    r"language|code|following (?:text|sentence|paragraph|code)))|factor(?:ize|ise)? (?:the |this )?(?:poly|expr|quad|"
+    r"[\d(a-z]{1,3}[\^²+*-])|solve (?:for|the (?:eq|sys|ineq))|derivative of|integral of|differentiate|integrate|"
+    r"antiderivative|expand (?:the (?:prod|expr)|\()|in terms of [a-z]\b|polynomial|interval notation|(?:domain|range) "
+    r"of (?:the function|[fgh]\b)|inverse function|roots? of (?:the|x|\d*x)|simplest form|closed form|slope-intercept|"
+    r"in radians|ordered pair|eigenvalues?)\b|√|∫|²|³|\[\["
 )
 _CALCULATE = re.compile(r"\b(?:calculate|compute|evaluate|subtract|multiply|divide)\b[^.?!]{0,80}\d")
 
@@ -247,12 +244,11 @@ _GERMAN_WAS = any_of(r"""
 was\s+(?:ist|sind|war(?:en)?|wird|hat|kann|man|für|kosten|kostet|ergibt|macht|bedeutet|hei(?:ß|ss)t|bleibt|passiert|
 geschieht|kommt|braucht|gibt|gehört|folgt|fehlt)\b""")
 _BOOLEAN_START = re.compile(
-    rf"^(?:so,?\s+|then,?\s+)?(?!{_GERMAN_WAS})"
-    r"(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|may|might|"
-    r"must|isn't|aren't|doesn't|didn't)\s+(?!you\s+(?:tell|give|calculate|compute|find|solve|list|name|please|"
-    r"help|show|what|simplify|evaluate|factor|expand|convert|determine|estimate|express|prove|derive|add|multiply|"
-    r"integrate|differentiate|state|do|make|work|write|explain|describe|translate|summari[sz]e|suggest|recommend|"
-    r"create|fix|compare|provide|generate|rewrite|think))"
+    rf"^(?:so,?\s+|then,?\s+)?(?!{_GERMAN_WAS})(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|"
+    rf"may|might|must|isn't|aren't|doesn't|didn't)\s+(?!you\s+(?:tell|give|calculate|compute|find|solve|list|name|"
+    rf"please|help|show|what|simplify|evaluate|factor|expand|convert|determine|estimate|express|prove|derive|add|"
+    rf"multiply|integrate|differentiate|state|do|make|work|write|explain|describe|translate|summari[sz]e|suggest|"
+    rf"recommend|create|fix|compare|provide|generate|rewrite|think))"
 )
 _EITHER = re.compile(r"\b(?:or|oder|ou)\b")
 
@@ -261,21 +257,16 @@ _EITHER = re.compile(r"\b(?:or|oder|ou)\b")
 _ORDERED = re.compile(
     r"\b(?:sort(?:ed)?|order(?:ed)?|rank(?:ed)?|arrange|sequence|ascending|descending|alphabetical(?:ly)?|"
     r"chronological(?:ly)?|first (?:\w+ ){1,3}?(?:digits|terms|numbers|primes|letters|multiples|decimals)|next|"
-    r"consecutive|from (?:the )?(?:small|large|old|young|high|low|short|long|big|least|most|early|late|left|right|"
-    r"near|far)\w*|"
-    r"coordinates|digits|steps|reverse)\b"
+    r"consecutive|from (?:the )?(?:small|large|old|young|high|low|short|long|big|least|most|early|late|left|right|near|"
+    r"far)\w*|coordinates|digits|steps|reverse)\b"
 )
 _UNORDERED = re.compile(
-    r"\b(?:who|whom|whose|solve|solutions?|roots?|zeros|satisf(?:y|ies)|factors|divisors|"
-    r"which (?:two|three|four|five|\d|of (?:these|the following|them) are|people|ones|(?!is\b|was\b|does\b|"
-    r"has\b)\w+s\b)|"
-    r"what (?!is\b|was\b|does\b|has\b)\w+s (?:are|were|do|did|have|make)\b|"
-    r"what (?:two|three|four|are the (?:names|members|colou?rs|ingredients|siblings|capitals|languages|primary))|"
-    r"name (?:\w+ )?(?:two|three|four|five|\d|all|both|the)|(?:find|list|give|name) (?:all|both|the two|the three|"
-    r"every)|"
-    r"(?:for|at) (?:which|what) (?:values?|numbers?|\$?[a-z]\b)|all (?:real |integer |possible |positive )*(?:values|"
-    r"integers|numbers)|"
-    r"all that apply)\b"
+    r"\b(?:who|whom|whose|solve|solutions?|roots?|zeros|satisf(?:y|ies)|factors|divisors|which (?:two|three|four|five|"
+    r"\d|of (?:these|the following|them) are|people|ones|(?!is\b|was\b|does\b|has\b)\w+s\b)|what (?!is\b|was\b|does\b|"
+    r"has\b)\w+s (?:are|were|do|did|have|make)\b|what (?:two|three|four|are the (?:names|members|colou?rs|ingredients|"
+    r"siblings|capitals|languages|primary))|name (?:\w+ )?(?:two|three|four|five|\d|all|both|the)|(?:find|list|give|"
+    r"name) (?:all|both|the two|the three|every)|(?:for|at) (?:which|what) (?:values?|numbers?|\$?[a-z]\b)|all (?:real "
+    r"|integer |possible |positive )*(?:values|integers|numbers)|all that apply)\b"
 )
 
 # --- JSON and whole responses ----------------------------------------------------------------------------------
@@ -286,18 +277,14 @@ _JSON = re.compile(
 )
 _ABOUT_JSON = re.compile(
     r"\bjson (?:string |object |data |file |payload |array )?(?:in)?to\b|\b(?:what (?:is|does)|explain|difference|"
-    r"stand for|how (?:do|does|"
-    r"can|to)|why|write (?:a|an|me) (?!json|valid|"
-    r"single)\w+|"
-    r"compare|function|script|program|parser?|code|describe)\b[^.?!\n]{0,80}\bjson\b"
+    r"stand for|how (?:do|does|can|to)|why|write (?:a|an|me) (?!json|valid|single)\w+|compare|function|script|program|"
+    r"parser?|code|describe)\b[^.?!\n]{0,80}\bjson\b"
 )
 _POLITE = (
     r"[¿¡\s]*(?:please,?\s+|can you\s+|could you\s+|would you\s+|will you\s+|kindly\s+|i (?:want|need|would "
-    r"like)\s+(?:you\s+)?(?:to\s+)?|"
-    r"i'd like\s+(?:you\s+)?(?:to\s+)?|help me\s+(?:to\s+)?|let's\s+|now\s+|hi[,!.]?\s+|hello[,!.]?\s+|hey[,!.]?\s+|"
-    r"bitte\s+|"
-    r"kannst du\s+|(?:mir\s+)|por favor,?\s+|puedes\s+|s'il (?:te|vous) plaît,?\s+|peux-tu\s+|pouvez-vous\s+|"
-    r"请|請|帮我|给我|为我)*"
+    r"like)\s+(?:you\s+)?(?:to\s+)?|i'd like\s+(?:you\s+)?(?:to\s+)?|help me\s+(?:to\s+)?|let's\s+|now\s+|hi[,!.]?\s+|"
+    r"hello[,!.]?\s+|hey[,!.]?\s+|bitte\s+|kannst du\s+|(?:mir\s+)|por favor,?\s+|puedes\s+|s'il (?:te|vous) "
+    r"plaît,?\s+|peux-tu\s+|pouvez-vous\s+|请|請|帮我|给我|为我)*"
 )
 _VERBS = any_of(r"""
 walk (?:me|us) through  understand\b  continue\b  find (?:the|any|all|my) (?:\w+ )?(?:bug|error|mistake|typo)s?\b
@@ -341,16 +328,12 @@ _COUNTS = (
     r"a couple of|a dozen)"
 )
 _NOUNS = (
-    r"(?:recipe|poem|haiku|story|joke|song)s?\s*:|"
-    rf"(?:[\w'-]+\s+){{1,3}}{_WORKS}[.!]?\s*$|"
-    rf"(?:an?|the|my|one|{_COUNTS})\s+(?:[\w'-]+\s+){{0,4}}?{_WORKS}\b(?![^.!\n]*\?)|{_WORKS}\s+(?:about|for|on|of|"
-    rf"in)\b(?![^.!\n]*\?)|"
+    rf"(?:recipe|poem|haiku|story|joke|song)s?\s*:|(?:[\w'-]+\s+){{1,3}}{_WORKS}[.!]?\s*$|(?:an?|the|my|one|"
+    rf"{_COUNTS})\s+(?:[\w'-]+\s+){{0,4}}?{_WORKS}\b(?![^.!\n]*\?)|{_WORKS}\s+(?:about|for|on|of|in)\b(?![^.!\n]*\?)|"
     rf"(?:pros and cons|best practices|advantages|disadvantages|benefits|similarities|causes|ideas|tips|names|titles|"
-    rf"suggestions|advice|reasons|ways|facts|instructions|jokes|examples)\s+(?:for|about|"
-    rf"on|to|of|why)\b|"
+    rf"suggestions|advice|reasons|ways|facts|instructions|jokes|examples)\s+(?:for|about|on|to|of|why)\b|"
     rf"{_COUNTS}\s+(?:[a-z'-]+\s+){{0,4}}?[a-z'-]+s\s+(?:for|about|to|on|that|which|why|in|of (?!which|the "
-    rf"\d))\b(?![^.!\n]*\?)"
-    r"(?![^\n]*(?:\d|\bhow many))"
+    rf"\d))\b(?![^.!\n]*\?)(?![^\n]*(?:\d|\bhow many))"
 )
 _ELSEWHERE = any_of(r"""
 explica\w*  describe  describa  escrib[ea]  redact[ae]  resum[ea]  traduc[ei]\w*  compar[ae]  cuéntame  cuenta\b

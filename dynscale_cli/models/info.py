@@ -233,31 +233,23 @@ class Shown:
     here: str  # what is known of it with this build of llama.cpp on this machine
 
 
+_OF_THE_HEADER: Final = (
+    "architecture", "parameters", "quantisation", "size", "experts", "experts_used", "context_length",
+    "sliding_window", "vocabulary", "tokenizer", "recurrent",
+)  # fmt: skip
+
+
 def show(header: GGUFHeader, needs: Fit, here: str, thinking: str) -> Shown:
     return Shown(
         path=str(header.path),
         title=header.name,
-        architecture=header.architecture,
-        parameters=header.parameters,
-        quantisation=header.quantisation,
-        size=header.size,
         parts=header.split_count,
         layers=header.block_count,
-        experts=header.experts,
-        experts_used=header.experts_used,
-        context_length=header.context_length,
-        sliding_window=header.sliding_window,
-        vocabulary=header.vocabulary,
-        tokenizer=header.tokenizer,
         chat_template=header.chat_template is not None,
         thinks=thinking,
-        recurrent=header.recurrent,
         recommended=recommended(header.sampling, thinking=thinking.startswith("yes")),
-        width=needs.width,
-        context=needs.context,
         kv_cache=needs.cache,
-        free=needs.free,
-        fits=needs.fits,
-        widest=needs.widest,
         here=here,
+        **{name: getattr(header, name) for name in _OF_THE_HEADER},
+        **{name: getattr(needs, name) for name in ("width", "context", "free", "fits", "widest")},
     )
