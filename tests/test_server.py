@@ -277,6 +277,44 @@ def test_what_is_cancelled_is_billed_as_the_server_has_counted_or_else_for_all_t
         engine.close()
 
 
+@pytest.mark.parametrize("owner", ["llamacpp", "vllm"])
+def test_an_interrupted_run_is_billed_as_the_server_has_counted(owner, monkeypatch):
+    monkeypatch.setattr("dynscale_cli.engine.server.engine.LAST_PATIENCE", 10.0)
+    monkeypatch.setattr("dynscale_cli.engine.server.engine.PATIENCE", 10.0)
+
+    def script(talk: Talk) -> None:
+        counts = {"prompt_n": 3, "cache_n": 6, "predicted_n": 2}
+        usage = {"prompt_tokens": 9, "completion_tokens": 2}
+        counted = {"timings": counts} if owner == "llamacpp" else {"usage": usage}
+        for word in ("so", " it"):
+            talk.event({"choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}], **counted})
+        talk.hang()
+        time.sleep(0.1)  # until its next token
+
+    with ChatServer(script, extra={"owned_by": owner}) as server:
+        engine = open_server(connect(ServerOptions((server.url,))), context=None, max_tokens=400, width=8)
+        for id in range(8):
+            engine.submit(Request(id, engine.prompt([Message("user", f"Why {id}?")]), 400, Sampling(), 0))
+        text = ""
+        while text.count("it") < 8:
+            text += "".join(event.text for event in engine.step() if isinstance(event, Piece))
+            engine.plan_step()
+        engine.abort()
+        assert [engine.cancel(id).generated for id in range(8)] == [2 + 8] * 8
+        engine.close()
+
+
+def test_a_stream_that_breaks_off_amid_running_counts_is_no_answer():
+    def broken(talk: Talk) -> None:
+        for number in (1, 2):
+            usage = {"prompt_tokens": 9, "completion_tokens": number}
+            talk.event({"choices": [{"index": 0, "delta": {"content": " so"}, "finish_reason": None}], "usage": usage})
+
+    outcome, _ = ask(first(broken), width=1, owner="vllm")
+    assert outcome.samples[0].finish == "failed"
+    assert outcome.results[0].answer == "42"
+
+
 def test_a_server_that_does_not_let_go_is_not_waited_for_and_billed_in_full(monkeypatch):
     monkeypatch.setattr("dynscale_cli.engine.server.engine.PATIENCE", 0.05)
     gone = threading.Event()

@@ -49,6 +49,7 @@ LEAST_SHOWN = 128  # bytes of what a sample has written that it is shown again, 
 FEW = 4  # requests in flight before it is known whether the server counts: they may have to be billed by their bytes
 WAIT = 0.1  # seconds that a step waits for news
 PATIENCE = 1.0  # seconds that the closing of requests may take between two steps; a server notices at its next token
+LAST_PATIENCE = 0.4  # the same where the run was interrupted
 UNBELIEVABLE = 1 << 17  # prompt tokens beyond every bound that no hidden system prompt explains
 
 
@@ -87,6 +88,7 @@ class ServerEngine:
         self._told: set[str] = set()
         self._error: EngineError | None = None
         self._aborted = False
+        self._leaving = False  # all chats under way were told to end
         self._due: dict[int, int] | None = None  # what came since the last step, not yet told
         self._left: dict[ChatRequest, int] = {}  # tokens paid for by those who have left a chat that goes on
         self._patience = PATIENCE
@@ -270,8 +272,12 @@ class ServerEngine:
 
     def _close(self, remote: RemoteRequest, chat: ChatRequest) -> Tokens:
         """Close a chat, and hear what it has cost: what a server that counts says until it lets go belongs to it."""
+        if self._aborted and not self._leaving:  # all are going to be closed: let them go at the same time
+            self._leaving, self._patience = True, min(self._patience, LAST_PATIENCE)
+            for other in {other.chat for other in self._requests.values() if other.chat not in (None, chat)}:
+                self._client.hang_up(other)
         self._client.hang_up(chat)
-        end = time.monotonic() + (0.0 if self._aborted else self._patience)
+        end = time.monotonic() + self._patience
         others, self._arrived = self._arrived, deque()
         over: Over | Closed = Closed(chat, sent=True, noticed=False)
         news: News | None

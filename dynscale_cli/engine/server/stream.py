@@ -55,6 +55,7 @@ class AnswerReader(Generic[T]):
         self.begun = False  # text has come
         self.usage: Usage | None = None
         self.absurd = False  # a usage came that cannot be
+        self._final = False  # the usage is of the whole answer
         self.counts = False  # a usage came, or its place was kept for the end
         self.overrun = self.whole = False
         self._counted: Usage | None = None  # of the chunk that is being read
@@ -77,6 +78,7 @@ class AnswerReader(Generic[T]):
         self.counts = self.counts or "usage" in chunk
         self._counted = _timed(chunk.get("timings"))
         if found is not None:
+            self._final = not choices or self.usage is None  # one that comes with chunk after chunk is a running count
             self.usage = _usage(found)
             self.absurd = self.usage is None
             self._counted = self._counted or (self.usage if len(self.reasons) == 1 else None)
@@ -97,7 +99,9 @@ class AnswerReader(Generic[T]):
             raise Unreadable("it is not a chat completion")
         if len(self._bills) == len(self.reasons):  # llama-server bills each by itself; the prompt was evaluated once
             self.usage = replace(self._bills[0], generated=sum(bill.generated for bill in self._bills))
-        if self.usage is not None or self.absurd:  # the last word was said: then an end may go without a reason
+        if (
+            self.usage is not None and self._final
+        ) or self.absurd:  # the last word was said: then an end may go without a reason
             self.reasons = [r or "stop" if n in self.seen else None for n, r in enumerate(self.reasons)]
         if any(self.reasons[place] is None for place in self.seen):
             raise Unreadable("it breaks off")
