@@ -113,6 +113,7 @@ def test_what_is_printed_is_what_the_samples_say(question: str, said: str, print
         ("Which note is it?", ("Answer: C#", "Answer: C♯", "Answer: C"), 2),
         ("Which ocean is it?", ("Answer: Oz Ocean", "Answer: the Oz", "Answer: Ys"), 2),
         ("What is it to him?", ("Answer: Oz Ocean", "Answer: Oz"), 2),
+        ("Which city is it?", ("Answer: Oz City", "Answer: Oz"), 2),
         ("Which day in 2031?", ("Answer: March 5, 2031", "Answer: 5 March", "Answer: March 6"), 2),
         ("Which day?", ("Answer: March 5, 2031", "Answer: March 5, 2032", "Answer: 5 March"), 3),
         ("How many dozen eggs?", ("Answer: 3 dozen", "Answer: 3", "Answer: 36"), 2),

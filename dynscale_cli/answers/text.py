@@ -146,7 +146,7 @@ def read_text(content: str, topic: frozenset[str] = frozenset()) -> Reading | No
 
 # Common nouns that go with a name: where the question has said what it asks for, the name says the rest.
 _KINDS = word_set(
-    "ocean sea river lake city island mountain vitamin planet street bridge tower castle university company desert "
+    "ocean sea river lake island mountain vitamin planet street bridge tower castle university company desert "
     "canal strait bay gulf county province language forest valley airport station"
 )
 _KIND_ABBREVIATED = {"mount": "mountain", "mt": "mountain", "mt.": "mountain"}
