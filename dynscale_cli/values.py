@@ -134,7 +134,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     words = {candidate.lower(): candidate for candidate in known}
     found = [name for name in words if sorted(name) == sorted(word.lower())]  # --modle is --model, and not --mode
     found = found or get_close_matches(word.lower(), words, n=1, cutoff=0.6)
-    found = found or [name for name in words if _begins(name, word)]
+    found = found or [name for name in words if word and name.startswith(word.lower())]
     return words[found[0]] if len(found) == 1 else None
 
 
@@ -146,10 +146,6 @@ def choose(word: str, known: Iterable[str], name: str) -> str:
     meant = nearest(word, known)
     hint = f"{name} {meant}" if meant else f"{name} takes one of {', '.join(known)}"
     raise UsageError(f"{name} {word}: unknown", hint)
-
-
-def _begins(name: str, word: str) -> bool:
-    return bool(word) and name.startswith(word.lower())
 
 
 def file_text(path: Path) -> str:

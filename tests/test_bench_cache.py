@@ -45,6 +45,16 @@ def test_what_is_on_the_tape_is_played_at_its_price_and_nothing_is_decoded():
     assert billed.tokens == account.tokens
 
 
+@pytest.mark.parametrize("budget", [300, 500, 700])
+def test_where_a_budget_ends_what_is_played_has_got_as_far_as_what_is_decoded(budget):
+    decoder, cache = engine(), SampleCache()
+    run(ReplayedEngine(decoder, cache), max_samples=8, max_tokens=60)
+    plain, _, _ = run(engine(), max_samples=8, max_tokens=60, budget=budget)
+    played, _, _ = run(ReplayedEngine(decoder, cache), max_samples=8, max_tokens=60, budget=budget)
+    assert set(played) == set(plain)
+    assert all(played[one] == plain[one] for one in plain if not plain[one].cut)
+
+
 def test_a_tape_that_ends_is_gone_on_with_live_at_the_price_of_a_run_of_its_own():
     decoder, cache = engine(), SampleCache()
     run(ReplayedEngine(decoder, cache), max_samples=2)

@@ -10,7 +10,7 @@ import pytest
 
 from dynscale_cli.engine import device_top
 from dynscale_cli.engine.batched import BatchedEngine
-from dynscale_cli.engine.device_top import MOST, DeviceTop, Groups, NoDeviceTop
+from dynscale_cli.engine.device_top import MOST, Groups
 from dynscale_cli.engine.llama import LlamaBackend, LlamaModel
 from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.engine.protocol import Finished, Message, Prompt, Request, Sampling
@@ -43,20 +43,24 @@ def shares() -> list[Any]:
 
 
 @pytest.mark.parametrize("top", [1, 40, MOST])
-def test_they_are_the_largest_of_the_whole_row(model: LlamaModel, top: int) -> None:
-    whole, backend = (LlamaBackend(model, width=4, context=256) for _ in range(2))
+def test_they_are_the_largest_of_the_whole_row(model: LlamaModel, top: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = LlamaBackend(model, width=4, context=256)
     whole.evaluate(shares())
-    device = DeviceTop(backend.lib, backend.context, model.n_vocab, 4)
+    monkeypatch.setattr(LlamaModel, "offloads", True)
+    backend = LlamaBackend(model, width=4, context=256, top=top)
+    device = backend._top
+    assert device is not None
     backend.evaluate(shares())
     candidates, bounds = device.candidates([backend._batch.last[share] for share in (2, 0, 1)], top)
     for share, start, end in zip((2, 0, 1), bounds, bounds[1:], strict=False):
-        row, ids = whole._view(share), candidates.ids[start:end]
+        row, ids = whole._sampler.row(share), candidates.ids[start:end]
         assert set(np.argsort(-row)[:top]) <= set(ids.tolist())
         assert top <= len(ids) <= 2 * top + 2
         assert (row[ids] == candidates.logits[start:end]).all()
     device.close()
+    backend._top = None
     backend.evaluate([Sequence(REQUEST, 3, 0, [5, 6, 7]).share(3)])
-    assert (backend._view(0) == whole._view(0)).all()  # whole rows again
+    assert (backend._sampler.row(0) == whole._sampler.row(0)).all()  # whole rows again
     backend.close()
     whole.close()
 
@@ -88,11 +92,21 @@ def test_samples_are_those_that_are_drawn_from_whole_rows(model: LlamaModel, mon
 
 def test_a_device_of_another_kind_hands_over_whole_rows(model: LlamaModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_top, "DEVICES", ("CUDA",))
-    backend = LlamaBackend(model, width=2, context=256)
-    with pytest.raises(NoDeviceTop, match="CPU"):
-        DeviceTop(backend.lib, backend.context, model.n_vocab, 2)
+    monkeypatch.setattr(LlamaModel, "offloads", True)
+    backend = LlamaBackend(model, width=2, context=256, top=40)
+    assert backend._top is None
     backend.evaluate(shares()[:2])
-    assert backend._view(0).shape == (model.n_vocab,)
+    assert backend._sampler.row(0).shape == (model.n_vocab,)
+    backend.close()
+
+
+def test_a_build_without_such_samplers_hands_over_whole_rows(
+    model: LlamaModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LlamaModel, "offloads", True)
+    monkeypatch.delattr(model.lib, "llama_get_sampled_logits_ith")
+    backend = LlamaBackend(model, width=2, context=256, top=40)
+    assert backend._top is None
     backend.close()
 
 

@@ -88,6 +88,16 @@ def test_without_any_extra_buffers_where_that_is_what_works(played, model, kinds
     assert children() == tries
 
 
+def test_where_the_gpus_part_in_drawing_crashes_it_has_none(played, model):
+    children = played({"all": f"if told['on_device']: {DIE.format('SIGABRT')}"}, "CPU_REPACK device")
+    told = []
+    verdict = tried([model], OPTIONS, notice=told.append)
+    assert (verdict.buffers, verdict.on_device, children()) == ("all", False, ["all", "all"])
+    assert "drawing" in told[-1]
+    assert not tried([model], OPTIONS).on_device
+    assert len(children()) == 2
+
+
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGILL", "SIGABRT"])
 def test_a_model_that_nothing_helps_is_one_line_with_how_it_died_and_the_last_words(played, model, name):
     children = played(dict.fromkeys(("all", "without AMX", "none"), DIE.format(name)))

@@ -397,7 +397,6 @@ def _unit_in(words: list[str]) -> tuple[Unit | None, int]:
 
 # --- as the question's words have it ---------------------------------------------------------------------------
 
-ODDS = re.compile(r"^([\s*_]*\d{1,6}) in (\d{1,9})\b")
 _BETWEEN_TWO = re.compile(r"^[\s*_]*between ([$€£]?\d[\d.,]*) and (?=[$€£]?\d)", re.IGNORECASE)
 _FROM_TO = re.compile(r"^([\s*_$€£]*)(?:(?:from|about|around) )?(\d[\d.,]*) (?:to|through|until) (?=[$€£]?\d)")
 _RATIOS = frozenset({"ratio", "odds", "proportion", "scale"})
@@ -408,7 +407,8 @@ _ABOUT = re.compile(
 VERSION = re.compile(r"\d+(?:\.\d+)+")  # 3.10 is not 3.1
 _WORDED_VALUE = re.compile(r"([^\W\d_]+(?: [^\W\d_]+){0,3}):? (?=[-$€£]?\d)")
 _SCORE = re.compile(r"(\d+)\s?[-:]\s?(\d+)")
-_CHANCES = word_set("probability chance chances odds likelihood")
+_CHANCES = word_set("probability chance chances odds likelihood fraction proportion")
+_OUT_OF = re.compile(r"^(\d{1,6}) (?:in|out of) (?=\d)")
 
 
 def as_asked(stated: str, topic: frozenset[str]) -> str:
@@ -423,7 +423,7 @@ def as_asked(stated: str, topic: frozenset[str]) -> str:
     if not _RATIOS.isdisjoint(topic):
         stated = _RANGE_WORD.sub(":", stated)
     if not _CHANCES.isdisjoint(topic):
-        stated = ODDS.sub(r"\1/\2", stated)
+        stated = _OUT_OF.sub(r"\1/", stated)
     if not topic.isdisjoint(("score", "scoreline")):
         stated = _SCORE.sub(r"\1-\2", stated) if _SCORE.fullmatch(stated) else stated
     stated = range_in_digits(_ABOUT.sub("", stated))

@@ -13,7 +13,6 @@ from dynscale_cli.answers.choices import LETTERS, plain_side, read_option, read_
 from dynscale_cli.answers.normalize import prose, sign_of, strip_markup, word_set
 from dynscale_cli.answers.numbers import holds_date, moment, rational_key, read_words
 from dynscale_cli.answers.quantities import (
-    ODDS,
     VERSION,
     Quantity,
     as_asked,
@@ -124,6 +123,7 @@ _VERDICT = re.compile(
     r"clear|correct))\b",
     re.IGNORECASE,
 )
+_ODDS = re.compile(r"^([\s*_]*\d{1,6}) in (\d{1,9})\b")
 _ROOTS = re.compile(r"\b[a-z]\s?=\s?[^=]{1,20}(?:,|\band\b|\bor\b)\s*[a-z]\s?=")  # x = 2 or x = 3
 
 
@@ -134,7 +134,7 @@ def read_number(content: str) -> Reading | None:
     spelt = _OF_PARTS.sub(r"\2/\1", prose(content))
     if "ratio" in spelt:
         spelt = _TO.sub(r"\1:\2", spelt)
-    spelt = ODDS.sub(r"\1/\2", range_in_digits(spelt))
+    spelt = _ODDS.sub(r"\1/\2", range_in_digits(spelt))
     if _IRRATIONAL.search(content):
         sentence = first_sentence(content)
         ends = [0, *(behind.end() for behind in _BEHIND_VERB.finditer(sentence))]

@@ -146,7 +146,7 @@ def read_text(content: str, topic: frozenset[str] = frozenset()) -> Reading | No
 
 # Common nouns that go with a name: where the question has said what it asks for, the name says the rest.
 _KINDS = word_set(
-    "ocean sea river lake city island mountain vitamin planet street bridge tower castle university company desert "
+    "ocean sea river lake island mountain vitamin planet street bridge tower castle university company desert "
     "canal strait bay gulf county province language forest valley airport station"
 )
 _KIND_ABBREVIATED = {"mount": "mountain", "mt": "mountain", "mt.": "mountain"}
@@ -158,8 +158,8 @@ def _without_kind(sentence: str, topic: frozenset[str]) -> str:
     for at in (-1, 0) if 1 < len(said) <= 4 else ():
         kind = said[at].lower()
         kind = _KIND_ABBREVIATED.get(kind, kind)
-        rest = said[:-1] if at else said[1:]
-        if kind in _KINDS and kind in topic and rest[-1][:1].isupper():
+        rest = said[:-1] if at else said[2:] if said[1] == "of" else said[1:]
+        if kind in _KINDS and kind in topic and rest and rest[-1][:1].isupper():
             return " ".join(rest)
     return sentence
 

@@ -43,7 +43,7 @@ class Bench(Command):
     })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class BenchOptions(Options):
     """What a bench can be told: the flags that it shares with `ask`, and its own."""
 

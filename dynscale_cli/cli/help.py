@@ -167,23 +167,19 @@ def docs(
     ] = None,
 ) -> None:
     """Show a page of the documentation, or list the topics."""
+    known = topics()
     if topic is None:
-        known = topics()
         width = max(map(len, known))
         for name in known:
-            print(f"{name:<{width}}  {_title(name)}")
+            print(f"{name:<{width}}  {_page(name).partition(chr(10))[0].removeprefix('# ')}")
         return
-    if topic not in (known := topics()):
+    if topic not in known:
         raise UsageError(f"no such topic: {topic}", f"dynscale docs {nearest(topic, known) or ''}".rstrip())
     print(_COMMENT.sub("", _page(topic)), end="")
 
 
 def _page(topic: str) -> str:
     return (PAGES / f"{topic}.md").read_text(encoding="utf-8")
-
-
-def _title(topic: str) -> str:
-    return _page(topic).partition("\n")[0].removeprefix("# ")
 
 
 def mistyped(error: Any) -> UsageError:
@@ -313,7 +309,9 @@ def answers(root: Any, words: list[str], incomplete: str) -> Iterator[str]:
     if param is not None:
         yield from _completed(command, param, incomplete)
     elif incomplete.startswith("-") and "--" not in rest:
-        yield from _described(_long_flags(command), incomplete)
+        options = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
+        flags = [(name, each.help or "") for each in options for name in (*each.opts, *each.secondary_opts)]
+        yield from _described([*flags, ("--help", "Show this message and exit.")], incomplete)
     elif not rest:
         below = getattr(command, "commands", {}).items()
         yield from _described(
@@ -323,7 +321,8 @@ def answers(root: Any, words: list[str], incomplete: str) -> Iterator[str]:
 
 def _param(command: Any, rest: list[str], incomplete: str) -> tuple[Any, str]:
     """The flag or argument whose value is being typed, if one is; and what has been typed of it."""
-    taking = {name: param for param in command.params if _takes_value(param) for name in param.opts}
+    options = (param for param in command.params if param.param_type_name == "option" and not param.is_flag)
+    taking = {name: param for param in options for name in param.opts}
     flag, equals, value = incomplete.partition("=")
     if equals and flag in taking and "--" not in rest:
         return taking[flag], value
@@ -344,23 +343,12 @@ def _param(command: Any, rest: list[str], incomplete: str) -> tuple[Any, str]:
     return None, incomplete
 
 
-def _takes_value(param: Any) -> bool:
-    return param.param_type_name == "option" and not param.is_flag
-
-
 def _completed(command: Any, param: Any, incomplete: str) -> Iterator[str]:
     if getattr(param.type, "name", "") in ("path", "file", "filename") and param._custom_shell_complete is None:
         yield FILES
         return
     found = param.shell_complete(typer.Context(command, resilient_parsing=True), incomplete)
     yield from _described([(item.value, item.help or "") for item in found], incomplete)
-
-
-def _long_flags(command: Any) -> Iterator[tuple[str, str]]:
-    for param in command.params:
-        if param.param_type_name == "option" and not param.hidden:
-            yield from ((name, param.help or "") for name in (*param.opts, *param.secondary_opts))
-    yield "--help", "Show this message and exit."
 
 
 def _described(found: Any, incomplete: str) -> Iterator[str]:
@@ -371,7 +359,12 @@ def _described(found: Any, incomplete: str) -> Iterator[str]:
 
 def model_names(incomplete: str) -> list[str]:
     """Models by name, and GGUF files where the path leads."""
-    return sorted({*_known_models(), *_files(incomplete)})
+    known: list[str] = []
+    with contextlib.suppress(Exception):
+        from dynscale_cli.models.resolve import names
+
+        known = names()
+    return sorted({*known, *_files(incomplete)})
 
 
 def run_ids(incomplete: str) -> list[str]:
@@ -384,14 +377,6 @@ def profile_names(incomplete: str) -> list[str]:
     from dynscale_cli.settings import BUILT_IN, config_file, read
 
     return sorted({*BUILT_IN, *read(config_file()).profiles})
-
-
-def _known_models() -> list[str]:
-    with contextlib.suppress(Exception):
-        from dynscale_cli.models.resolve import names
-
-        return names()
-    return []
 
 
 def _files(incomplete: str) -> list[str]:

@@ -106,7 +106,8 @@ def _all_help(ctx: typer.Context, wanted: bool) -> None:
         raise typer.Exit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Nobody compares or prints options, and the methods for it would be compiled at each start.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Options:
     """What the command line, the environment and the settings say, checked but not yet acted on."""
 
@@ -274,9 +275,9 @@ def takes(shared: str = "", **defaults: Any) -> Callable[[Callable[[Any], int]],
 
     def give(command: Callable[[Any], int]) -> Callable[..., int]:
         kind = inspect.signature(command, eval_str=True).parameters["options"].annotation
-        flags = [each for each in fields(kind) if "option" in each.metadata]
-        own = [each for each in flags if each not in fields(Options)]
-        chosen = own + [each for each in flags if each not in own and each.name in (shared.split() or each.name)]
+        flags, every, wanted = fields(kind), fields(Options), shared.split()
+        chosen = [each for each in flags if each not in every]
+        chosen += [each for each in every if "option" in each.metadata and each.name in (wanted or each.name)]
 
         def run(ctx: typer.Context, **told: Any) -> int:
             options = kind(**told, sources={name: source(ctx, name) for name in told})

@@ -48,7 +48,7 @@ Runs = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ResumeOptions(Options):
     run: str | None = declared(None, RUN)
     budget: str = declared(

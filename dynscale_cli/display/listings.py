@@ -12,7 +12,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,6 @@ from dynscale_cli.models.names import in_bytes, in_parameters
 if TYPE_CHECKING:
     from dynscale_cli.models.gguf import GGUFHeader
     from dynscale_cli.models.info import Fit, Listed, Listing, Shown
-    from dynscale_cli.run.events import Result
     from dynscale_cli.run.stored import StoredRun, Summary
     from dynscale_cli.sampling.samples import Sample
 
@@ -242,21 +241,22 @@ def print_run(stored: StoredRun, *, samples: bool = False, as_json: bool = False
     if samples:
         _print_samples(stored)
     elif stored.results:
-        rows = (_result(stored.results[index]) for index in sorted(stored.results))
+        rows = [
+            (each.question, "no answer" if each.answer is None else each.answer, race(each), str(each.samples),
+             f"{each.tokens.billed:,}", stopped(each))
+            for _, each in sorted(stored.results.items())
+        ]  # fmt: skip
         cells = shutil.get_terminal_size().columns
         print("\n".join(["", *fitted(RESULTS, rows, cells, NUMBERS, CUTTABLE)]))
 
 
-def _result(result: Result) -> tuple[str, ...]:
-    answer = "no answer" if result.answer is None else result.answer
-    tokens = f"{result.tokens.billed:,}"
-    return result.question, answer, race(result), str(result.samples), tokens, stopped(result)
-
-
 def _print_samples(stored: StoredRun) -> None:
     """Each question, and below it what its samples said."""
-    for index, samples in _by_question(stored):
-        question = stored.questions[index]
+    drawn: dict[int, list[Sample]] = {}
+    for index, sample in stored.samples():
+        drawn.setdefault(index, []).append(sample)
+    for index in sorted(drawn):
+        question, samples = stored.questions[index], sorted(drawn[index], key=lambda sample: sample.number)
         print(f"\n{_indented(question.text, f'{plain(question.id)}  ')}")
         for sample in samples:
             answer = "no answer" if sample.answer is None else f"answer: {short(sample.answer)}"
@@ -264,14 +264,6 @@ def _print_samples(stored: StoredRun) -> None:
             generated = count(sample.tokens.generated, "token")
             print(f"\n  sample {sample.number + 1}, {sample.kind}, {generated}, {sample.finish}{ending}; {answer}")
             print(_indented(sample.text.strip(), "    "))
-
-
-def _by_question(stored: StoredRun) -> Iterator[tuple[int, list[Sample]]]:
-    found: dict[int, list[Sample]] = {}
-    for index, sample in stored.samples():
-        found.setdefault(index, []).append(sample)
-    for index in sorted(found):
-        yield index, sorted(found[index], key=lambda sample: sample.number)
 
 
 def _indented(text: str, first: str) -> str:

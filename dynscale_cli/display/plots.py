@@ -14,7 +14,7 @@ from typing import Any
 from dynscale_cli.errors import UsageError
 from dynscale_cli.evaluation.methods import BASELINE
 from dynscale_cli.evaluation.replay import BUDGETS, ReplayReport, budgets
-from dynscale_cli.evaluation.scores import STEPS, BenchReport, MethodScore
+from dynscale_cli.evaluation.scores import STEPS, BenchReport
 
 SUFFIXES = (".svg", ".png", ".pdf")
 
@@ -105,17 +105,14 @@ def _bench_accuracy(axes: Any, report: BenchReport) -> None:
         elif score.method == EDGED:
             axes.plot(tokens, low, tokens, high, color="black", linewidth=0.6)
     axes.set_xscale("log", base=2)
-    axes.set_xticks(budgets, [f"{label}{budget:,.0f}" for label, budget in zip(_labels(report), budgets, strict=True)])
+    labels = [f"×{count}\n" for count in report.samples] or [""] * len(budgets)
+    axes.set_xticks(budgets, [f"{label}{budget:,.0f}" for label, budget in zip(labels, budgets, strict=True)])
     axes.minorticks_off()
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_xlabel("tokens evaluated, prompts and generated (×k: k samples of every question by self-consistency)")
     axes.set_ylabel("accuracy, %")
     axes.set_title("accuracy at equal tokens\n95% intervals over questions: grey self-consistency, thin lines dynscale")
     axes.legend(fontsize=8, loc="lower right")
-
-
-def _labels(report: BenchReport) -> list[str]:
-    return [f"×{count}\n" for count in report.samples] or [""] * len(report.budgets)
 
 
 def _bench_tokens(axes: Any, report: BenchReport) -> None:
@@ -129,7 +126,7 @@ def _bench_tokens(axes: Any, report: BenchReport) -> None:
             shares,
             tokens,
             s=22,
-            marker=MARKERS[_place(report, score)],
+            marker=MARKERS[report.scores.index(score) % len(MARKERS)],
             facecolor="0.25" if filled else "none",
             edgecolor="0.25" if filled else "0.5",
             linewidth=0.8,
@@ -140,7 +137,3 @@ def _bench_tokens(axes: Any, report: BenchReport) -> None:
     axes.set_title("where the tokens went, question by question")
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=8)
-
-
-def _place(report: BenchReport, score: MethodScore) -> int:
-    return report.scores.index(score) % len(MARKERS)

@@ -70,6 +70,7 @@ def _table(title: str, first: str, *numbers: str) -> Table:
 
 HEIGHT = 12
 WIDEST = 76  # columns of the chart
+SHORT = {"self-consistency": "self-cons.", "adaptive-consistency": "adaptive"}  # seven have to stand side by side
 
 
 def bench_tables(report: BenchReport, width: int) -> RenderableType:
@@ -134,17 +135,12 @@ def mean_alone(value: Interval, sign: bool = False) -> str:
 
 def _groups(title: str, first: str, found: Sequence[Group], scores: Sequence[MethodScore]) -> Table:
     """One value a method: how right it is of each level, or how many samples it has given to questions so hard."""
-    table = _table(title, first, "n", "right, %", *(_short(score.method) for score in scores))
+    table = _table(title, first, "n", "right, %", *(SHORT.get(score.method, score.method) for score in scores))
     for group in found:
         values = group.accuracy if title.startswith("accuracy") else group.samples
         cells = (f"{values[score.method]:.{0 if values is group.accuracy else 1}f}" for score in scores)
         table.add_row(plain(group.name), str(group.questions), f"{group.one:.0f}", *cells)
     return table
-
-
-def _short(name: str) -> str:
-    """Seven of them have to stand side by side."""
-    return {"self-consistency": "self-cons.", "adaptive-consistency": "adaptive"}.get(name, name)
 
 
 def _tokens(report: BenchReport) -> Table:

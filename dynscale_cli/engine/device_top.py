@@ -97,19 +97,23 @@ class NoDeviceTop(Exception):
 
 
 class DeviceTop:
-    """Finds the largest logits on the device of one context, in each of its `width` sequences. Raises NoDeviceTop."""
+    """Finds the largest logits on the device, in each sequence of a context. Raises NoDeviceTop.
 
-    def __init__(self, lib: Any, context: Any, n_vocab: int, width: int) -> None:
+    It takes part in the making of the context: `attach` before, so that memory is reserved for it, `works` behind.
+    """
+
+    def __init__(self, lib: Any, n_vocab: int) -> None:
         groups = Groups.of(n_vocab)
         if groups is None:
             raise NoDeviceTop("the vocabulary is too small")
-        self._lib, self._context, self._groups, self._n_vocab = lib, context, groups, n_vocab
+        self._lib, self._groups, self._n_vocab = lib, groups, n_vocab
         self._graph: Graph | None = None
-        self._problem = ""
+        self._built, self._problem = False, ""
+        self._chains: list[Any] = []
+        self._context: Any = None
         self._views: dict[tuple[int, int], tuple[Any, Any, Any]] = {}  # by the address of the logits, and rows
         try:
             self._ggml = Functions()
-            self._address = ctypes.cast(context, ctypes.c_void_p).value
             self._logits = _reader(lib.llama_get_sampled_logits_ith)
             self._first = _reader(lib.llama_get_sampled_probs_ith)
             self._second = _reader(lib.llama_get_sampled_candidates_ith)
@@ -119,18 +123,42 @@ class DeviceTop:
                 backend_apply=lib.llama_sampler_i_backend_apply(self._apply),
                 backend_reset=lib.llama_sampler_i_backend_reset(self._reset),
             )
-            self._chains = [self._chain() for _ in range(width)]
-            attached = [lib.llama_set_sampler(context, slot, chain) for slot, chain in enumerate(self._chains)]
         except AttributeError as error:
             raise NoDeviceTop(str(error)) from error
-        if self._problem or not all(attached):
-            self.close()
-            raise NoDeviceTop(self._problem or "samplers are not taken")
+
+    @classmethod
+    def of(cls, lib: Any, n_vocab: int) -> DeviceTop | None:
+        """None where this build or vocabulary has no use for it."""
+        try:
+            return cls(lib, n_vocab)
+        except NoDeviceTop:
+            return None
+
+    def attach(self, params: Any, width: int) -> None:
+        """Put it into the parameters of a context of `width` sequences that is about to be made."""
+        self._free()
+        self._chains = [self._chain() for _ in range(width)]
+        configs = (self._lib.llama_sampler_seq_config * width)()
+        for slot, chain in enumerate(self._chains):
+            configs[slot].seq_id, configs[slot].sampler = slot, ctypes.cast(chain, ctypes.c_void_p)
+        params.samplers, params.n_samplers = configs, width
+
+    def works(self, context: Any) -> bool:
+        """Whether the context that was made has taken it. If not, it hands over whole rows."""
+        self._context, self._address = context, ctypes.cast(context, ctypes.c_void_p).value
+        if self._built and not self._problem:
+            return True
+        self.close()
+        return False
 
     def close(self) -> None:
         """The context goes back to whole rows."""
-        for slot, chain in enumerate(self._chains):
+        for slot in range(len(self._chains)):
             self._lib.llama_set_sampler(self._context, slot, None)
+        self._free()
+
+    def _free(self) -> None:
+        for chain in self._chains:
             self._lib.llama_sampler_free(chain)
         self._chains = []
 
@@ -148,7 +176,8 @@ class DeviceTop:
         values, first, second = self._rows(outputs)
         last = (top - 1) * groups.fine  # the groups come in the order of their maxima, which are the threshold
         thresholds = values[:, last : last + groups.fine].max(axis=1)[:, None]
-        row, place = np.nonzero(values[:, : last + groups.fine] >= thresholds)
+        size = last + groups.fine
+        row, place = np.divmod(np.flatnonzero(values[:, :size] >= thresholds), size)
         logits = values[row, place]
         chosen, lane = np.divmod(place, groups.fine)
         outer, inner = np.divmod(second[row, chosen], groups.size // groups.fine)
@@ -212,6 +241,7 @@ class DeviceTop:
                 raise ValueError("tensors are another structure in this build")
             groups = self._groups if size == self._n_vocab else Groups.of(size)
             assert groups is not None
+            self._built |= bool(row.view_src)  # else it is only tried
             if self._graph is None:
                 self._graph = self._build(context, row.view_src or outputs.logits, size, whole.ne[1], groups)
             number, kept = row.view_offs // (4 * size), MOST * groups.fine + size - groups.covered

@@ -20,7 +20,7 @@ import numpy as np
 from dynscale_cli.errors import EngineError, ModelError, UsageError
 
 from .binding import Abort, add_rpc_servers, binding, gpu_memory, has_gpu, leave_out_amx, log_clear, log_tail
-from .device_top import MOST, DeviceTop, Kept, NoDeviceTop
+from .device_top import MOST, DeviceTop, Kept
 from .kv_state import KVState, KVStates
 from .options import (
     CACHE_TYPES,
@@ -73,6 +73,7 @@ class LlamaModel:
         self.options, self.buffers, self.token_bytes = options, buffers, token_bytes
         self._opening, self.threads = opening, options.threads or physical_cores()
         self.name = name or path.stem
+        self.draws_on_device = True  # the device may find the largest logits
         self._pieces: dict[int, bytes] = {}
         self._ends: dict[int, bool] = {}
         log_clear()
@@ -160,16 +161,14 @@ class LlamaModel:
         return list(buffer[:count])
 
     def piece(self, token: int) -> bytes:
-        found = self._pieces.get(token)
-        if found is None:
-            found = self._pieces[token] = self._spell(token) or self._marker(token)
-        return found
+        if token not in self._pieces:
+            self._pieces[token] = self._spell(token) or self._marker(token)
+        return self._pieces[token]
 
     def is_end(self, token: int) -> bool:
-        found = self._ends.get(token)
-        if found is None:
-            found = self._ends[token] = bool(self.lib.llama_vocab_is_eog(self.vocab, token))
-        return found
+        if token not in self._ends:
+            self._ends[token] = bool(self.lib.llama_vocab_is_eog(self.vocab, token))
+        return self._ends[token]
 
     def stop(self) -> None:
         """End a template that is being rendered, from another thread."""
@@ -260,14 +259,18 @@ class LlamaBackend:
     def __init__(self, model: LlamaModel, *, width: int, context: int, top: int = 0) -> None:
         self.lib = model.lib
         self.model = model
+        self.prompt, self.tokenize, self.piece, self.is_end = model.prompt, model.tokenize, model.piece, model.is_end
         self.chunk = GPU_CHUNK if model.offloads else CPU_CHUNK
         self.threads, self.asynchronous = model.threads, model.offloads
         self._abort = Abort()
+        on_device = model.offloads and model.draws_on_device and 0 < top <= MOST
+        self._top = DeviceTop.of(self.lib, model.n_vocab) if on_device else None
         self.context, width = self._open(width, context)
+        if self._top and not self._top.works(self.context):
+            self._top = None
         self._abort.install(self.context)
         threads = min(self.threads, SAMPLING_THREADS) if model.offloads else 1  # else they decode
         self._sampler = TokenSampler(self.lib, self.context, model.n_vocab, threads)
-        self._top = self._on_device(width) if model.offloads and 0 < top <= MOST else None
         memory = self.lib.llama_get_memory(self.context)
         if not memory:
             self.close()
@@ -278,18 +281,6 @@ class LlamaBackend:
         self.info = EngineInfo(model.name, width, capacity, expected=expected, parameters=model.parameters)
         self.reasoning = model.reasoning
         self._batch = Batch(self.lib, width + self.chunk)
-
-    def prompt(self, messages: Seq[Message]) -> Prompt:
-        return self.model.prompt(messages)
-
-    def tokenize(self, text: str) -> list[int]:
-        return self.model.tokenize(text)
-
-    def piece(self, token: int) -> bytes:
-        return self.model.piece(token)
-
-    def is_end(self, token: int) -> bool:
-        return self.model.is_end(token)
 
     def abort(self) -> None:
         """Stop the decode that is running, from another thread; the context is of no use afterwards."""
@@ -316,10 +307,11 @@ class LlamaBackend:
             raise EngineError(f"llama.cpp could not decode (code {code}): {log_tail()}", "try a smaller --parallel")
 
     def logits(self, share: int) -> Any:
-        logits = self._top.kept(self._batch.last[share]) if self._top else self._view(share).copy()
+        logits = (
+            self._top.kept(self._batch.last[share]) if self._top else self._sampler.row(self._batch.rows[share]).copy()
+        )
         if len(logits.ids) < MOST if isinstance(logits, Kept) else np.isnan(logits).any():
-            hint = "check the file, or leave --cache-type-k, -v and --flash-attn at their defaults"
-            raise EngineError(f"{self.info.model} computes nothing that is a number: its weights are damaged", hint)
+            raise self._damaged()
         return logits
 
     def sampler(self, sampling: Sampling, seed: int) -> Any:
@@ -328,8 +320,11 @@ class LlamaBackend:
     def sample(self, samplers: Seq[Any], shares: Seq[int]) -> list[int]:
         if self._top is None or not shares:
             return self._sampler.draw(samplers, [self._batch.rows[share] for share in shares])
-        outputs = [self._batch.last[share] for share in shares]
-        return self._sampler.choose(samplers, *self._top.candidates(outputs, max(chain.top for chain in samplers)))
+        top = max(chain.top for chain in samplers)
+        candidates, bounds = self._top.candidates([self._batch.last[share] for share in shares], top)
+        if (np.diff(bounds) < top).any():
+            raise self._damaged()
+        return self._sampler.choose(samplers, candidates, bounds)
 
     def sample_from(self, sampler: Any, logits: Any) -> int:
         if isinstance(logits, Kept):
@@ -340,7 +335,7 @@ class LlamaBackend:
     def logprobs(self, rows: Seq[tuple[Any, int]]) -> list[float]:
         found = []
         for source, token in rows:
-            logits = self._view(source) if isinstance(source, int) else source
+            logits = self._sampler.row(self._batch.rows[source]) if isinstance(source, int) else source
             top = float(logits.max())
             found.append(float(logits[token]) - top - float(np.log(np.exp(logits - top).sum())))
         return found
@@ -356,15 +351,9 @@ class LlamaBackend:
             self.lib.llama_free(self.context)
             self.context = None
 
-    def _on_device(self, width: int) -> DeviceTop | None:
-        try:
-            return DeviceTop(self.lib, self.context, self.model.n_vocab, width)
-        except NoDeviceTop:
-            return None
-
-    def _view(self, share: int) -> Any:
-        row = self._batch.rows[share]
-        return self._sampler.logits(row + 1)[row]
+    def _damaged(self) -> EngineError:
+        hint = "check the file, or leave --cache-type-k, -v and --flash-attn at their defaults"
+        return EngineError(f"{self.info.model} computes nothing that is a number: its weights are damaged", hint)
 
     def _open(self, width: int, context: int) -> tuple[Any, int]:
         """A context of the largest width that memory allows: (handle, width)."""
@@ -372,8 +361,10 @@ class LlamaBackend:
             problem = self._too_large(width, context)
             if not problem:
                 log_clear()
-                handle = self.lib.llama_init_from_model(self.model.handle, self._params(width, context))
-                if handle:
+                params = self._params(width, context)
+                if self._top:
+                    self._top.attach(params, width)
+                if handle := self.lib.llama_init_from_model(self.model.handle, params):
                     return handle, width
                 problem = log_tail()
             if width == 1:

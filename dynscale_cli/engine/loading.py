@@ -46,7 +46,9 @@ def load_model(
     from .llama import LlamaModel
 
     size, opening = token_bytes(header, options), opening_by_name(header.names, header.thought_tokens)
-    return LlamaModel(header.path, options, buffers=verdict.buffers, token_bytes=size, opening=opening)
+    model = LlamaModel(header.path, options, buffers=verdict.buffers, token_bytes=size, opening=opening)
+    model.draws_on_device = verdict.on_device
+    return model
 
 
 def open_engine(

@@ -110,6 +110,10 @@ class TokenSampler:
         start = self._lib.llama_get_logits(self._context)
         return np.ctypeslib.as_array(start, (count, self._n_vocab))
 
+    def row(self, number: int) -> Any:
+        """One row of the last batch's logits, in llama.cpp's own memory."""
+        return self.logits(number + 1)[number]
+
     def close(self) -> None:
         if self._pool:
             self._pool.shutdown()

@@ -41,6 +41,7 @@ KEPT = 200  # verdicts; the oldest go
 SECONDS, BYTES_A_SECOND = 60.0, 50e6  # time to load and decode: a fixed part, and one for the size of the file
 PIP = "pip install --force-reinstall --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
 TARGET = f"{__name__}:decode"
+DEVICE = "device"  # beside the types of buffers: a GPU takes part in drawing tokens
 STEPS, PROMPT = 2, 32  # tokens decoded in each sequence, and tokens of the prompt that they share
 # Every byte that UTF-8 has, for tokenizers that lack some; llama.cpp throws when it meets one.
 TEXT = "".join(map(chr, (*range(1, 0x250), *range(0x1000, 0xD800, 0x1000), *range(0x10000, 0x110000, 0x10000))))
@@ -48,18 +49,24 @@ TEXT = "".join(map(chr, (*range(1, 0x250), *range(0x1000, 0xD800, 0x1000), *rang
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`buffers`: which extra buffer types for weights work; with a `problem`, none do. `width`: sequences tried."""
+    """`buffers`: which extra buffer types for weights work; with a `problem`, none do. `width`: sequences tried.
+
+    `on_device`: whether a GPU may find the largest logits itself, see `device_top`.
+    """
 
     buffers: Buffers = "all"
     width: int = 0
     problem: str = ""
     hint: str = ""
+    on_device: bool = True
 
     @property
     def remark(self) -> str:
         """What a user should know of it; empty where everything works."""
-        if self.buffers == "all" or self.problem:
+        if self.problem:
             return ""
+        if self.buffers == "all":
+            return "" if self.on_device else "this build crashes when the GPU takes part in drawing tokens: it does not"
         if self.buffers == "without AMX":
             return (
                 "llama.cpp's AMX code crashes on this machine and is left out; a newer build may bring it back: " + PIP
@@ -115,11 +122,13 @@ def _try(parts: Sequence[Path], options: LoadOptions, width: int) -> Verdict:
     seconds = SECONDS + size / BYTES_A_SECOND
     free = available()
     first: ChildError | None = None
-    every: tuple[Buffers, ...] = ("all", "without AMX", "none")
-    for buffers in every:
+    every: tuple[tuple[Buffers, bool], ...]
+    every = ("all", True), ("all", False), ("without AMX", False), ("none", False)
+    for buffers, on_device in every:
         if first is not None and not _matters(buffers, first.stage):
             continue
-        request = {"path": str(parts[0].absolute()), "options": told, "width": width, "buffers": buffers}
+        request = {"path": str(parts[0].absolute()), "options": told, "width": width}
+        request |= {"buffers": buffers, "on_device": on_device}
         try:
             child.ask(TARGET, request, seconds, resident=None if free is None else int(free * MEMORY_SHARE))
         except ChildError as error:
@@ -127,7 +136,7 @@ def _try(parts: Sequence[Path], options: LoadOptions, width: int) -> Verdict:
             if error.fate != "crashed" or not error.stage.startswith("running"):
                 break
         else:
-            return Verdict(buffers, width)
+            return Verdict(buffers, width, on_device=first is None or DEVICE not in first.stage.split())
     assert first is not None
     problem, hint = _told(parts[0], first)
     if first.fate != "crashed":
@@ -136,8 +145,11 @@ def _try(parts: Sequence[Path], options: LoadOptions, width: int) -> Verdict:
 
 
 def _matters(buffers: Buffers, stage: str) -> bool:
-    """Whether leaving these out is another way to run, given the types that the child named before it died."""
+    """Whether leaving these out is another way to run, given what the child named before it died."""
     kinds = stage.partition(":")[2].split()
+    if buffers == "all":
+        return DEVICE in kinds
+    kinds = [kind for kind in kinds if kind != DEVICE]
     return "AMX" in kinds and len(kinds) > 1 if buffers == "without AMX" else bool(kinds)
 
 
@@ -155,17 +167,20 @@ def decode(told: Mapping[str, Any]) -> int:
     """Load a model and decode a few tokens in all of its sequences: the child's work. Returns their number."""
     child.stage("library")
     from .batched import BatchedEngine
-    from .binding import extra_buffer_types, log_to_stderr
+    from .binding import extra_buffer_types, has_gpu, log_to_stderr
     from .llama import LlamaBackend, LlamaModel
     from .protocol import Prompt, Request, Sampling
 
     log_to_stderr()
-    child.stage(f"running: {' '.join(extra_buffer_types() if told['buffers'] == 'all' else ())}")
+    on_device = told["on_device"] and has_gpu()
+    kinds = [*(extra_buffer_types() if told["buffers"] == "all" else ()), *([DEVICE] if on_device else ())]
+    child.stage(f"running: {' '.join(kinds)}")
     options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told["options"].items()}
     model = LlamaModel(Path(told["path"]), LoadOptions(**options), buffers=told["buffers"])
     model.template = None  # which may take its time, and has nothing to do with llama.cpp
     tokens = tuple(model.tokenize(TEXT, special=True))[:PROMPT] or (0,)
-    backend = LlamaBackend(model, width=told["width"], context=len(tokens) + STEPS + 1)
+    top = Sampling().top_k if on_device else 0
+    backend = LlamaBackend(model, width=told["width"], context=len(tokens) + STEPS + 1, top=top)
     engine = BatchedEngine(backend, chunk=backend.chunk)
     for id in range(backend.info.width):
         engine.submit(
@@ -267,4 +282,5 @@ class Verdicts:
 def _sound(verdict: Verdict) -> bool:
     texts = (verdict.problem, verdict.hint)
     width = isinstance(verdict.width, int) and not isinstance(verdict.width, bool)
-    return verdict.buffers in ("all", "without AMX", "none") and width and all(isinstance(text, str) for text in texts)
+    sound = verdict.buffers in ("all", "without AMX", "none") and isinstance(verdict.on_device, bool)
+    return sound and width and all(isinstance(text, str) for text in texts)

@@ -348,10 +348,7 @@ def _complete(name: str, remote: Remote, progress: Callable[[int], None]) -> Non
         raise Stopped(f"interrupted; {kept}, and the next pull goes on from there", again) from None
     if _digest(path, remote) != remote.digest:
         path.unlink()
-        raise ModelError(
-            f"{remote.path} came damaged: its checksum is not the hub's, so it was thrown away",
-            f"dynscale models pull {name}",
-        )
+        raise ModelError(f"{remote.path} came damaged: its checksum is not the hub's, so it was thrown away", again)
     os.replace(path, remote.blob)
 
 

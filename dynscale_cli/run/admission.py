@@ -114,9 +114,7 @@ class Admission:
         if self._engine.info.upfront:  # all that they may cost is reserved
             return ()
         free = float(self._state.ledger.free)
-        if (
-            len(in_flight) * self._state.settings.max_tokens <= free
-        ):  # asked at every step: most budgets are that far off
+        if len(in_flight) * self._state.settings.max_tokens <= free:  # the budget's end is far off at most steps
             return ()
         for place, sample in enumerate(in_flight):
             free -= self.remaining(sample)

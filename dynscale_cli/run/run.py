@@ -246,6 +246,8 @@ class Run:
         ledger.charge(charges)
         happened = self.engine.step()
         self._tick()
+        for sample in self._in_flight.values():
+            sample.generated = self.engine.usage(sample.id).generated
         for event in sorted(happened, key=_by_request):  # whatever the order of the slots
             yield from self._on(event)
         self._forcing.close_thoughts(self._in_flight, self.settings.max_thinking, ledger)
@@ -270,7 +272,6 @@ class Run:
             yield from self._finished(sample, event)
 
     def _text(self, sample: InFlight, text: str) -> Iterator[Event]:
-        sample.generated = self.engine.usage(sample.id).generated
         sample.text += text
         for said, thinking in sample.thoughts.feed(text):
             if self.settings.stream:
