@@ -29,7 +29,7 @@ Found: TypeAlias = tuple[int, "dict[str, Any] | str"]  # a line's number and the
 Tell: TypeAlias = Callable[[str], None]
 
 STDIN_NAME: Final = "standard input"
-EXAMPLE: Final = 'dynscale ask "What is 17 + 25?"'
+EXAMPLE: Final = 'dynscale ask "What is 3 + 4?"'
 JSON_SUFFIXES: Final = frozenset({".jsonl", ".ndjson", ".json"})
 DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
 TEXT_SUFFIXES: Final = frozenset({".txt", ".md"})

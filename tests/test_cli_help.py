@@ -78,7 +78,7 @@ def test_the_examples_in_the_help_name_flags_that_exist(command):
 
 
 def test_help_of_ask_ends_with_examples(tmp_path):
-    assert 'dynscale ask "What is 17 + 25?"' in dynscale("ask", "--help", cwd=tmp_path).stdout.decode()
+    assert 'dynscale ask "What is 3 + 4?"' in dynscale("ask", "--help", cwd=tmp_path).stdout.decode()
 
 
 def test_help_does_not_wait_for_heavy_imports(tmp_path):

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 WORDS: Final = 3  # bare words that are rather one question than so many
 ANY_SEED: Final = -1  # asks for one that nobody chose
 EXAMPLES = """
-dynscale ask "What is 17 + 25?"
+dynscale ask "What is 3 + 4?"
 dynscale ask --profile careful "Is 91 a prime number? Yes or no?"
 dynscale ask -f questions.txt --budget 40k --json | jq -r .answer
 cat questions.txt | dynscale ask -q --budget 2k/q
-dynscale ask --endpoint http://127.0.0.1:8080 "What is 17 + 25?"
+dynscale ask --endpoint http://127.0.0.1:8080 "What is 3 + 4?"
 """
 
 

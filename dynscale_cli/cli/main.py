@@ -24,7 +24,7 @@ ESCAPED: Final = "dynscale.escaped"  # how standard output writes what its encod
 
 
 EXAMPLES = """
-dynscale ask "What is 17 + 25?"
+dynscale ask "What is 3 + 4?"
 dynscale help ask
 dynscale docs
 """

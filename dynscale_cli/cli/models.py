@@ -79,7 +79,7 @@ def pull_model(
         pulled = pull(wanted, download)
     hand_out(str(pulled.path))
     say(f"{pulled.name}: {in_bytes(pulled.fetched)} fetched, checked" if pulled.fetched else f"{pulled.name}: is here")
-    say(f'  try: dynscale ask -m {pulled.name} "What is 17 + 25?"')
+    say(f'  try: dynscale ask -m {pulled.name} "What is 3 + 4?"')
     say(f"  for all that you ask: dynscale models default {pulled.name}")
 
 

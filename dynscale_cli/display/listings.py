@@ -205,7 +205,7 @@ def print_list(found: Sequence[Summary], *, as_json: bool = False) -> None:
         head, *lines = fitted([LIST[place] for place in shown], rows, cells, NUMBERS, CUTTABLE)
         print("\n".join([head, *map(_colored, lines, found)]))
     elif sys.stdout.isatty():
-        print('no runs yet: dynscale ask "What is 17 + 25?" begins one')
+        print('no runs yet: dynscale ask "What is 3 + 4?" begins one')
 
 
 def _colored(line: str, run: Summary) -> str:

@@ -215,7 +215,7 @@ class NoRuns(UsageError):
     """Nothing was ever kept."""
 
     def __init__(self) -> None:
-        super().__init__("there are no runs yet", 'dynscale ask "What is 17 + 25?" begins one')
+        super().__init__("there are no runs yet", 'dynscale ask "What is 3 + 4?" begins one')
 
 
 class Recorder(Sink):
