@@ -18,7 +18,7 @@ from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.engine.protocol import Aborted, Finished, Message, Piece, Request, Sampling
 from dynscale_cli.engine.server.client import ChatClient, ChatRequest, Dead, Over
 from dynscale_cli.engine.server.connect import connect, open_server
-from dynscale_cli.engine.server.endpoints import ServerOptions
+from dynscale_cli.engine.server.endpoints import Endpoint, Endpoints, ServerOptions
 from dynscale_cli.engine.server.engine import ServerEngine
 from dynscale_cli.engine.server.faults import Fault
 from dynscale_cli.engine.server.request import TokenEstimator
@@ -809,6 +809,20 @@ def test_a_server_that_stays_broken_ends_the_run_after_what_was_answered():
     assert "500" in outcome.error.message
     assert [result.answer for result in outcome.results[:2]] == ["42", "42"]
     assert len(outcome.results) == 4
+
+
+def test_all_endpoints_that_fail_in_a_row_are_given_up_whoever_asked_them():
+    """Requests take turns at them: each would need as many failures of its own."""
+    first, second = ends = Endpoint("http://a/v1"), Endpoint("http://b/v1")
+    endpoints = Endpoints(ends)
+    for turn in range(4):
+        assert not endpoints.fail(4)
+        endpoints.down(first, now=100.0 * turn)
+    assert not endpoints.fail(4)  # the second is well
+    second.refused = True
+    assert endpoints.fail(4)
+    endpoints.well(first)
+    assert not endpoints.fail(4)
 
 
 def test_nothing_is_billed_where_a_gateway_refuses_the_model_of_all_requests():

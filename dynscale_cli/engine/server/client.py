@@ -32,7 +32,8 @@ T = TypeVar("T")
 UNDER_WAY: ContextVar[AnswerReader[ChatRequest] | None] = ContextVar("UNDER_WAY", default=None)
 WHOLE = 600.0  # seconds of silence of a server that does not stream, at least
 PAUSE = 120.0  # seconds that the package waits between two attempts at most, where a server asks for it
-TRIES = 4  # failures of one request, of which the package has tried each again, before it is given up
+# Failures of one request, or of all endpoints in a row, each tried again by the package, before it is given up.
+TRIES = 4
 START, PER_TOKEN = 600.0, 5.0  # seconds that an answer may take in all, however lively: to begin, and for each token
 # Fields that not every server takes, and without which a run goes on.
 OPTIONAL = (
@@ -261,11 +262,12 @@ class ChatClient:
             if fault.kind == "request" or reading.begun:
                 self.inbox.put(Over(chat, tuple(reading.reasons), reading.usage, fault))
                 return
-            if tries >= TRIES and (fault.status is None or self._endpoints.give_up(hash(chat.messages)) > 1):
+            lost = tries >= TRIES or self._endpoints.fail(TRIES)
+            if lost and (fault.status is None or self._endpoints.give_up(hash(chat.messages)) > 1):
                 self._endpoints.abandon()
             if self._endpoints.refused:
                 self._last = fault
-            if self._endpoints.refused or tries >= TRIES:
+            if self._endpoints.refused or lost:
                 self.inbox.put(Over(chat, tuple(reading.reasons), reading.usage, fault))
                 return
         self._unsent.add(chat)

@@ -110,6 +110,10 @@ class Endpoints:
         endpoint.failures, endpoint.until = 0, 0.0
         self.lost.clear()
 
+    def fail(self, times: int) -> bool:
+        """Whether all have failed so many times in a row: requests take turns then, and each would need as many."""
+        return all(endpoint.refused or endpoint.failures >= times for endpoint in self.all)
+
     def give_up(self, conversation: int) -> int:
         """How many have been given up in a row, with this one."""
         self.lost.add(conversation)
