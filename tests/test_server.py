@@ -811,6 +811,12 @@ def test_a_server_that_stays_broken_ends_the_run_after_what_was_answered():
     assert len(outcome.results) == 4
 
 
+def test_what_no_server_has_taken_is_not_billed_when_it_is_given_up():
+    outcome, [server] = ask(lambda talk: talk.status(429, Retry_After="60"), time_limit=0.5, owner="vllm")
+    assert server.bodies
+    assert outcome.tokens.billed == 0
+
+
 def test_all_endpoints_that_fail_in_a_row_are_given_up_whoever_asked_them():
     """Requests take turns at them: each would need as many failures of its own."""
     first, second = ends = Endpoint("http://a/v1"), Endpoint("http://b/v1")

@@ -125,7 +125,7 @@ class ChatClient:
         self._connections = {url: open_connection(url, key) for url in options.endpoints}
         self._loop = asyncio.new_event_loop()
         self._tasks: dict[ChatRequest, asyncio.Task[None]] = {}
-        self._lines: dict[ChatRequest, Any] = {}  # sockets of the streams under way; None before a server answers
+        self._lines: dict[ChatRequest, Any] = {}  # sockets of what a server has; None before it answers
         self._leaving: set[ChatRequest] = set()
         self._unsent: set[ChatRequest] = set()  # came when there was no endpoint left
         self._last: Fault | None = None  # what the last endpoint has failed with
@@ -171,6 +171,7 @@ class ChatClient:
         """Tell from now on which endpoints fail; of those in `told` the user knows already."""
         self._told.update(told)
         for url, connection in self._connections.items():
+            connection.transport.begun = self._begun
             connection.transport.failed = partial(self._failed, url)
 
     def models(self, seconds: float) -> dict[str, dict[str, Any] | Fault]:
@@ -242,7 +243,6 @@ class ChatClient:
         tries = 0
         while (endpoint := await self._free()) is not None:
             reading = AnswerReader(chat, len(chat.ids), chat.max_tokens, self.inbox.put, self._loop.time)
-            self._lines[chat] = None
             fault = await self._try(endpoint, chat, reading)
             if fault is not None and chat in self._leaving:
                 return
@@ -281,18 +281,10 @@ class ChatClient:
         sizes = range(min(len(text), len(self._key) - 1), 0, -1)
         return next((size for size in sizes if text.endswith(self._key[:size])), 0)
 
-    def native(self, path: str, body: Any = None, seconds: float = 10.0) -> Any:
-        """What a llama-server says at a path of its own; None where it says nothing of use in so many seconds."""
+    def somewhere(self) -> tuple[str, Any] | None:
+        """The address of an endpoint that is well, and what sends to it, once."""
         url = next((e.url for e in self._endpoints.all if not e.refused and not e.failures), "")
-        try:
-            return self.run(self._native(url, path, body, seconds)) if url else None
-        except Exception:  # of whatever kind: nothing depends on it
-            return None
-
-    async def _native(self, url: str, path: str, body: Any, seconds: float) -> Any:
-        client, whole = self._connections[url].prompt, url.removesuffix("/v1") + path
-        call = client.get(whole, cast_to=object) if body is None else client.post(whole, cast_to=object, body=body)
-        return await asyncio.wait_for(call, seconds)
+        return (url, self._connections[url].prompt) if url else None
 
     async def _free(self) -> Endpoint | None:
         """An endpoint that takes a request, as soon as there is one; None once all have refused."""
@@ -421,10 +413,16 @@ class ChatClient:
                 return True
         return False
 
+    def _begun(self) -> None:
+        """An attempt goes out: from now on the server may be at work on it."""
+        if (reading := UNDER_WAY.get()) is not None:
+            self._lines.setdefault(reading.chat, None)
+
     def _failed(self, url: str, failure: BaseException | int) -> None:
         """An attempt has failed, which the package may try again: said once, since that can take a while."""
         if (reading := UNDER_WAY.get()) is None:
             return  # nothing that a sample depends on
+        self._lines.pop(reading.chat, None)
         reading.heard = self._loop.time() + PAUSE
         others = len(self._endpoints.all) > 1
         fault = status_fault(failure, url) if isinstance(failure, int) else read(failure, url, self.model, self._key)

@@ -6,6 +6,7 @@ nothing is known. Knows nothing of samples or budgets.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -34,7 +35,7 @@ class LlamaServer:
 
     @cached_property
     def _props(self) -> dict[str, Any]:
-        found = self._client.native(f"/props?model={quote(self._client.model, safe='')}")
+        found = self._said(f"/props?model={quote(self._client.model, safe='')}")
         return found if isinstance(found, dict) else {}
 
     @property
@@ -80,6 +81,21 @@ class LlamaServer:
         if not self._counts:
             return {}
         begun = time.monotonic()
-        found = self._client.native(path, {**body, "model": self._client.model}, SOON)
+        found = self._said(path, {**body, "model": self._client.model}, SOON)
         self._counts = isinstance(found, dict) and time.monotonic() - begun < SOON
         return found if isinstance(found, dict) else {}
+
+    def _said(self, path: str, body: Any = None, seconds: float = 10.0) -> Any:
+        """What it says at a path of its own; None where it says nothing of use in so many seconds."""
+        if (found := self._client.somewhere()) is None:
+            return None
+        url, client = found[0].removesuffix("/v1") + path, found[1]
+
+        async def said() -> Any:
+            call = client.get(url, cast_to=object) if body is None else client.post(url, cast_to=object, body=body)
+            return await asyncio.wait_for(call, seconds)
+
+        try:
+            return self._client.run(said())
+        except Exception:  # of whatever kind: nothing depends on it
+            return None

@@ -61,7 +61,7 @@ class AnswerReader(Generic[T]):
         self._counted: Usage | None = None  # of the chunk that is being read
         self._bills: list[Usage] = []  # what came when completions were over
         self.heard = clock()
-        self._order, self._limit, self._tell, self._clock = chat, max_tokens, tell, clock
+        self.chat, self._limit, self._tell, self._clock = chat, max_tokens, tell, clock
         self._chunks, self._bytes = [0] * count, [0] * count
         self._left = SPARE_CHUNKS + BYTES_PER_TOKEN * (max_tokens + 16) * count  # chunks, of whatever kind
 
@@ -119,7 +119,7 @@ class AnswerReader(Generic[T]):
             if text:
                 self.begun = True
                 scored = () if thinking and said else logprobs
-                self._tell(Delta(self._order, place, text, thinking, scored, self._counted))
+                self._tell(Delta(self.chat, place, text, thinking, scored, self._counted))
         reason = choice.get("finish_reason")
         if isinstance(reason, str):
             self.reasons[place] = "length" if reason in LENGTHS else "stop"

@@ -36,10 +36,11 @@ CONNECT: Final = 10.0  # seconds to be let in
 
 
 class Transport(DefaultAsyncHttpxClient):
-    """A client for one endpoint. `failed` hears of every attempt that fails, by its error or its status."""
+    """A client for one endpoint. `begun` hears of every attempt, `failed` of those that fail: an error or a status."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self.begun: Callable[[], None] = lambda: None
         self.failed: Callable[[BaseException | int], None] = lambda failure: None
 
     async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
@@ -47,6 +48,7 @@ class Transport(DefaultAsyncHttpxClient):
             for name in [name for name in request.headers if name.lower() not in SENT]:
                 del request.headers[name]
         request.headers["Accept-Encoding"] = "identity"
+        self.begun()
         try:
             response = await self._send_fresh(request, options)
         except Exception as error:
