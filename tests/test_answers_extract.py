@@ -75,6 +75,7 @@ def test_never_raises_and_never_gives_an_empty_answer(kind: AnswerType, text: st
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @settings(max_examples=250, deadline=None)
 @given(text=TEXTS)
+@example(text="${0$0")
 def test_a_key_is_its_own_key(kind: AnswerType, text: str) -> None:
     key = canonical(text, kind)
     if key is not None:

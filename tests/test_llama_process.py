@@ -15,7 +15,6 @@ from dynscale_cli.engine.llama import LlamaBackend, LlamaModel
 from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.engine.protocol import Aborted, Prompt, Request, Sampling
 from dynscale_cli.engine.scheduler import Sequence as Slot
-from dynscale_cli.engine.scheduler import Share
 from tests.tiny_gguf import write_tiny_gguf
 
 COMMAND = [sys.executable, "-c", "from dynscale_cli.cli import main; main()"]
@@ -87,7 +86,7 @@ def test_abort_stops_a_decode_inside_the_library(tmp_path, monkeypatch):
     model = LlamaModel(write_tiny_gguf(tmp_path / "tiny.gguf"), LoadOptions(threads=1))
     backend = LlamaBackend(model, width=1, context=512)
     prompt = Prompt(tuple(range(10, 260)))
-    share = Share(Slot(Request(1, prompt, 1, Sampling(), 1), 0, 0, list(prompt.tokens)), len(prompt), True)
+    share = Slot(Request(1, prompt, 1, Sampling(), 1), 0, 0, list(prompt.tokens)).share(len(prompt))
     backend.abort()
     with pytest.raises(Aborted):
         backend.evaluate([share])

@@ -37,6 +37,7 @@ class Llama:
     def __call__(self, path: Path) -> str:
         """What becomes of a file: loaded, refused in words, crashed or slow. Anything else is a failure."""
         request = {"path": str(path), "options": {"threads": 1}, "width": 2, "buffers": "none"}
+        request["on_device"] = False
         try:
             require_generator(read_header(path))
             self._child = self._child or Child(trial.TARGET)

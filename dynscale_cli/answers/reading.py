@@ -83,7 +83,9 @@ def read_loosely(content: str, kind: AnswerType, choices: Sequence[str] = ()) ->
 def _settled(reading: Reading | None, topic: frozenset[str]) -> Reading | None:
     """Words without their punctuation may read as a number or a side ("<: 0"); then that is their key."""
     for _ in range(4):
-        if reading is None or _VALUE.fullmatch(reading[0]) or reading[0][:1] in ("{", "["):
+        if reading is None or _VALUE.fullmatch(reading[0]):
+            return reading
+        if reading[0][:1] in ("{", "[") and reading[0][-1:] in ("}", "]", ")"):
             return reading
         again = read_any(reading[0], topic)
         if again is None or again[0] == reading[0]:

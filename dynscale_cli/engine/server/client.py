@@ -122,6 +122,7 @@ class ChatClient:
         self.inbox: queue.SimpleQueue[News | None] = queue.SimpleQueue()
         self.model, self.endpoints = options.served_model or "", len(options.endpoints)
         self._endpoints, self._stall, self._key = endpoints, options.stall, key
+        self._next = "; going on with the others" if self.endpoints > 1 else "; trying again"  # of what has failed
         self._connections = {url: open_connection(url, key) for url in options.endpoints}
         self._loop = asyncio.new_event_loop()
         self._tasks: dict[ChatRequest, asyncio.Task[None]] = {}
@@ -209,6 +210,9 @@ class ChatClient:
         line = self._lines.get(chat)
         if chat not in self._tasks:
             self.inbox.put(Closed(chat, sent=chat not in self._unsent, noticed=True))  # it was over
+        if (
+            chat not in self._tasks or chat in self._leaving
+        ):  # what is shut twice is an error once the server has closed
             return
         self._leaving.add(chat)
         try:
@@ -240,8 +244,8 @@ class ChatClient:
 
     async def _deliver(self, chat: ChatRequest) -> None:
         """Try until it is answered, cannot be, or nobody is left to try."""
-        tries = 0
-        while (endpoint := await self._free()) is not None:
+        tries, endpoint = 0, None
+        while (endpoint := await self._free(endpoint)) is not None:
             reading = AnswerReader(chat, len(chat.ids), chat.max_tokens, self.inbox.put, self._loop.time)
             fault = await self._try(endpoint, chat, reading)
             if fault is not None and chat in self._leaving:
@@ -263,7 +267,8 @@ class ChatClient:
                 self.inbox.put(Over(chat, tuple(reading.reasons), reading.usage, fault))
                 return
             lost = tries >= TRIES or self._endpoints.fail(TRIES)
-            if lost and (fault.status is None or self._endpoints.give_up(hash(chat.messages)) > 1):
+            others = lost and self._endpoints.give_up(hash(chat.messages)) > 1
+            if lost and self._endpoints.fail(1) and (fault.status is None or others):
                 self._endpoints.abandon()
             if self._endpoints.refused:
                 self._last = fault
@@ -286,11 +291,11 @@ class ChatClient:
         url = next((e.url for e in self._endpoints.all if not e.refused and not e.failures), "")
         return (url, self._connections[url].prompt) if url else None
 
-    async def _free(self) -> Endpoint | None:
-        """An endpoint that takes a request, as soon as there is one; None once all have refused."""
+    async def _free(self, failed: Endpoint | None) -> Endpoint | None:
+        """An endpoint that takes a request, not where it has just `failed` if another is well; None once all refuse."""
         while not self._endpoints.refused:
             now = self._loop.time()
-            if (endpoint := self._endpoints.pick(now)) is not None:
+            if (endpoint := self._endpoints.pick(now, failed)) is not None:
                 return endpoint
             await asyncio.sleep(max(0.02, self._endpoints.pause(now)))
         return None
@@ -424,17 +429,15 @@ class ChatClient:
             return  # nothing that a sample depends on
         self._lines.pop(reading.chat, None)
         reading.heard = self._loop.time() + PAUSE
-        others = len(self._endpoints.all) > 1
         fault = status_fault(failure, url) if isinstance(failure, int) else read(failure, url, self.model, self._key)
         if fault.kind in ("busy", "down"):
-            self._say(f"{fault.message}; " + ("going on with the others" if others else "trying again"), url)
+            self._say(fault.message + self._next, url)
 
     def _blame(self, endpoint: Endpoint, fault: Fault) -> None:
         """Leave an endpoint alone for a while, or for good, and say so once."""
-        others = len(self._endpoints.all) > 1
         if fault.kind in ("busy", "down"):
             self._endpoints.down(endpoint, self._loop.time())
-            self._say(f"{fault.message}; " + ("going on with the others" if others else "trying again"), endpoint.url)
+            self._say(fault.message + self._next, endpoint.url)
         elif fault.kind == "refused":
             endpoint.refused = True
             if not self._endpoints.refused:

@@ -93,9 +93,14 @@ class Endpoints:
     def refused(self) -> bool:
         return all(endpoint.refused for endpoint in self.all)
 
-    def pick(self, now: float) -> Endpoint | None:
-        """Where to send a request now. One whose time has passed gets a single one, to show that it is well again."""
+    def pick(self, now: float, failed: Endpoint | None = None) -> Endpoint | None:
+        """Where to send a request now: one that has just `failed` elsewhere, if it can be, not there again.
+
+        An endpoint whose time has passed gets a single request, to show that it is well again.
+        """
         ready = [e for e in self.all if not e.refused and e.until <= now and not (e.failures and e.outstanding)]
+        if failed is not None and not self.alone(failed):
+            ready = [e for e in ready if e is not failed]
         return min(ready, key=lambda e: (e.failures == 0, e.outstanding), default=None)
 
     def pause(self, now: float) -> float:
