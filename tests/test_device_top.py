@@ -15,6 +15,7 @@ from dynscale_cli.engine.llama import LlamaBackend, LlamaModel
 from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.engine.protocol import Finished, Message, Prompt, Request, Sampling
 from dynscale_cli.engine.scheduler import Sequence
+from dynscale_cli.run.request import Settings
 
 from .tiny_gguf import write_tiny_gguf
 
@@ -121,3 +122,16 @@ def test_what_is_sorted_is_never_more_than_one_kernel_sorts(size: int) -> None:
 
 def test_a_small_vocabulary_is_handed_over_whole() -> None:
     assert Groups.of(2000) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "top"),
+    [
+        (Settings(budget=1), 40),
+        (Settings(budget=1, sampling=Sampling(temperature=0.0)), 1),
+        (Settings(budget=1, sampling=Sampling(top_k=0)), 0),
+        (Settings(budget=1, vote="confidence"), 0),
+    ],
+)
+def test_whole_rows_are_asked_for_where_all_tokens_count(settings: Settings, top: int) -> None:
+    assert settings.top == top

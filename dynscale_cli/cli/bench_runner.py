@@ -43,9 +43,8 @@ def compare(options: BenchOptions, samples: tuple[int, ...], budgets: tuple[int,
         _check_questions(plan, _settings(options, plan, model))
         options = model.suited(options)
         settings = _settings(options, plan, model)
-        engine = model.engine(
-            options, Wanted(longest_prompts(plan.questions, settings), settings.max_tokens, CHAIN_CONTEXT)
-        )
+        prompts = longest_prompts(plan.questions, settings)
+        engine = model.engine(options, Wanted(prompts, settings.max_tokens, CHAIN_CONTEXT, top=settings.top))
         interrupts.on_first = engine.abort
         with contextlib.closing(engine), _runs(options, plan, settings, model, engine, interrupts) as runs:
             return _run(options, plan, runs, interrupts)
@@ -202,13 +201,13 @@ def speed(options: BenchOptions) -> int:
     import json
     import statistics
 
-    from dynscale_cli.engine.protocol import Message
+    from dynscale_cli.engine.protocol import Message, Sampling
     from dynscale_cli.evaluation.speed import QUESTION, measure
 
     model = open_model(options, say)
     if isinstance(model, ModelServer):
         raise UsageError("--speed measures llama.cpp in this process, not a server", "name a model with -m")
-    engine = model.engine(options, Wanted([[Message("user", QUESTION)]], options.tokens))
+    engine = model.engine(options, Wanted([[Message("user", QUESTION)]], options.tokens, top=Sampling().top_k))
     loaded = model.wait()
     say(f"{loaded.name}: {engine.info.width} samples of {options.tokens} tokens, {loaded.threads} threads")
     rates = []

@@ -69,13 +69,14 @@ def _server(options: Options) -> ServerOptions | None:
 class Wanted:
     """What an engine must have room for: the longest prompt and a sample of `most` tokens, `least` tokens at least.
 
-    `samples`: how many the run is expected to draw, where that is known.
+    `samples`: how many the run is expected to draw, where that is known. `top`: see `Settings`.
     """
 
     prompts: Sequence[Sequence[Message]]
     most: int
     least: int = 0
     samples: int | None = None
+    top: int = 0
 
 
 class Background(Generic[T]):
@@ -144,7 +145,7 @@ class ModelFile:
             context=options.ctx_size,
             width=options.parallel,
             samples=wanted.samples,
-            top=_top(options),
+            top=wanted.top,
             notice=self._notice,
         )
         return engine
@@ -177,13 +178,6 @@ class ModelFile:
 
         with waiting(None if quiet else sys.stderr, f"loading {self.header.path.name}"):
             return self._model.wait()
-
-
-def _top(options: Options) -> int:
-    """How many of the largest logits samples are drawn from; 0: from all, or a vote is weighed by all."""
-    if options.vote == "confidence":
-        return 0
-    return options.top_k if options.temp > 0 else 1
 
 
 class ModelServer:

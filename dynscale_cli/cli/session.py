@@ -59,6 +59,7 @@ def sized_engine(
         most=settings.max_tokens if model.is_server else min(settings.max_tokens, settings.budget),
         least=0 if settings.mode == "parallel" else min(CHAIN_CONTEXT, settings.budget),
         samples=_expected_samples(settings, len(questions), model.expected),
+        top=settings.top,
     )
     engine = model.engine(options, wanted)
     interrupts.on_first = engine.abort

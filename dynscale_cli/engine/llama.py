@@ -315,7 +315,9 @@ class LlamaBackend:
         return logits
 
     def sampler(self, sampling: Sampling, seed: int) -> Any:
-        return self._sampler.chain(sampling, seed)
+        chain = self._sampler.chain(sampling, seed)
+        assert self._top is None or 0 < chain.top <= MOST, "whole rows are wanted: see `top`"
+        return chain
 
     def sample(self, samplers: Seq[Any], shares: Seq[int]) -> list[int]:
         if self._top is None or not shares:

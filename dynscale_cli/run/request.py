@@ -66,6 +66,13 @@ class Settings:
         """Whether every sample of a question would be the same."""
         return self.sampling.temperature == 0 and self.mode in ("hybrid", "parallel")
 
+    @property
+    def top(self) -> int:
+        """How many of the largest logits samples are drawn from; 0: from all, or a vote is weighed by all."""
+        if self.vote == "confidence":
+            return 0
+        return self.sampling.top_k if self.sampling.temperature > 0 else 1
+
 
 def now() -> str:
     """The time as runs store it: UTC, to the millisecond."""
