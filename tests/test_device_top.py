@@ -15,6 +15,7 @@ from dynscale_cli.engine.llama import LlamaBackend, LlamaModel
 from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.engine.protocol import Finished, Message, Prompt, Request, Sampling
 from dynscale_cli.engine.scheduler import Sequence
+from dynscale_cli.errors import EngineError
 from dynscale_cli.run.request import Settings
 
 from .tiny_gguf import write_tiny_gguf
@@ -64,6 +65,21 @@ def test_they_are_the_largest_of_the_whole_row(model: LlamaModel, top: int, monk
     assert (backend._sampler.row(0) == whole._sampler.row(0)).all()  # whole rows again
     backend.close()
     whole.close()
+
+
+def test_rows_that_are_no_numbers_end_in_a_sentence(model: LlamaModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LlamaModel, "offloads", True)
+    backend = LlamaBackend(model, width=4, context=256, top=40)
+    device = backend._top
+    assert device is not None
+    backend.evaluate(shares())
+    logits, first, second = device._rows(backend._batch.last)
+    monkeypatch.setattr(device, "_rows", lambda outputs: (np.full_like(logits, np.nan), first, second))
+    with pytest.raises(EngineError, match="nothing that is a number"):
+        backend.logits(0)
+    with pytest.raises(EngineError, match="nothing that is a number"):
+        backend.sample([backend.sampler(Sampling(), 1) for _ in range(3)], range(3))
+    backend.close()
 
 
 def texts(model: LlamaModel, top: int) -> tuple[dict[int, str], bool]:

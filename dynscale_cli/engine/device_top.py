@@ -162,9 +162,11 @@ class DeviceTop:
             self._lib.llama_sampler_free(chain)
         self._chains = []
 
-    def kept(self, output: int) -> Kept:
-        """The largest logits behind one token of the last batch, for later draws."""
+    def kept(self, output: int) -> Kept | None:
+        """The largest logits behind one token of the last batch, for later draws; None where they are no numbers."""
         candidates, _ = self.candidates([output], MOST)
+        if len(candidates.ids) < MOST:
+            return None
         return Kept(candidates.ids.copy(), candidates.logits.copy())
 
     def candidates(self, outputs: Seq[int], top: int) -> tuple[Candidates, Any]:

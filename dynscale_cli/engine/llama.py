@@ -307,10 +307,9 @@ class LlamaBackend:
             raise EngineError(f"llama.cpp could not decode (code {code}): {log_tail()}", "try a smaller --parallel")
 
     def logits(self, share: int) -> Any:
-        logits = (
-            self._top.kept(self._batch.last[share]) if self._top else self._sampler.row(self._batch.rows[share]).copy()
-        )
-        if len(logits.ids) < MOST if isinstance(logits, Kept) else np.isnan(logits).any():
+        last, row = self._batch.last[share], self._batch.rows[share]
+        logits = self._top.kept(last) if self._top else self._sampler.kept(row)
+        if logits is None:
             raise self._damaged()
         return logits
 

@@ -5,8 +5,8 @@ Owns the chains and the candidates they are given. Knows nothing of slots, reque
 A chain that begins with top-k needs no more than the k largest logits of a row, but llama.cpp's own call lays out the
 whole vocabulary for it first: 23 ms for 64 rows of 128,000 tokens, twice the decode step before it (H100, 8B model,
 `python -m tests.gpu.steps`). So the rows are cut down to these k by vector operations first, and the chain draws from
-them: the same tokens as from the whole row. Samplers on the device took 8 ms a step, and 40 ms
-more at each step at which a sample ended.
+them: the same tokens as from the whole row. Samplers on the device took 8 ms a step, and 40 ms more at each step at
+which a sample ended.
 """
 
 from __future__ import annotations
@@ -113,6 +113,11 @@ class TokenSampler:
     def row(self, number: int) -> Any:
         """One row of the last batch's logits, in llama.cpp's own memory."""
         return self.logits(number + 1)[number]
+
+    def kept(self, number: int) -> Any | None:
+        """A copy of one row, for later draws; None where it holds what is no number."""
+        logits = self.row(number).copy()
+        return None if np.isnan(logits).any() else logits
 
     def close(self) -> None:
         if self._pool:

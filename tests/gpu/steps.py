@@ -74,7 +74,7 @@ def steps(model, vocabulary: int, width: int, tokens: int) -> dict:
     for way in ("none", "in turn", "cut", "cut in threads", "device"):
         context = Context(model, width, 64 + tokens * 2)
         samplers = [chain(seed) for seed in range(width)]
-        drawing_ours = TokenSampler(C, context.handle, vocabulary, 8 if way == "cut in threads" else 1)
+        drawing_ours = TokenSampler(C, context.handle, vocabulary, 4 if way == "cut in threads" else 1)
         ours = [SamplerChain(sampler, 40) for sampler in samplers]
         if way == "device":
             begun = time.perf_counter()
