@@ -278,29 +278,57 @@ def test_what_is_cancelled_is_billed_as_the_server_has_counted_or_else_for_all_t
 
 
 @pytest.mark.parametrize("owner", ["llamacpp", "vllm"])
-def test_an_interrupted_run_is_billed_as_the_server_has_counted(owner, monkeypatch):
+@pytest.mark.parametrize("words", [0, 2])
+def test_what_is_halted_is_billed_as_the_server_has_counted(owner, words, monkeypatch):
+    """All streams end at the same time: one after the other, the last would go on while the first is waited for."""
     monkeypatch.setattr("dynscale_cli.engine.server.engine.LAST_PATIENCE", 10.0)
     monkeypatch.setattr("dynscale_cli.engine.server.engine.PATIENCE", 10.0)
+    begun, gone, most = [], threading.Barrier(8), 10.0
 
     def script(talk: Talk) -> None:
-        counts = {"prompt_n": 3, "cache_n": 6, "predicted_n": 2}
         usage = {"prompt_tokens": 9, "completion_tokens": 2}
-        counted = {"timings": counts} if owner == "llamacpp" else {"usage": usage}
-        for word in ("so", " it"):
+        timings = {"prompt_n": 3, "cache_n": 6, "predicted_n": 2}
+        counted = {"timings": timings} if owner == "llamacpp" else {"usage": usage}
+        talk.raw(b": here\n\n")
+        for word in ("so", " it")[:words]:
             talk.event({"choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}], **counted})
+        begun.append(talk)
         talk.hang()
-        time.sleep(0.1)  # until its next token
+        gone.wait(most)
 
     with ChatServer(script, extra={"owned_by": owner}) as server:
         engine = open_server(connect(ServerOptions((server.url,))), context=None, max_tokens=400, width=8)
         for id in range(8):
             engine.submit(Request(id, engine.prompt([Message("user", f"Why {id}?")]), 400, Sampling(), 0))
         text = ""
-        while text.count("it") < 8:
+        while text.count("it") < 4 * words or not all(r.accepted for r in engine._requests.values()):
             text += "".join(event.text for event in engine.step() if isinstance(event, Piece))
             engine.plan_step()
-        engine.abort()
-        assert [engine.cancel(id).generated for id in range(8)] == [2 + 8] * 8
+        engine.halt(range(8))
+        assert [engine.cancel(id).generated for id in range(8)] == [words + 8] * 8
+        assert not gone.broken
+        engine.close()
+
+
+def test_samples_that_share_a_request_and_are_halted_are_billed_as_the_server_has_counted_each():
+    def script(talk: Talk) -> None:
+        for place in range(talk.body["n"]):
+            timings = {"prompt_n": 3, "cache_n": 6, "predicted_n": 2 + place}
+            talk.event({"choices": [{"index": place, "delta": {"content": "so"}}], "timings": timings})
+        talk.hang()
+
+    with ChatServer(script, extra={"owned_by": "llamacpp"}) as server:
+        engine = open_server(connect(ServerOptions((server.url,))), context=None, max_tokens=400, width=4)
+        prompt, text = engine.prompt([Message("user", "Why?")]), ""
+        for id in range(4):
+            engine.submit(Request(id, prompt, 400, Sampling(), id))
+        while text.count("so") < 4:
+            text += "".join(event.text for event in engine.step() if isinstance(event, Piece))
+            engine.plan_step()
+        engine.halt(range(4))
+        tokens = [engine.cancel(id) for id in range(4)]
+        assert [t.generated for t in tokens] == [2 + place + 8 for place in range(4)]
+        assert sum(t.prompt for t in tokens) == 3
         engine.close()
 
 
@@ -811,9 +839,10 @@ def test_a_server_that_stays_broken_ends_the_run_after_what_was_answered():
     assert len(outcome.results) == 4
 
 
-def test_what_no_server_has_taken_is_not_billed_when_it_is_given_up():
-    outcome, [server] = ask(lambda talk: talk.status(429, Retry_After="60"), time_limit=0.5, owner="vllm")
-    assert server.bodies
+@pytest.mark.parametrize(("owner", "together"), [("vllm", 1), ("llamacpp", 4)])
+def test_what_no_server_has_taken_is_not_billed_when_it_is_given_up(owner, together):
+    outcome, [server] = ask(lambda talk: talk.status(429, Retry_After="60"), time_limit=0.5, owner=owner)
+    assert server.bodies[0].get("n", 1) == together
     assert outcome.tokens.billed == 0
 
 
