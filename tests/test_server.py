@@ -343,6 +343,40 @@ def test_a_stream_that_breaks_off_amid_running_counts_is_no_answer():
     assert outcome.results[0].answer == "42"
 
 
+@pytest.mark.parametrize("reason", ["abort", "error"])
+def test_what_a_server_has_broken_off_is_no_answer(reason):
+    """As vLLM and SGLang end what they were told to abort."""
+
+    def broken(talk: Talk) -> None:
+        talk.chunk("Answer: 4")
+        talk.chunk(None, reason=reason)
+        talk.usage(20, 3)
+        talk.done()
+
+    outcome, _ = ask(first(broken), width=1)
+    assert outcome.samples[0].finish == "failed"
+    assert outcome.samples[0].tokens.billed == 23
+    assert set(outcome.results[0].votes) == {"42"}
+
+
+def test_a_stream_that_breaks_off_with_empty_counts_is_no_answer():
+    """As older Ollamas have in every chunk but the last."""
+    nothing = {"prompt_tokens": 0, "completion_tokens": 0}
+
+    def script(talk: Talk) -> None:
+        for word in ("Answer:", " 4", "2"):
+            talk.event({"choices": [{"index": 0, "delta": {"content": word}}], "usage": nothing})
+        if talk.number:
+            talk.chunk(None, reason="stop")
+            talk.usage(20, 3)
+            talk.done()
+
+    outcome, _ = ask(script, width=1, owner="library")
+    assert outcome.samples[0].finish == "failed"
+    assert {sample.tokens.billed for sample in outcome.samples[1:]} == {23}
+    assert outcome.told("cannot be") == 0
+
+
 def test_a_server_that_does_not_let_go_is_not_waited_for_and_billed_in_full(monkeypatch):
     monkeypatch.setattr("dynscale_cli.engine.server.engine.PATIENCE", 0.05)
     gone = threading.Event()
@@ -782,6 +816,29 @@ def test_a_list_of_models_that_does_not_end_is_not_waited_for(monkeypatch):
     assert time.monotonic() - begun < 8
 
 
+@pytest.mark.parametrize("streams", [True, False])
+def test_a_request_that_waits_for_its_turn_is_not_given_up_while_others_are_answered(streams, monkeypatch):
+    """Ollama and others answer one after the other."""
+    monkeypatch.setattr("dynscale_cli.engine.server.client.WHOLE", 0.5)
+    turn = threading.Lock()
+
+    def script(talk: Talk) -> None:
+        with turn:
+            if streams:
+                talk.honest(ANSWER, pace=0.05)
+            elif talk.body.get("stream"):
+                talk.honest(ANSWER, usage=False)
+            else:
+                time.sleep(0.2)
+                talk.whole(ANSWER, {"prompt_tokens": 11, "completion_tokens": 4})
+
+    questions = [f"number {n}?" for n in range(8)]
+    outcome, [server] = ask(script, questions=questions, width=8, max_samples=1, budget=40_000, owner="library")
+    assert [result.answer for result in outcome.results] == ["42"] * 8
+    assert len(server.bodies) == 8
+    assert outcome.told("silent") == 0
+
+
 def test_retry_after_is_obeyed():
     _, [server] = ask(first(lambda talk: talk.status(429, Retry_After="0.4")), width=1)
     assert server.times[1] - server.times[0] >= 0.4
@@ -856,7 +913,7 @@ def test_all_endpoints_that_fail_in_a_row_are_given_up_whoever_asked_them():
     assert not endpoints.fail(4)  # the second is well
     second.refused = True
     assert endpoints.fail(4)
-    endpoints.well(first)
+    endpoints.well(first, now=500.0)
     assert not endpoints.fail(4)
 
 
