@@ -282,6 +282,8 @@ class ChatClient:
 
     def may_be_key(self, text: str) -> int:
         """How many last characters of a text may be the beginning of the key."""
+        if not self._key:
+            return 0
         sizes = range(min(len(text), len(self._key) - 1), 0, -1)
         return next((size for size in sizes if text.endswith(self._key[:size])), 0)
 

@@ -186,7 +186,7 @@ class ServerEngine:
             for id in list(self._ended):
                 self._forget(id)
             self._drain()
-            self._due = {id: remote.progress() for id, remote in self._requests.items()}
+            self._due = {id: came for id, remote in self._requests.items() if (came := remote.progress())}
         return [Charge(id, 0, tokens) for id, tokens in self._due.items()]
 
     @property
@@ -331,7 +331,8 @@ class ServerEngine:
             if news is not None:
                 self._take(news)
         for id, remote in self._requests.items():
-            self._speak(id, remote)
+            if remote.pieces:
+                self._speak(id, remote)
 
     def _take(self, news: News) -> None:
         if isinstance(news, Said):

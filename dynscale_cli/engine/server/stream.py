@@ -153,7 +153,7 @@ def _joined(content: Any, kind: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+    return value.encode("utf-8", "replace").decode() if value and isinstance(value, str) else ""
 
 
 def _logprobs(choice: dict[str, Any]) -> Iterable[float]:
@@ -165,6 +165,8 @@ def _logprobs(choice: dict[str, Any]) -> Iterable[float]:
 
 def _timed(timings: Any) -> Usage | None:
     """llama-server's `timings` of one completion, which it gives with every chunk where it is asked to."""
+    if timings is None:
+        return None
     told = _record(timings)
     counts: list[Any] = [told.get(name) for name in ("prompt_n", "predicted_n", "cache_n")]
     if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in counts):
