@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import termios
-import textwrap
 import time
 from collections.abc import Iterable, Iterator
 
@@ -340,7 +339,8 @@ def test_keys_pressed_during_the_view_leave_no_trace_and_show_again_afterwards(l
     assert process.wait() == 0
     shows_keys = termios.tcgetattr(main)[3] & termios.ECHO
     os.close(main)
-    assert pressed and shows_keys
+    assert pressed
+    assert shows_keys
     assert (
         leaves
         or [line for line in seen(screen.decode()) if "12 questions" not in line and " tokens (" not in line] == []

@@ -228,7 +228,7 @@ def borrow(err: IO[str], *, ours: bool, alone: bool = False) -> bool:
         descriptor = -1
     news = (descriptor in _borrowed) != ours
     if ours:
-        _borrowed[descriptor] = alone and _show_keys(descriptor, False) or _borrowed.get(descriptor, False)
+        _borrowed[descriptor] = (alone and _show_keys(descriptor, False)) or _borrowed.get(descriptor, False)
     elif _borrowed.pop(descriptor, False):
         _show_keys(descriptor, True)
     return news
