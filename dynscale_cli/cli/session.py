@@ -12,7 +12,6 @@ import functools
 import os
 import shutil
 import signal
-import stat
 import sys
 import threading
 import time
@@ -20,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynscale_cli.display.text import put_back, report, say
+from dynscale_cli.display.text import is_pipe, put_back, report, say
 from dynscale_cli.engine.options import EXPECTED
 from dynscale_cli.errors import BudgetError, DynscaleError, UsageError
 from dynscale_cli.questions import Question
@@ -190,10 +189,7 @@ def _displays(options: Options, questions: Sequence[Question]) -> tuple[Display,
 
 def _past_a_pipe(display: Display) -> Callable[[Callable[[], None]], None] | None:
     """What keeps the view out of the way of a reader such as jq, which may write to the same terminal."""
-    with contextlib.suppress(OSError, ValueError):
-        if display.live and stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
-            return functools.partial(display.aside, pause=READING)
-    return None
+    return functools.partial(display.aside, pause=READING) if display.live and is_pipe(sys.stdout) else None
 
 
 def _paid(events: Iterator[Event]) -> Iterator[Event]:
