@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterable, Iterator
 
@@ -306,12 +307,44 @@ def test_a_terminal_without_unicode_is_told_all_in_its_own_letters() -> None:
 STOPPED = """
 import os, sys, time
 from dynscale_cli.display.lines import choose_display
+from dynscale_cli.display.text import put_back
 from tests.display_events import run
 with choose_display(sys.stderr) as display:
     for event in run(12):
         display.handle(event)
         time.sleep(0.002)
 """
+
+
+LEAVES = """
+        if event.__class__.__name__ == "Answered":
+            put_back()
+            os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_keys_pressed_during_the_view_leave_no_trace_and_show_again_afterwards(leaves: bool) -> None:
+    main, side = pty.openpty()
+    script = STOPPED + LEAVES * leaves
+    environ = {**os.environ, "TERM": "xterm-256color", "CI": ""}
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=side, stdout=side, stderr=side, env=environ)
+    os.close(side)
+    screen, pressed = b"", False
+    for data in read_all(main):
+        screen += data
+        if not pressed and b"q1" in screen:
+            pressed = True
+            os.write(main, b"what\nnow\n")
+    assert process.wait() == 0
+    shows_keys = termios.tcgetattr(main)[3] & termios.ECHO
+    os.close(main)
+    assert pressed
+    assert shows_keys
+    assert (
+        leaves
+        or [line for line in seen(screen.decode()) if "12 questions" not in line and " tokens (" not in line] == []
+    )
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGTSTP"), reason="no job control")

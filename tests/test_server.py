@@ -278,29 +278,57 @@ def test_what_is_cancelled_is_billed_as_the_server_has_counted_or_else_for_all_t
 
 
 @pytest.mark.parametrize("owner", ["llamacpp", "vllm"])
-def test_an_interrupted_run_is_billed_as_the_server_has_counted(owner, monkeypatch):
+@pytest.mark.parametrize("words", [0, 2])
+def test_what_is_halted_is_billed_as_the_server_has_counted(owner, words, monkeypatch):
+    """All streams end at the same time: one after the other, the last would go on while the first is waited for."""
     monkeypatch.setattr("dynscale_cli.engine.server.engine.LAST_PATIENCE", 10.0)
     monkeypatch.setattr("dynscale_cli.engine.server.engine.PATIENCE", 10.0)
+    begun, gone, most = [], threading.Barrier(8), 10.0
 
     def script(talk: Talk) -> None:
-        counts = {"prompt_n": 3, "cache_n": 6, "predicted_n": 2}
         usage = {"prompt_tokens": 9, "completion_tokens": 2}
-        counted = {"timings": counts} if owner == "llamacpp" else {"usage": usage}
-        for word in ("so", " it"):
+        timings = {"prompt_n": 3, "cache_n": 6, "predicted_n": 2}
+        counted = {"timings": timings} if owner == "llamacpp" else {"usage": usage}
+        talk.raw(b": here\n\n")
+        for word in ("so", " it")[:words]:
             talk.event({"choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}], **counted})
+        begun.append(talk)
         talk.hang()
-        time.sleep(0.1)  # until its next token
+        gone.wait(most)
 
     with ChatServer(script, extra={"owned_by": owner}) as server:
         engine = open_server(connect(ServerOptions((server.url,))), context=None, max_tokens=400, width=8)
         for id in range(8):
             engine.submit(Request(id, engine.prompt([Message("user", f"Why {id}?")]), 400, Sampling(), 0))
         text = ""
-        while text.count("it") < 8:
+        while text.count("it") < 4 * words or not all(r.accepted for r in engine._requests.values()):
             text += "".join(event.text for event in engine.step() if isinstance(event, Piece))
             engine.plan_step()
-        engine.abort()
-        assert [engine.cancel(id).generated for id in range(8)] == [2 + 8] * 8
+        engine.halt(range(8))
+        assert [engine.cancel(id).generated for id in range(8)] == [words + 8] * 8
+        assert not gone.broken
+        engine.close()
+
+
+def test_samples_that_share_a_request_and_are_halted_are_billed_as_the_server_has_counted_each():
+    def script(talk: Talk) -> None:
+        for place in range(talk.body["n"]):
+            timings = {"prompt_n": 3, "cache_n": 6, "predicted_n": 2 + place}
+            talk.event({"choices": [{"index": place, "delta": {"content": "so"}}], "timings": timings})
+        talk.hang()
+
+    with ChatServer(script, extra={"owned_by": "llamacpp"}) as server:
+        engine = open_server(connect(ServerOptions((server.url,))), context=None, max_tokens=400, width=4)
+        prompt, text = engine.prompt([Message("user", "Why?")]), ""
+        for id in range(4):
+            engine.submit(Request(id, prompt, 400, Sampling(), id))
+        while text.count("so") < 4:
+            text += "".join(event.text for event in engine.step() if isinstance(event, Piece))
+            engine.plan_step()
+        engine.halt(range(4))
+        tokens = [engine.cancel(id) for id in range(4)]
+        assert [t.generated for t in tokens] == [2 + place + 8 for place in range(4)]
+        assert sum(t.prompt for t in tokens) == 3
         engine.close()
 
 
@@ -313,6 +341,40 @@ def test_a_stream_that_breaks_off_amid_running_counts_is_no_answer():
     outcome, _ = ask(first(broken), width=1, owner="vllm")
     assert outcome.samples[0].finish == "failed"
     assert outcome.results[0].answer == "42"
+
+
+@pytest.mark.parametrize("reason", ["abort", "error"])
+def test_what_a_server_has_broken_off_is_no_answer(reason):
+    """As vLLM and SGLang end what they were told to abort."""
+
+    def broken(talk: Talk) -> None:
+        talk.chunk("Answer: 4")
+        talk.chunk(None, reason=reason)
+        talk.usage(20, 3)
+        talk.done()
+
+    outcome, _ = ask(first(broken), width=1)
+    assert outcome.samples[0].finish == "failed"
+    assert outcome.samples[0].tokens.billed == 23
+    assert set(outcome.results[0].votes) == {"42"}
+
+
+def test_a_stream_that_breaks_off_with_empty_counts_is_no_answer():
+    """As older Ollamas have in every chunk but the last."""
+    nothing = {"prompt_tokens": 0, "completion_tokens": 0}
+
+    def script(talk: Talk) -> None:
+        for word in ("Answer:", " 4", "2"):
+            talk.event({"choices": [{"index": 0, "delta": {"content": word}}], "usage": nothing})
+        if talk.number:
+            talk.chunk(None, reason="stop")
+            talk.usage(20, 3)
+            talk.done()
+
+    outcome, _ = ask(script, width=1, owner="library")
+    assert outcome.samples[0].finish == "failed"
+    assert {sample.tokens.billed for sample in outcome.samples[1:]} == {23}
+    assert outcome.told("cannot be") == 0
 
 
 def test_a_server_that_does_not_let_go_is_not_waited_for_and_billed_in_full(monkeypatch):
@@ -754,6 +816,29 @@ def test_a_list_of_models_that_does_not_end_is_not_waited_for(monkeypatch):
     assert time.monotonic() - begun < 8
 
 
+@pytest.mark.parametrize("streams", [True, False])
+def test_a_request_that_waits_for_its_turn_is_not_given_up_while_others_are_answered(streams, monkeypatch):
+    """Ollama and others answer one after the other."""
+    monkeypatch.setattr("dynscale_cli.engine.server.client.WHOLE", 0.5)
+    turn = threading.Lock()
+
+    def script(talk: Talk) -> None:
+        with turn:
+            if streams:
+                talk.honest(ANSWER, pace=0.05)
+            elif talk.body.get("stream"):
+                talk.honest(ANSWER, usage=False)
+            else:
+                time.sleep(0.2)
+                talk.whole(ANSWER, {"prompt_tokens": 11, "completion_tokens": 4})
+
+    questions = [f"number {n}?" for n in range(8)]
+    outcome, [server] = ask(script, questions=questions, width=8, max_samples=1, budget=40_000, owner="library")
+    assert [result.answer for result in outcome.results] == ["42"] * 8
+    assert len(server.bodies) == 8
+    assert outcome.told("silent") == 0
+
+
 def test_retry_after_is_obeyed():
     _, [server] = ask(first(lambda talk: talk.status(429, Retry_After="0.4")), width=1)
     assert server.times[1] - server.times[0] >= 0.4
@@ -811,9 +896,10 @@ def test_a_server_that_stays_broken_ends_the_run_after_what_was_answered():
     assert len(outcome.results) == 4
 
 
-def test_what_no_server_has_taken_is_not_billed_when_it_is_given_up():
-    outcome, [server] = ask(lambda talk: talk.status(429, Retry_After="60"), time_limit=0.5, owner="vllm")
-    assert server.bodies
+@pytest.mark.parametrize(("owner", "together"), [("vllm", 1), ("llamacpp", 4)])
+def test_what_no_server_has_taken_is_not_billed_when_it_is_given_up(owner, together):
+    outcome, [server] = ask(lambda talk: talk.status(429, Retry_After="60"), time_limit=0.5, owner=owner)
+    assert server.bodies[0].get("n", 1) == together
     assert outcome.tokens.billed == 0
 
 
@@ -827,7 +913,7 @@ def test_all_endpoints_that_fail_in_a_row_are_given_up_whoever_asked_them():
     assert not endpoints.fail(4)  # the second is well
     second.refused = True
     assert endpoints.fail(4)
-    endpoints.well(first)
+    endpoints.well(first, now=500.0)
     assert not endpoints.fail(4)
 
 

@@ -258,7 +258,8 @@ def test_a_template_is_told_the_day_of_its_run() -> None:
 
 def test_servers_are_told_in_the_fields_that_they_know() -> None:
     assert server_fields("auto", {}) == {}
-    assert server_fields("off", {})["chat_template_kwargs"] == {"enable_thinking": False, "thinking": False}
+    off = {"enable_thinking": False, "thinking": False}
+    assert server_fields("off", {}) == {"reasoning_effort": "none", "chat_template_kwargs": off}
     assert server_fields("high", {"a": 1}) == {
         "reasoning_effort": "high",
         "chat_template_kwargs": {"enable_thinking": True, "thinking": True, "reasoning_effort": "high", "a": 1},

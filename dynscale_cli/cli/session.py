@@ -12,14 +12,14 @@ import functools
 import os
 import shutil
 import signal
-import stat
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynscale_cli.display.text import put_back, report, say
+from dynscale_cli.display.text import is_pipe, put_back, report, say
 from dynscale_cli.engine.options import EXPECTED
 from dynscale_cli.errors import BudgetError, DynscaleError, UsageError
 from dynscale_cli.questions import Question
@@ -189,10 +189,7 @@ def _displays(options: Options, questions: Sequence[Question]) -> tuple[Display,
 
 def _past_a_pipe(display: Display) -> Callable[[Callable[[], None]], None] | None:
     """What keeps the view out of the way of a reader such as jq, which may write to the same terminal."""
-    with contextlib.suppress(OSError, ValueError):
-        if display.live and stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
-            return functools.partial(display.aside, pause=READING)
-    return None
+    return functools.partial(display.aside, pause=READING) if display.live and is_pipe(sys.stdout) else None
 
 
 def _paid(events: Iterator[Event]) -> Iterator[Event]:
@@ -321,14 +318,16 @@ class KeptRun:
 EXIT = {signal.SIGINT: 130, signal.SIGTERM: 143}
 if hasattr(signal, "SIGHUP"):  # a terminal that is closed ends what runs in it as orderly
     EXIT[signal.SIGHUP] = 143
+ECHO = 0.5  # seconds: a signal that comes again by then is the same (`timeout`, and wrappers that pass theirs on)
 
 
 class Interrupts:
     """What was asked of the process from outside. `exit_code` is 0 until a signal came."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.exit_code = 0
         self.on_first: Callable[[], None] | None = None  # without one, the first signal ends the process
+        self._clock, self._first = clock, 0.0
 
     def __bool__(self) -> bool:
         return self.exit_code != 0
@@ -337,9 +336,11 @@ class Interrupts:
         code = EXIT.get(signal.Signals(number))
         if code is None:
             return
+        if self.exit_code and self._clock() - self._first < ECHO:
+            return
         if self.exit_code or self.on_first is None:
             _leave(code)
-        self.exit_code = code
+        self.exit_code, self._first = code, self._clock()
         if self.on_first is not None:
             self.on_first()
 

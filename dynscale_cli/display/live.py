@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +27,7 @@ from rich.style import Style
 from dynscale_cli.display.answers import Verdicts
 from dynscale_cli.display.board import Board, Pace
 from dynscale_cli.display.lines import Display, Score, closing_lines
-from dynscale_cli.display.text import borrow, in_front, plain, sayable
+from dynscale_cli.display.text import borrow, in_front, is_pipe, plain, sayable
 from dynscale_cli.display.view import ASCII, FINE, Line, Reading, draw
 from dynscale_cli.run.events import Answered, Event, Notice, RunFinished, Stepped
 
@@ -112,7 +113,7 @@ class Frame:
             redirect_stdout=False, redirect_stderr=False, vertical_overflow="crop",
         )  # fmt: skip
         live.start()
-        borrow(self._console.file, ours=True)
+        borrow(self._console.file, ours=True, alone=not is_pipe(sys.stdout))
         return live
 
     def _wrapped(self) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 import sys
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -212,33 +213,72 @@ def hand_out(text: str) -> None:
 
 RESTORE: Final = b"\x1b[?2026l\x1b[?7h\x1b[?25h\r\n"  # show what was held back; wrap; show the cursor
 
-_borrowed: set[int] = set()  # descriptors of terminals that something is drawn on
+_borrowed: dict[int, bool] = {}  # descriptors of terminals that something is drawn on; whether we keep keys off them
 
 
-def borrow(err: IO[str], *, ours: bool) -> bool:
-    """Note whether something is drawn on this terminal just now; whether that is news."""
+def borrow(err: IO[str], *, ours: bool, alone: bool = False) -> bool:
+    """Note whether something is drawn on this terminal just now; whether that is news.
+
+    `alone`: keys that are pressed meanwhile do not show, since they would push what is drawn out of its place. The
+    shell gets them afterwards, as ever.
+    """
     try:
         descriptor = err.fileno()
     except (OSError, ValueError):
         descriptor = -1
     news = (descriptor in _borrowed) != ours
-    (_borrowed.add if ours else _borrowed.discard)(descriptor)
+    if ours:
+        _borrowed[descriptor] = (alone and _show_keys(descriptor, False)) or _borrowed.get(descriptor, False)
+    elif _borrowed.pop(descriptor, False):
+        _show_keys(descriptor, True)
     return news
 
 
 def put_back() -> None:
     """Leave every terminal as it was found, past all buffers and locks: for a process that ends at once."""
-    for descriptor in _borrowed:
+    for descriptor, keys_are_off in list(_borrowed.items()):
+        if keys_are_off:
+            _show_keys(descriptor, True)
         with contextlib.suppress(OSError):
             os.write(descriptor, RESTORE)
+
+
+def _show_keys(descriptor: int, show: bool) -> bool:
+    """Have a terminal show the keys that are pressed, or not; whether that is a change. One that is not ours stays."""
+    if sys.platform == "win32":
+        return False
+    import termios
+
+    with contextlib.suppress(OSError, ValueError, termios.error):
+        modes = termios.tcgetattr(descriptor)
+        if bool(modes[3] & termios.ECHO) != show and _in_front(descriptor):
+            modes[3] ^= termios.ECHO
+            termios.tcsetattr(descriptor, termios.TCSANOW, modes)
+            return True
+    return False
 
 
 def in_front(err: IO[str]) -> bool:
     """Whether the terminal is ours to draw on: not while the shell has put us into the background."""
     try:
-        return os.tcgetpgrp(err.fileno()) == os.getpgrp()
-    except (AttributeError, OSError, ValueError):  # Windows; a terminal that does not control us
+        return _in_front(err.fileno())
+    except (OSError, ValueError):
         return True
+
+
+def _in_front(descriptor: int) -> bool:
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except (AttributeError, OSError):  # Windows; a terminal that does not control us
+        return True
+
+
+def is_pipe(out: IO[str]) -> bool:
+    """Whether another program reads this, which may write to our terminal, or ask somebody there."""
+    try:
+        return stat.S_ISFIFO(os.fstat(out.fileno()).st_mode)
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def can_redraw(err: TextIO, environ: Mapping[str, str]) -> bool:

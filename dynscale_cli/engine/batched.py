@@ -170,6 +170,9 @@ class BatchedEngine:
             self._scheduler.held = set(ids)
             self._plan = None
 
+    def halt(self, ids: Collection[int]) -> None:
+        """Nothing: between two steps no request goes on."""
+
     def usage(self, id: int) -> Tokens:
         sequence = self._sequences.get(id)
         return Tokens(sequence.prompt, sequence.generated, sequence.reused) if sequence else Tokens()

@@ -25,7 +25,7 @@ MOST = 64  # of the largest logits that can be asked for
 SORTED = 1024  # maxima of a row that CUDA sorts in one kernel for all rows
 DEVICES = ("CUDA",)  # where it was measured
 FINER = 16  # of the second groups make one of the first
-DESCENDING, POOL_MAX = 1, 0  # of ggml
+DESCENDING, POOL_MAX, FLOAT = 1, 0, 0  # of ggml
 
 
 class Tensor(ctypes.Structure):
@@ -61,6 +61,10 @@ class Groups:
         """Logits in groups; those behind them are all handed over."""
         return self.size * self.count
 
+    def kept(self, n_vocab: int) -> int:
+        """Logits of a row that are handed over."""
+        return MOST * self.fine + n_vocab - self.covered
+
     @classmethod
     def of(cls, n_vocab: int) -> Groups | None:
         """None where a vocabulary is too small for it to be worth it."""
@@ -83,15 +87,6 @@ class Kept:
         return total
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
-    """The tensors of one graph, a row for each output, as addresses: the logits kept, and which groups they are of."""
-
-    logits: int
-    first: int
-    second: int
-
-
 class NoDeviceTop(Exception):
     """The largest logits cannot be found on the device; rows are handed over whole."""
 
@@ -107,16 +102,14 @@ class DeviceTop:
         if groups is None:
             raise NoDeviceTop("the vocabulary is too small")
         self._lib, self._groups, self._n_vocab = lib, groups, n_vocab
-        self._graph: Graph | None = None
+        self._found: int | None = None  # in the graph that is being built: a tensor with a row for each output
         self._built, self._problem = False, ""
         self._chains: list[Any] = []
         self._context: Any = None
-        self._views: dict[tuple[int, int], tuple[Any, Any, Any]] = {}  # by the address of the logits, and rows
+        self._views: dict[tuple[int, int], Any] = {}  # by the address of the first row, and how many there are
         try:
             self._ggml = Functions()
             self._logits = _reader(lib.llama_get_sampled_logits_ith)
-            self._first = _reader(lib.llama_get_sampled_probs_ith)
-            self._second = _reader(lib.llama_get_sampled_candidates_ith)
             self._interface = lib.llama_sampler_i(
                 apply=lib.llama_sampler_i_apply(lambda sampler, row: None),
                 backend_init=lib.llama_sampler_i_backend_init(self._init),
@@ -199,22 +192,18 @@ class DeviceTop:
 
         Rows lie a vocabulary apart, in an order of llama.cpp's own.
         """
-        context, groups, step = self._address, self._groups, 4 * self._n_vocab
+        context, step = self._address, 4 * self._n_vocab
         starts = [self._logits(context, output) for output in outputs]
         lowest = min(starts)
         numbers = [(start - lowest) // step for start in starts]
         n = max(numbers) + 1
         found = self._views.get((lowest, n))
-        if found is None:  # made once: it costs more than to look at them
-            at, kept = outputs[starts.index(lowest)], MOST * groups.fine + self._n_vocab - groups.covered
-            places = (self._first(context, at), MOST), (self._second(context, at), MOST)
-            logits = _strided(lowest, ctypes.c_float, n, kept, step)
-            found = logits, *(_strided(place, ctypes.c_int32, n, size, step) for place, size in places)
-            self._views[lowest, n] = found
-        logits, first, second = found
-        if numbers == list(range(n)):
-            return logits, first, second
-        return logits[numbers], first[numbers], second[numbers]
+        if found is None:  # made once: it costs more than to look at it
+            found = self._views[lowest, n] = _strided(lowest, n, self._groups.kept(self._n_vocab) + 2 * MOST, step)
+        if numbers != list(range(n)):
+            found = found[numbers]
+        groups = found[:, -2 * MOST :].view(np.int32)
+        return found[:, : -2 * MOST], groups[:, :MOST], groups[:, MOST:]
 
     def _chain(self) -> Any:
         lib = self._lib
@@ -231,7 +220,7 @@ class DeviceTop:
         return not self._problem
 
     def _reset(self, sampler: Any) -> None:
-        self._graph = None
+        self._found = None
 
     def _apply(self, sampler: Any, context: int, graph: int, data: Any) -> None:
         outputs = data.contents
@@ -244,42 +233,45 @@ class DeviceTop:
             groups = self._groups if size == self._n_vocab else Groups.of(size)
             assert groups is not None
             self._built |= bool(row.view_src)  # else it is only tried
-            if self._graph is None:
-                self._graph = self._build(context, row.view_src or outputs.logits, size, whole.ne[1], groups)
-            number, kept = row.view_offs // (4 * size), MOST * groups.fine + size - groups.covered
-            found, finer = self._graph, MOST * (groups.size // groups.fine)
-            view = self._ggml.view_1d
-            outputs.logits = view(context, found.logits, kept, 4 * number * kept)
-            outputs.probs = view(context, found.first, MOST, 4 * number * groups.count)
-            outputs.candidates = view(context, found.second, MOST, 4 * number * finer)
+            if self._found is None:
+                self._found = self._build(context, row.view_src or outputs.logits, size, whole.ne[1], groups)
+            number, kept = row.view_offs // (4 * size), groups.kept(size) + 2 * MOST
+            outputs.logits = self._ggml.view_1d(context, self._found, kept, 4 * number * kept)
         except Exception as error:
             self._problem = str(error)
 
-    def _build(self, context: int, logits: int, n_vocab: int, rows: int, groups: Groups) -> Graph:
-        """Tensors over all rows of `logits`, (rows, n_vocab). ggml names the fastest dimension first."""
+    def _build(self, context: int, logits: int, n_vocab: int, rows: int, groups: Groups) -> int:
+        """A tensor with a row for each of `logits`, (rows, n_vocab): the logits kept, and which groups they are of.
+
+        In one tensor, since each row of each tensor is a copy of its own to the host. ggml names the fastest dimension
+        first.
+        """
         ggml, size, count, fine = self._ggml, groups.size, groups.count, groups.fine
 
-        def largest(tensor: int, size: int, count: int) -> tuple[int, int]:
-            """The maxima of each row's `count` groups, sorted: (order of all, the numbers of the first `MOST`)."""
+        def largest(tensor: int, size: int, count: int) -> int:
+            """The numbers of the `MOST` groups with the largest maxima, of each row's `count`."""
             maxima = ggml.pool_1d(context, tensor, POOL_MAX, size, size, 0)
             order = ggml.argsort(context, maxima, DESCENDING)
-            return order, ggml.view_2d(context, order, MOST, rows, 4 * count, 0)
+            return ggml.view_2d(context, order, MOST, rows, 4 * count, 0)
 
         body = logits
         if groups.covered < n_vocab:
             body = ggml.cont(context, ggml.view_2d(context, logits, groups.covered, rows, 4 * n_vocab, 0))
-        first, chosen = largest(body, size, count)
-        kept = ggml.get_rows(context, ggml.reshape_3d(context, body, size, count, rows), chosen)
+        first = largest(body, size, count)
+        kept = ggml.get_rows(context, ggml.reshape_3d(context, body, size, count, rows), first)
         finer = MOST * (size // fine)
-        second, chosen = largest(ggml.reshape_2d(context, kept, MOST * size, rows), fine, finer)
-        kept = ggml.get_rows(context, ggml.reshape_3d(context, kept, fine, finer, rows), chosen)
+        second = largest(ggml.reshape_2d(context, kept, MOST * size, rows), fine, finer)
+        kept = ggml.get_rows(context, ggml.reshape_3d(context, kept, fine, finer, rows), second)
         kept = ggml.reshape_2d(context, kept, MOST * fine, rows)
         if rest := n_vocab - groups.covered:
             behind = ggml.view_2d(context, logits, rest, rows, 4 * n_vocab, 4 * groups.covered)
             kept = ggml.concat(context, kept, ggml.cont(context, behind), 0)
-        for tensor in (kept, first, second):
-            ggml.set_output(tensor)
-        return Graph(kept, first, second)
+        for numbers in (first, second):
+            bits = ggml.view_2d(context, numbers, MOST, rows, Tensor.from_address(numbers).nb[1], 0)
+            Tensor.from_address(bits).type = FLOAT
+            kept = ggml.concat(context, kept, bits, 0)
+        ggml.set_output(kept)
+        return kept
 
 
 def _reader(function: Any) -> Any:
@@ -288,10 +280,9 @@ def _reader(function: Any) -> Any:
     return ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32)(address)
 
 
-def _strided(address: int, kind: Any, rows: int, columns: int, step: int) -> Any:
-    """A matrix over foreign memory whose rows begin `step` bytes apart."""
-    size = (rows - 1) * step + columns * ctypes.sizeof(kind)
-    flat = np.ctypeslib.as_array((ctypes.c_byte * size).from_address(address)).view(np.dtype(kind))
+def _strided(address: int, rows: int, columns: int, step: int) -> Any:
+    """A matrix over foreign memory whose rows begin `step` bytes apart: float32, (rows, columns)."""
+    flat = np.ctypeslib.as_array((ctypes.c_float * ((rows - 1) * step // 4 + columns)).from_address(address))
     return np.lib.stride_tricks.as_strided(flat, (rows, columns), (step, flat.itemsize))
 
 

@@ -224,6 +224,12 @@ class Engine(Protocol):
         Their prompts are still evaluated. Where all is paid for upfront, they go on.
         """
 
+    def halt(self, ids: Collection[int]) -> None:
+        """Nothing more is wanted of these requests: each is cancelled or extended next.
+
+        A server is told of all of them at once, so that none goes on while another's end is waited for.
+        """
+
     def usage(self, id: int) -> Tokens:
         """What an active request has been charged so far."""
 

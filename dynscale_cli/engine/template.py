@@ -353,6 +353,8 @@ def server_fields(level: Level, given: Mapping[str, Any], template: ChatTemplate
     variables = {}
     if level != "auto":
         variables = dict.fromkeys(SWITCHES, level != "off")
+    if level == "off":
+        fields["reasoning_effort"] = "none"  # all that Ollama listens to
     if level in BUDGETS:
         fields["reasoning_effort"] = variables["reasoning_effort"] = level
     variables |= given

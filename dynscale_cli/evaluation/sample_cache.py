@@ -214,6 +214,9 @@ class ReplayedEngine:
         self._held = ids
         self._inner.hold(ids)
 
+    def halt(self, ids: Collection[int]) -> None:
+        self._inner.halt(ids)
+
     def usage(self, id: int) -> Tokens:
         if id in self._playing:
             return self._playing[id].tokens

@@ -124,8 +124,7 @@ class Run:
             if (ended := self._past.account(self.settings.budget)) is not None:
                 self._journal.ended(ended)
         elif not self._closed:
-            for sample in list(self._in_flight.values()):
-                self._stop(sample)
+            self._stop_all(list(self._in_flight.values()))
             self._close("interrupted")
 
     def _restore(self) -> Iterator[Event]:
@@ -202,8 +201,9 @@ class Run:
         stopped, as its reserve may see an older one to its end. The last is asked for its answer, and so is one whose
         question has no other; once the time is up, all are.
         """
-        if self._time_is_up:
-            for sample in self._open_ones():
+        if self._time_is_up and (samples := self._open_ones()):
+            self.engine.halt([sample.id for sample in samples])
+            for sample in samples:
                 yield from self._force(sample, "time")
         while not self._is_affordable():
             *older, youngest = self._open_ones()
@@ -311,8 +311,7 @@ class Run:
         self._over(in_flight, Sampled(q, sample), sample.tokens)
         stopped = self.state.count(q, sample)
         if stopped is not None:  # what is still in flight could not change it
-            for other in [other for other in self._in_flight.values() if other.question == q]:
-                self._stop(other)
+            self._stop_all([other for other in self._in_flight.values() if other.question == q])
         yield SampleFinished(q, sample, self.state.standing(q))
         if stopped is not None:
             yield from self._finish(q, stopped)
@@ -327,6 +326,11 @@ class Run:
         yield SampleFinished(q, failed, self.state.standing(q))
         if stopped is not None:
             yield from self._finish(q, stopped)
+
+    def _stop_all(self, samples: Sequence[InFlight]) -> None:
+        self.engine.halt([sample.id for sample in samples])
+        for sample in samples:
+            self._stop(sample)
 
     def _stop(self, sample: InFlight) -> None:
         """Cancel a sample; what it has cost stays paid."""
@@ -345,8 +349,7 @@ class Run:
 
     def _end(self) -> Iterator[Event]:
         """Report every question that is not answered yet, as it stands."""
-        for sample in list(self._in_flight.values()):
-            self._stop(sample)
+        self._stop_all(list(self._in_flight.values()))
         if self._failure is not None:
             yield Notice(f"the engine failed: {self._failure.message}")
         rest: Stopped = "time" if self._time_is_up else "budget"

@@ -207,14 +207,13 @@ class ChatClient:
 
     def _hang_up(self, chat: ChatRequest) -> None:
         """Shut our side of the stream: a server sees that as the end, and we still hear what was on its way."""
-        line = self._lines.get(chat)
+        if chat in self._leaving:  # what is shut twice is an error once the server has closed
+            return
         if chat not in self._tasks:
             self.inbox.put(Closed(chat, sent=chat not in self._unsent, noticed=True))  # it was over
-        if (
-            chat not in self._tasks or chat in self._leaving
-        ):  # what is shut twice is an error once the server has closed
             return
         self._leaving.add(chat)
+        line = self._lines.get(chat)
         try:
             if line is None or not self.counting:
                 raise OSError("there is nothing to wait for")
@@ -251,7 +250,7 @@ class ChatClient:
             if fault is not None and chat in self._leaving:
                 return
             if fault is None:
-                self._endpoints.well(endpoint)
+                self._endpoints.well(endpoint, self._loop.time())
                 self._report(chat, reading)
                 return
             if not reading.begun:
@@ -283,6 +282,8 @@ class ChatClient:
 
     def may_be_key(self, text: str) -> int:
         """How many last characters of a text may be the beginning of the key."""
+        if not self._key:
+            return 0
         sizes = range(min(len(text), len(self._key) - 1), 0, -1)
         return next((size for size in sizes if text.endswith(self._key[:size])), 0)
 
@@ -305,15 +306,16 @@ class ChatClient:
         endpoint.outstanding += len(chat.ids)
         patience = max(self._stall, WHOLE) if self._whole else self._stall
         end = self._loop.time() + START + PER_TOKEN * chat.max_tokens
-        alone = self._endpoints.alone(endpoint)
         connection = self._connections[endpoint.url]
-        client = connection.patient if alone else connection.prompt
-        attempt = self._loop.create_task(self._converse(client, chat, reading))
+        client = connection.patient if self._endpoints.alone(endpoint) else connection.prompt
+        attempt = self._loop.create_task(self._converse(client, endpoint, chat, reading))
         try:
             while not attempt.done():
-                left = min(reading.heard + patience, end) - self._loop.time()
+                # One whose turn has not come is not left in silence while others are answered.
+                heard = reading.heard if reading.begun else max(reading.heard, endpoint.heard)
+                left = min(heard + patience, end) - self._loop.time()
                 if left <= 0:
-                    silent = self._loop.time() - reading.heard >= patience
+                    silent = self._loop.time() - heard >= patience
                     raise Stalled(f"nothing came for {patience:g} seconds" if silent else "its answer does not end")
                 await asyncio.wait({attempt}, timeout=left)
             await attempt
@@ -328,7 +330,7 @@ class ChatClient:
             endpoint.outstanding -= len(chat.ids)
         return None
 
-    async def _converse(self, client: Any, chat: ChatRequest, reading: AnswerReader[ChatRequest]) -> None:
+    async def _converse(self, client: Any, at: Endpoint, chat: ChatRequest, reading: AnswerReader[ChatRequest]) -> None:
         UNDER_WAY.set(reading)  # in this attempt's own context
         # As the package's own method, but for plain records: checked ones cost it more than all else of a chunk.
         create = partial(client.post, "/chat/completions", cast_to=object)
@@ -346,8 +348,8 @@ class ChatClient:
         try:
             async for chunk in stream:
                 reading.take(chunk)
-                if reading.counts:
-                    self.counts = True
+                at.heard = reading.heard
+                self.counts = reading.counts or self.counts
         finally:
             await stream.close()
         if not reading.seen and "application/json" in stream.response.headers.get("content-type", ""):

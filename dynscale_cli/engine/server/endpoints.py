@@ -79,6 +79,7 @@ class Endpoint:
     outstanding: int = 0
     failures: int = 0  # in a row
     until: float = 0.0  # it is left alone until then
+    heard: float = 0.0  # when it last said anything
     refused: bool = False  # it will never take a request: wrong key, no such model
 
 
@@ -111,8 +112,8 @@ class Endpoints:
         """Whether nobody else can be asked instead of waiting for this one."""
         return not any(e is not endpoint and not e.refused and not e.failures for e in self.all)
 
-    def well(self, endpoint: Endpoint) -> None:
-        endpoint.failures, endpoint.until = 0, 0.0
+    def well(self, endpoint: Endpoint, now: float) -> None:
+        endpoint.failures, endpoint.until, endpoint.heard = 0, 0.0, now
         self.lost.clear()
 
     def fail(self, times: int) -> bool:

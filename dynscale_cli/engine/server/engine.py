@@ -39,7 +39,7 @@ from dynscale_cli.errors import EngineError
 from .client import Accepted, Alone, ChatClient, ChatRequest, Closed, Dead, News, Over, Said
 from .faults import printable
 from .llama_server import LlamaServer
-from .request import PER_MESSAGE, RemoteRequest, TokenEstimator, shares, size
+from .request import PER_MESSAGE, RemoteRequest, TokenEstimator, asking, shares, size, tail
 from .stream import ABSURD, Delta, Usage
 
 DEFAULT_WIDTH = 16
@@ -88,7 +88,6 @@ class ServerEngine:
         self._told: set[str] = set()
         self._error: EngineError | None = None
         self._aborted = False
-        self._leaving = False  # all chats under way were told to end
         self._due: dict[int, int] | None = None  # what came since the last step, not yet told
         self._left: dict[ChatRequest, int] = {}  # tokens paid for by those who have left a chat that goes on
         self._patience = PATIENCE
@@ -151,14 +150,14 @@ class ServerEngine:
         else:
             self._leave(remote)
         thought, said, _ = self.reasoning.split(remote.text)
-        shown = _tail(f"{thought}\n\n{said}".strip(), room)
+        shown = tail(f"{thought}\n\n{said}".strip(), room)
         remote.thinking = False
         remote.write(text)
         remote.limit, remote.stop, remote.extended = max_tokens, stop, True
         remote.most = self.extend_cost(remote.request, text, max_tokens, turn, written=shown) - max_tokens
         if stop:
             remote.reply_from, remote.label = len(remote.text), text.strip().rpartition("\n")[2]
-        self._waiting.append((id, _asking(remote.request.prompt.messages, shown, turn)))
+        self._waiting.append((id, asking(remote.request.prompt.messages, shown, turn)))
 
     def cancel(self, id: int) -> Tokens:
         remote = self._requests.get(id)
@@ -171,6 +170,12 @@ class ServerEngine:
     def hold(self, ids: Collection[int]) -> None:
         """Nothing: a server goes on with what it was sent."""
 
+    def halt(self, ids: Collection[int]) -> None:
+        """See `Engine`. A chat that others are in as well goes on."""
+        staying = {remote.chat for id, remote in self._requests.items() if id not in ids}
+        chats = dict.fromkeys(remote.chat for id in ids if (remote := self._requests.get(id)))
+        self._close([chat for chat in chats if chat is not None and chat not in staying])
+
     def usage(self, id: int) -> Tokens:
         remote = self._requests.get(id)
         return remote.before + Tokens(0, remote.announced) if remote else Tokens()
@@ -181,7 +186,7 @@ class ServerEngine:
             for id in list(self._ended):
                 self._forget(id)
             self._drain()
-            self._due = {id: remote.progress() for id, remote in self._requests.items()}
+            self._due = {id: came for id, remote in self._requests.items() if (came := remote.progress())}
         return [Charge(id, 0, tokens) for id, tokens in self._due.items()]
 
     @property
@@ -268,37 +273,44 @@ class ServerEngine:
             self._left[chat] = self._left.get(chat, 0) + remote.limit
             remote.pay(remote.closed(Closed(chat, sent=True, noticed=False), counting=False))
         else:
-            remote.pay(self._close(remote, chat))
+            self._close([chat])
 
-    def _close(self, remote: RemoteRequest, chat: ChatRequest) -> Tokens:
-        """Close a chat, and hear what it has cost: what a server that counts says until it lets go belongs to it."""
-        if self._aborted and not self._leaving:  # all are going to be closed: let them go at the same time
-            self._leaving, self._patience = True, min(self._patience, LAST_PATIENCE)
-            for other in {other.chat for other in self._requests.values() if other.chat not in (None, chat)}:
-                self._client.hang_up(other)
-        self._client.hang_up(chat)
-        end = time.monotonic() + self._patience
+    def _close(self, chats: Collection[ChatRequest]) -> None:
+        """Close chats, all at once, and hear what they have cost: what a server that counts says until it lets go
+        belongs to it. Those who are still with them pay."""
+        for chat in chats:
+            self._client.hang_up(chat)
+        self._patience = min(self._patience, LAST_PATIENCE) if self._aborted else self._patience
+        end, under_way = time.monotonic() + self._patience, set(chats)
         others, self._arrived = self._arrived, deque()
-        over: Over | Closed = Closed(chat, sent=True, noticed=False)
         news: News | None
-        while True:
+        while under_way:
             try:
                 news = others.popleft() if others else self._client.inbox.get(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
-                self._client.recall(chat)
                 break
-            if not isinstance(news, (Accepted, Delta, Over, Closed)) or news.chat is not chat:
+            if not isinstance(news, (Accepted, Delta, Over, Closed)) or news.chat not in under_way:
                 self._arrived.append(news)
             elif isinstance(news, (Over, Closed)):
-                over = news
-                break
+                under_way.remove(news.chat)
+                self._pay(news)
             else:
                 self._take(news)
         self._arrived.extendleft(reversed(others))
         self._patience = max(0.0, end - time.monotonic())
-        if isinstance(over, Closed):
-            return remote.closed(over, counting=bool(self._client.counting))
-        return self._bill(chat, [remote], over.usage, over.reasons)[0]
+        for chat in under_way:
+            self._client.recall(chat)
+            self._pay(Closed(chat, sent=True, noticed=False))
+
+    def _pay(self, end: Over | Closed) -> None:
+        """A chat that was closed is over, or was just before."""
+        remotes = self._with(end.chat)
+        if isinstance(end, Closed):
+            bill = [remote.closed(end, counting=bool(self._client.counting)) for remote in remotes]
+        else:
+            bill = self._bill(end, remotes)
+        for remote, cost in zip(remotes, bill, strict=True):
+            remote.pay(cost)
 
     def _forget(self, id: int) -> None:
         self._requests.pop(id, None)
@@ -319,7 +331,8 @@ class ServerEngine:
             if news is not None:
                 self._take(news)
         for id, remote in self._requests.items():
-            self._speak(id, remote)
+            if remote.pieces:
+                self._speak(id, remote)
 
     def _take(self, news: News) -> None:
         if isinstance(news, Said):
@@ -348,14 +361,13 @@ class ServerEngine:
         remote = self._requests.get(id)
         return remote if remote is not None and remote.chat is chat else None
 
+    def _with(self, chat: ChatRequest) -> list[RemoteRequest]:
+        return [remote for id in chat.ids if (remote := self._of(chat, id)) is not None]
+
     def _over(self, over: Over) -> None:
-        chat, left = over.chat, self._left.pop(over.chat, 0)
-        if over.usage is not None and left:
-            over = replace(over, usage=replace(over.usage, generated=max(0, over.usage.generated - left)))
-        remotes = [remote for id in chat.ids if (remote := self._of(chat, id)) is not None]
-        answered = [f for f in remotes if over.fault is not None or over.reasons[chat.ids.index(f.request.id)]]
-        bill = self._bill(chat, answered, over.usage, over.reasons)
-        for remote, cost in zip(answered, bill, strict=True):
+        chat = over.chat
+        answered = [r for r in self._with(chat) if over.fault is not None or over.reasons[chat.ids.index(r.request.id)]]
+        for remote, cost in zip(answered, self._bill(over, answered), strict=True):
             place = chat.ids.index(remote.request.id)
             reason = over.reasons[place] if over.reasons else None
             scored = bool(remote.scored or not remote.chunks)
@@ -364,11 +376,13 @@ class ServerEngine:
             if remote.request.logprobs and not scored:
                 self._say("the server gives no log-probabilities: every vote weighs the same")
 
-    def _bill(
-        self, chat: ChatRequest, remotes: list[RemoteRequest], usage: Usage | None, reasons: Sequence[str | None]
-    ) -> list[Tokens]:
+    def _bill(self, over: Over, remotes: list[RemoteRequest]) -> list[Tokens]:
+        """What a chat has cost those who are still with it."""
+        chat, usage, left = over.chat, over.usage, self._left.pop(over.chat, 0)
         if not remotes:
             return []
+        if usage is not None and left:
+            usage = replace(usage, generated=max(usage.generated - left, sum(remote.chunks for remote in remotes)))
         if usage is not None and self._believable(usage, chat, remotes):
             most = remotes[0].most
             if usage.prompt > most:
@@ -378,7 +392,8 @@ class ServerEngine:
             self._caches = self._caches or usage.cached > 0
             self._estimator.learn(chat.messages, usage.prompt, most)
             return shares(usage, remotes)
-        return [remote.bound(reasons[chat.ids.index(remote.request.id)] if reasons else None) for remote in remotes]
+        reasons = over.reasons or (None,) * len(chat.ids)
+        return [remote.bound(reasons[chat.ids.index(remote.request.id)]) for remote in remotes]
 
     def _believable(self, usage: Usage, chat: ChatRequest, remotes: list[RemoteRequest]) -> bool:
         """Whether a server's count can be: not more tokens than were asked for and came, not none for some text, nor
@@ -426,17 +441,3 @@ def shown(model: str) -> str:
     """A served model's name for people: some servers call it by the path of its file."""
     name = PurePosixPath(model).stem if model.startswith("/") and model.endswith(".gguf") else model
     return printable(name)
-
-
-def _tail(text: str, room: int) -> str:
-    """The end of a text in at most `room` bytes: what leads to an answer stands there."""
-    data = text.encode("utf-8", "replace")
-    return text if len(data) <= room else data[len(data) - max(0, room) :].decode("utf-8", "ignore") if room > 0 else ""
-
-
-def _asking(messages: tuple[Message, ...], written: str, turn: str) -> tuple[Message, ...]:
-    """The conversation, with what the assistant has written, and the user's next turn."""
-    if written:
-        return (*messages, Message("assistant", written), Message("user", turn))
-    last = messages[-1]
-    return (*messages[:-1], Message(last.role, f"{last.content}\n\n{turn}"))

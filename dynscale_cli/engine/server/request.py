@@ -118,13 +118,14 @@ class RemoteRequest:
     def closed(self, closed: Closed, *, counting: bool) -> Tokens:
         """What a chat has cost at most that was closed before its end: all that it might have become.
 
-        Only where the server counts as it goes and has let go of it, it is what was counted then. One that has not
-        begun to answer has its prompt evaluated at most.
+        Only where the server counts as it goes and has let go of it, it is what was counted then. One of which nothing
+        has come has its prompt evaluated at most.
         """
         if not closed.sent and not self.chunks:
             return Tokens()
         generated, counted = self.limit, self.counted
-        if counting and (not self.accepted or (counted is not None and closed.noticed)):
+        heard = closed.noticed and (counted is not None or not self.chunks)
+        if counting and (heard or not self.accepted):
             generated = min(self.limit, (counted.generated if counted else 0) + UNSENT)
         if not self.first:
             return Tokens(0, generated, self.most)
@@ -164,6 +165,20 @@ def shares(usage: Usage, remotes: Sequence[RemoteRequest]) -> list[Tokens]:
 def size(text: str) -> int:
     """Bytes of a text as it is sent."""
     return len(text.encode("utf-8", "replace"))
+
+
+def tail(text: str, room: int) -> str:
+    """The end of a text in at most `room` bytes: what leads to an answer stands there."""
+    data = text.encode("utf-8", "replace")
+    return text if len(data) <= room else data[len(data) - max(0, room) :].decode("utf-8", "ignore") if room > 0 else ""
+
+
+def asking(messages: tuple[Message, ...], written: str, turn: str) -> tuple[Message, ...]:
+    """The conversation, with what the assistant has written, and the user's next turn."""
+    if written:
+        return (*messages, Message("assistant", written), Message("user", turn))
+    last = messages[-1]
+    return (*messages[:-1], Message(last.role, f"{last.content}\n\n{turn}"))
 
 
 class TokenEstimator:

@@ -13,6 +13,8 @@ from .faults import Reported, Unreadable
 
 T = TypeVar("T")
 LENGTHS = ("length", "max_tokens", "model_length")  # what servers call an end at max_tokens
+# And one that is no end of an answer: the server was stopped, or something went wrong there.
+BROKEN_OFF = ("abort", "aborted", "cancelled", "error")
 THOUGHTS = ("reasoning_content", "reasoning", "reasoning_text", "thinking")  # fields that hold thoughts apart
 ABSURD = "the server's count of tokens cannot be: its answers are billed as many tokens as they have bytes"
 BYTES_PER_TOKEN = 16  # no text has that many on average, so an answer of more is longer than asked for
@@ -55,9 +57,9 @@ class AnswerReader(Generic[T]):
         self.begun = False  # text has come
         self.usage: Usage | None = None
         self.absurd = False  # a usage came that cannot be
-        self._final = False  # the usage is of the whole answer
+        self._final = self._used = False  # the usage is of the whole answer; one has come
         self.counts = False  # a usage came, or its place was kept for the end
-        self.overrun = self.whole = False
+        self.overrun = self.whole = self._broken = False
         self._counted: Usage | None = None  # of the chunk that is being read
         self._bills: list[Usage] = []  # what came when completions were over
         self.heard = clock()
@@ -78,8 +80,8 @@ class AnswerReader(Generic[T]):
         self.counts = self.counts or "usage" in chunk
         self._counted = _timed(chunk.get("timings"))
         if found is not None:
-            self._final = not choices or self.usage is None  # one that comes with chunk after chunk is a running count
-            self.usage = _usage(found)
+            self._final = not choices or not self._used  # one that comes with chunk after chunk is a running count
+            self.usage, self._used = _usage(found), True
             self.absurd = self.usage is None
             self._counted = self._counted or (self.usage if len(self.reasons) == 1 else None)
             if self.usage is not None and not choices:
@@ -99,9 +101,7 @@ class AnswerReader(Generic[T]):
             raise Unreadable("it is not a chat completion")
         if len(self._bills) == len(self.reasons):  # llama-server bills each by itself; the prompt was evaluated once
             self.usage = replace(self._bills[0], generated=sum(bill.generated for bill in self._bills))
-        if (
-            self.usage is not None and self._final
-        ) or self.absurd:  # the last word was said: then an end may go without a reason
+        if self._final and not self._broken:  # the last word was said: then an end may go without a reason
             self.reasons = [r or "stop" if n in self.seen else None for n, r in enumerate(self.reasons)]
         if any(self.reasons[place] is None for place in self.seen):
             raise Unreadable("it breaks off")
@@ -121,7 +121,9 @@ class AnswerReader(Generic[T]):
                 scored = () if thinking and said else logprobs
                 self._tell(Delta(self.chat, place, text, thinking, scored, self._counted))
         reason = choice.get("finish_reason")
-        if isinstance(reason, str):
+        if reason in BROKEN_OFF:
+            self._broken = True
+        elif isinstance(reason, str):
             self.reasons[place] = "length" if reason in LENGTHS else "stop"
         self._measure(place, len(thought.encode()) + len(said.encode()), 0 if whole else max(1, len(logprobs)))
 
@@ -151,7 +153,7 @@ def _joined(content: Any, kind: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+    return value.encode("utf-8", "replace").decode() if value and isinstance(value, str) else ""
 
 
 def _logprobs(choice: dict[str, Any]) -> Iterable[float]:
@@ -163,6 +165,8 @@ def _logprobs(choice: dict[str, Any]) -> Iterable[float]:
 
 def _timed(timings: Any) -> Usage | None:
     """llama-server's `timings` of one completion, which it gives with every chunk where it is asked to."""
+    if timings is None:
+        return None
     told = _record(timings)
     counts: list[Any] = [told.get(name) for name in ("prompt_n", "predicted_n", "cache_n")]
     if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in counts):
