@@ -3,9 +3,11 @@
 import json
 import signal
 import subprocess
+import time
 
 import pytest
 
+from dynscale_cli.cli.session import ECHO, Interrupts
 from tests.cli_process import MINUTES, QUICK, start
 
 SLOW = ("--max-samples", "1", "--max-tokens", "400", "--budget", "400k", "-np", "1")
@@ -39,6 +41,31 @@ def test_a_signal_ends_the_run_with_what_there_is(running, number, code):
     said = error.decode().splitlines()
     assert any(line.startswith("interrupted: 300 questions") for line in said)
     assert "dynscale runs resume " in said[-1]
+
+
+def test_a_signal_that_comes_twice_at_once_is_one(running):
+    """As `timeout` sends it, and a wrapper in the same process group."""
+    process, _ = running
+    for _ in range(2):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.01)
+    _, error = process.communicate(timeout=MINUTES)
+    assert process.returncode == 143
+    assert b"dynscale runs resume " in error.splitlines()[-1]
+
+
+def test_a_second_signal_ends_the_process_at_once(monkeypatch):
+    left, now = [], [5.0]
+    monkeypatch.setattr("dynscale_cli.cli.session._leave", left.append)
+    interrupts = Interrupts(lambda: now[0])
+    interrupts.on_first = lambda: None
+    interrupts.receive(signal.SIGINT)
+    now[0] += ECHO / 2
+    interrupts.receive(signal.SIGINT)
+    assert left == []
+    now[0] += ECHO
+    interrupts.receive(signal.SIGINT)
+    assert left == [130]
 
 
 def test_a_signal_while_questions_are_awaited(tmp_path):

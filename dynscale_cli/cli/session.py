@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -317,14 +318,16 @@ class KeptRun:
 EXIT = {signal.SIGINT: 130, signal.SIGTERM: 143}
 if hasattr(signal, "SIGHUP"):  # a terminal that is closed ends what runs in it as orderly
     EXIT[signal.SIGHUP] = 143
+ECHO = 0.5  # seconds: a signal that comes again by then is the same (`timeout`, and wrappers that pass theirs on)
 
 
 class Interrupts:
     """What was asked of the process from outside. `exit_code` is 0 until a signal came."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.exit_code = 0
         self.on_first: Callable[[], None] | None = None  # without one, the first signal ends the process
+        self._clock, self._first = clock, 0.0
 
     def __bool__(self) -> bool:
         return self.exit_code != 0
@@ -333,9 +336,11 @@ class Interrupts:
         code = EXIT.get(signal.Signals(number))
         if code is None:
             return
+        if self.exit_code and self._clock() - self._first < ECHO:
+            return
         if self.exit_code or self.on_first is None:
             _leave(code)
-        self.exit_code = code
+        self.exit_code, self._first = code, self._clock()
         if self.on_first is not None:
             self.on_first()
 
