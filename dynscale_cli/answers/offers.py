@@ -89,7 +89,8 @@ def _trimmed(option: str) -> str:
 
 _QUOTED = r"[\"'`*]{1,2}[^\"'`*\n]{1,40}[\"'`*]{1,2}"
 _BARE = (
-    r"[^\s,.;:?!\"()/|`]+(?:[ ](?!(?:or|oder|ou|o|and|if|when|unless|depending|based|to)\b)[^\s,.;:?!\"()/|`]+){0,3}"
+    r"[^\s,.;:?!\"()/|`]{1,40}"
+    r"(?:[ ](?!(?:or|oder|ou|o|and|if|when|unless|depending|based|to)\b)[^\s,.;:?!\"()/|`]{1,40}){0,3}"
 )
 _ITEM = rf"(?:{_QUOTED}|n/a\b|{_BARE})"
 _OR = r"(?:\s*,?\s+(?:or|oder|ou|o)\s+(?:else\s+)?|\s*/\s*|\s*\|\s*)"

@@ -74,7 +74,7 @@ def first_sentence(content: str) -> str:
 
 
 _REASON = re.compile(
-    r"\s*(?:,\s*)?(?:\b(?:because|since|which|where|when|for all|so that|as (?:we|it|the)|given that)\b|"
+    r"(?<!\s)\s*(?:,\s*)?(?:\b(?:because|since|which|where|when|for all|so that|as (?:we|it|the)|given that)\b|"
     r"\bwith (?=\$?[a-z]\s?=)|\((?:since|because|as)\b)",
     re.IGNORECASE,
 )
