@@ -63,10 +63,10 @@ _LONGEST = 64
 _NUMERALS = {word: value for word, value in SMALL.items() if 1 <= value <= 12}
 _PARTS_OF_AN_HOUR = {"quarter": 15, "half": 30, "twenty five": 25}
 _SPOKEN = re.compile(
-    rf"(?:at\s+)?(?:(?P<part>quarter|half|five|ten|twenty|twenty[- ]five|[1-5]?\d)\s+(?:minutes?\s+)?"
+    rf"(?:at\s+)?(?:(?P<part>(?:a )?quarter|half|five|ten|twenty|twenty[- ]five|[1-5]?\d)\s+(?:minutes?\s+)?"
     r"(?P<side>past|after|to)\s+)?"
     rf"(?P<hour>1?\d|{'|'.join(_NUMERALS)})(?P<clock>\s+o'clock)?"
-    r"(?:\s+(?:in the\s+|at\s+)?(?:(?P<half>[ap])\.?m\.?|(?P<early>morning)|afternoon|evening|night))?"
+    r"(?:\s+(?:in\s+(?:the\s+)?|at\s+)?(?:(?P<half>[ap])\.?m\.?|(?P<early>morning)|afternoon|evening|night))?"
 )
 
 
@@ -146,7 +146,7 @@ def _spoken(said: str) -> str | None:
         return None
     hour = _NUMERALS.get(time["hour"]) or int(time["hour"])
     word = time["part"] or "0"
-    minutes = _PARTS_OF_AN_HOUR.get(word.replace("-", " ")) or SMALL.get(word) or int(word)
+    minutes = _PARTS_OF_AN_HOUR.get(word.replace("-", " ").removeprefix("a ")) or SMALL.get(word) or int(word)
     if time["side"] == "to":
         hour, minutes = hour - 1 or 12, 60 - minutes
     told = time["half"] or ("a" if time["early"] else "p" if said.endswith(("noon", "evening", "night")) else None)

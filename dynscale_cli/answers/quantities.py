@@ -318,13 +318,15 @@ def _compound(text: str, first: Quantity, second: Quantity) -> Quantity | None:
     if between is None or second.value is None or second.value < 0 or len(second.parts) > 1:
         return None
     value, unit = first.parts[-1]
+    if unit.symbol == "m" and second.parts and second.parts[0][1].symbol == "s":  # 3m30s
+        unit = _MINUTE
     smaller = _next_unit(unit, second, attached=first.end == second.start)
     if smaller is None or isinstance(value, Huge) or value.denominator != 1:
         return None
     for dimension, factor in unit.readings():
         for other, part in smaller.readings():
             if (dimension == other and second.value * part < factor) or (dimension == _MONTH and other == _TIME):
-                parts = (*first.parts, (second.value, smaller))
+                parts = (*first.parts[:-1], (value, unit), (second.value, smaller))
                 key = " ".join(spell(value_key(value), unit) for value, unit in parts)
                 return Quantity(key, first.start, second.end, parts=parts)
     return None

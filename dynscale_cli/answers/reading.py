@@ -376,7 +376,7 @@ def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | Non
     return _value_or_words(strip_markup(without_subject(bare, topic)), topic)
 
 
-_NUMBER_OF_A_NAME = re.compile(r"(\d+)\s(?:-\s|: )?([A-Z][a-z]+(?: [A-Za-z]+){0,4})")  # 404 Not Found
+_NUMBER_OF_A_NAME = re.compile(r"(\d+)\s(?:-\s|: )?([A-Z][a-z]*(?: [A-Za-z]+){0,4})")  # 404 Not Found
 _MATHEMATICAL = re.compile(r"[\d\\=+*/^<>|√π∞∅±∪∩∈°$]|(?<!\w)-|\b(?:infinity|pi)\b|\bO\(")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{3}(?:[0-9a-fA-F]{1,5})?")
 
