@@ -103,6 +103,7 @@ def votes(question: str, *said: str) -> list[str | None]:
         ("What does status 418 mean?", ("Answer: I am a teapot", "Answer: 418 I am a teapot")),
         ("What is the formula of the ion?", ("Answer: SO₄²⁻", "Answer: $SO_4^{2-}$", "Answer: \\ce{SO4^2-}")),
         ("What is the formula of the gas?", ("Answer: CO₂", "Answer: CO2", "Answer: CO<sub>2</sub>")),
+        ("Which is faster, a lion or a horse?", ("Answer: The lion", "Answer: lion", "Answer: The lion is faster.")),
         # what is offered, in other forms of the word
         ("Should they accept or reject it? (accept/reject)", ("Answer: accept", "Answer: Accepted", "Answer: accepts")),
         ("Is f rising, falling or level on (0, 2)?", ("Answer: rising", "Answer: f is rising", "Answer: Rising.")),

@@ -63,8 +63,8 @@ _LONGEST = 64
 _NUMERALS = {word: value for word, value in SMALL.items() if 1 <= value <= 12}
 _PARTS_OF_AN_HOUR = {"quarter": 15, "half": 30, "twenty five": 25}
 _SPOKEN = re.compile(
-    rf"(?:at\s+)?(?:(?P<part>(?:a )?quarter|half|five|ten|twenty|twenty[- ]five|[1-5]?\d)\s+(?:minutes?\s+)?"
-    r"(?P<side>past|after|to)\s+)?"
+    rf"(?:at\s+)?(?:(?P<part>(?:a )?quarter|half|(?:five|ten|twenty|twenty[- ]five|[1-5]?\d)(?=\s+min))\s+"
+    r"(?:minutes?\s+)?(?P<side>past|after|to)\s+)?"
     rf"(?P<hour>1?\d|{'|'.join(_NUMERALS)})(?P<clock>\s+o'clock)?"
     r"(?:\s+(?:in\s+(?:the\s+)?|at\s+)?(?:(?P<half>[ap])\.?m\.?|(?P<early>morning)|afternoon|evening|night))?"
 )

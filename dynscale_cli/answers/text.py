@@ -256,7 +256,7 @@ _PREDICATE = re.compile(
 )
 # "Ann Bell drew the map in 1650."
 _NAMED_FIRST = re.compile(
-    r"(?P<subject>(?:[A-Z][\w.'-]*\s+(?:(?:van|von|de|da|del|of|the)\s+){0,2}){1,5})(?P<rest>(?!and\b|or\b)[a-z][^.,;]*)"
+    r"(?P<subject>(?!(?:The|An?)\s)(?:[A-Z][\w.'-]*\s+(?:(?:van|von|de|da|del|of|the)\s+){0,2}){1,5})(?P<rest>(?!and\b|or\b)[a-z][^.,;]*)"
 )
 _YEAR = re.compile(r"\b\d{3,4}\b")
 _PRONOUNS = word_set(
@@ -309,9 +309,7 @@ def without_subject(sentence: str, topic: frozenset[str]) -> str:
     named = _PREDICATE.match(sentence) if topic and len(sentence) <= 300 else None
     if named is not None and repeats(named["rest"], topic) and not repeats(named["subject"], topic):
         sentence = named["subject"]  # "Canberra is the capital of Australia"
-    done = _NAMED_FIRST.fullmatch(sentence) if len(sentence) <= 300 and not topic.isdisjoint(_CHOOSE_ONE) else None
-    if done is not None and repeats(_YEAR.sub("", done["rest"]), topic) and not repeats(done["subject"], topic):
-        sentence = done["subject"].strip()
+    sentence = _who_did(sentence, topic) or sentence
     for asked, lead in _LEADS:
         if not topic.isdisjoint(asked):
             begun = lead.match(sentence)
@@ -329,6 +327,14 @@ def _compared(subject: str, rest: str, topic: frozenset[str]) -> bool:
     """Which is larger? "3/4 is larger." says 3/4."""
     named = not topic.isdisjoint(_CHOOSE_ONE) and not repeats(subject, frozenset())
     return named and _COMPARISON.fullmatch(rest) is not None and repeats(rest, topic)
+
+
+def _who_did(sentence: str, topic: frozenset[str]) -> str | None:
+    """Who drew the map? "Ann Bell drew the map in 1650." says Ann Bell."""
+    done = _NAMED_FIRST.fullmatch(sentence) if len(sentence) <= 300 and not topic.isdisjoint(_CHOOSE_ONE) else None
+    if done is None or not topic.isdisjoint(words(done["subject"])) or len(done["rest"].split()) < 2:
+        return None
+    return done["subject"].strip() if repeats(_YEAR.sub("", done["rest"]), topic) else None
 
 
 def repeats(said: str, topic: frozenset[str]) -> bool:
