@@ -169,7 +169,7 @@ def _words(report: BenchReport) -> Iterator[Text]:
         if score.method == "dynscale" and found.sure:
             yield Text(
                 f"dynscale was at least {SURE:.0%} sure of {found.sure} of {found.questions} leaders: "
-                f"{found.majority} are the answer of most samples in all pools, {found.right} are right."
+                f"right: {found.right}; the answer of most samples in all pools: {found.majority}."
             )
     seeds, one = ", ".join(map(str, report.seeds)), f"{report.one:.0f}%"
     interval = "In brackets: 95% intervals over questions, differences paired on them."
