@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from dynscale_cli.cli.ask import notice_unmatched
+from dynscale_cli.questions import Question
 from tests.cli_process import QUICK, dynscale, lines
 
 QUESTION = "What is 1+1?"
@@ -188,3 +190,21 @@ def test_a_pool_that_is_none(tmp_path, content):
     assert done.returncode == 2
     assert done.stdout == b""
     assert lines(done.stderr)[0].startswith("dynscale: pool.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("choices", "gold", "kind", "told"),
+    [
+        (("tall", "green"), "C", "auto", "1 (C)"),
+        (("tall", "green"), "blue", "auto", "1 (blue)"),
+        ((), "Paris", "number", "1 (Paris)"),
+        (("tall", "green"), "B) green", "auto", None),
+        (("tall", "green"), '["A", "B"]', "auto", None),
+        ((), "Paris", "auto", None),
+        ((), None, "number", None),
+    ],
+)
+def test_a_right_answer_that_nothing_can_match_is_told(choices, gold, kind, told):
+    said = list[str]()
+    notice_unmatched([Question(0, "1", "Which?", choices, gold)], kind, said.append)
+    assert [line.rpartition(": ")[2] for line in said] == ([told] if told else [])

@@ -42,6 +42,20 @@ def test_a_text_with_breaks_has_the_tokens_that_it_has_as_a_whole(model):
     assert model.tokenize(text) == model._ids(text, True)
 
 
+def test_a_long_text_that_many_prompts_begin_with_is_split_once(model, monkeypatch):
+    split = list[str]()
+    ids = model._ids
+    monkeypatch.setattr(model, "_ids", lambda text, parse: split.append(text) or ids(text, parse))
+    report = "".join(f"In week {week} they sold {week * 7} rakes.\n" for week in range(1000))
+    first = model.tokenize(f"{report}Who sold most?")
+    assert len("".join(split)) > len(report)
+    split.clear()
+    second = model.tokenize(f"{report}Who sold least, and why?")
+    assert len("".join(split)) < 2 * STRETCH
+    assert first[:20_000] == second[:20_000]
+    assert spelled(model, second).endswith("Who sold least, and why?")
+
+
 @pytest.mark.parametrize("before", range(STRETCH - 9, STRETCH + 9))
 def test_a_control_token_is_never_cut(model, before):
     end = model._ids("<|im_end|>", True)

@@ -270,8 +270,14 @@ _VERDICT = re.compile(
 _HEDGE = re.compile(
     r"^[\s*_`'\"]*(?:(?:most\s+|very\s+)?(?:probably|likely|possibly|perhaps|maybe|presumably)|"
     r"i\s+(?:think|believe|would say)(?:\s+that)?|in\s+general|generally|technically|strictly speaking|"
-    r"[a-z]{3,14}ly(?=,))"
+    r"(?:almost\s+)?[a-z]{3,14}ly(?=,|\s+(?:yes|no|true|false)\b))"
     r"[,:]?\s+(?=[a-z])",
+    re.IGNORECASE,
+)
+# "They cannot.", "He did."
+_SHORT_SIDE = re.compile(
+    r"[\s*_`'\"]*(?:it|he|she|they|we|you|i|this|that|there)\s+(?:is|are|was|were|do|does|did|can|could|will|would|has|have|"
+    r"had|should)(?P<not>\s?not|n't)?[\s*_`'\".!]*",
     re.IGNORECASE,
 )
 _CONCLUDED = re.compile(r"\b(?:so|thus|therefore|hence)[,:]?\s+(yes|no|true|false)\b[\s.!*_]*$", re.IGNORECASE)
@@ -295,6 +301,9 @@ def read_boolean(content: str) -> str | None:
         return "no"
     if _side(word) is not None:
         return _side(word)
+    short = _SHORT_SIDE.fullmatch(content)
+    if short is not None:
+        return "no" if short["not"] else "yes"
     concluded = _CONCLUDED.search(content)
     return _side(concluded[1]) if concluded is not None else _last_verdict(content)
 

@@ -33,6 +33,7 @@ _GROUPS = {
     "tag": ("begin_of_box|>", "<result>", "<solution>", "<final>", "<conclusion>"),
     "mine": ("my pick", "my choice", "my guess", "my vote"),
     "chosen": ("pick", "choose", "go with", "select", "opt for"),
+    "picked": ("选", "選", "richtig ist"),
     "key": ('"choice"', '"option"', '"result"'),
     "foreign": (
         "antwort", "ergebnis", "lösung", "respuesta", "resultado", "réponse", "resposta", "risposta", "risultato",
@@ -196,6 +197,8 @@ def _statement(text: str, at: int, stem: str) -> Statement | None:
         return _tag(text, at, behind)
     if group == "chosen":
         return _matched(_CHOSEN, "sentence", text, at, behind) if _CHOOSER.search(text[max(0, at - 60) : at]) else None
+    if group == "picked":
+        return _matched(_PICKED, "sentence", text, at, behind)
     if group == "mine":
         return _matched(_IS, "sentence", text, at, behind)
     if group == "revision":
@@ -221,6 +224,7 @@ _CHOOSER = re.compile(
     re.IGNORECASE,
 )
 _IS = re.compile(r"\s*(?:is|would be|:|=)\s*[*_]{0,2}(?:(?:option|choice|letter)\s+)?", re.IGNORECASE)
+_PICKED = re.compile(r"\s{0,2}[:是为為]?\s{0,2}[*_]{0,2}(?=[(\[]?[A-J](?![A-Za-z]))")
 _CHOSEN = re.compile(r"s?\s+(?:(?:answer|option|choice|letter)\s+)?(?:is\s+)?:?\s{0,2}[*_]{0,2}(?=\S)", re.IGNORECASE)
 
 
@@ -265,7 +269,8 @@ def _english(text: str, at: int, behind: int) -> Statement | None:
     if not text[behind:].strip(" *_#\n:") and _HEADING_BEFORE.search(before):
         return Statement("label", "", at, len(text))
     direct = _DIRECT.match(text, behind)
-    if direct is not None and _DIRECT_BEFORE.search(before):
+    asked = re.match(r"[^.!\n?]{0,40}\?", text[behind : behind + 41])  # Is the answer 42?
+    if direct is not None and asked is None and _DIRECT_BEFORE.search(before):
         return _until(text, "label", at, direct.end())
     return None
 

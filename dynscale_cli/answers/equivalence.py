@@ -303,7 +303,7 @@ def _without_dressing(shown: Mapping[str, str]) -> dict[str, str]:
         title, _, rest = key.partition(" ")
         if title in _TITLES and rest in shown:
             found[key] = rest
-        elif text.endswith(")") and " (" in text:
+        elif text.endswith(")") and text.count(" (") == 1:
             remarked.setdefault(" ".join(words(text.partition(" (")[0])), []).append(key)
     alone = {keys[0]: name for name, keys in remarked.items() if len(keys) == 1}
     return found | {key: name for key, name in alone.items() if name in shown and name != key}

@@ -109,7 +109,7 @@ def _committed(text: str, lowered: str, kind: AnswerType, choices: Sequence[str]
             continue
         if statement.form in ("sentence", "reverse") and _says_nothing(content, kind):
             continue
-        said = _calmly(statement) + _further_lines(text, statement, kind)
+        said = _list(text, statement, kind) or _calmly(statement) + _further_lines(text, statement, kind)
         reading = _boxes(text, statement, kind) or read(said, kind, choices)
         if reading is not None:
             return revision or reading, False
@@ -153,6 +153,32 @@ def _further_lines(text: str, statement: Statement, kind: AnswerType) -> str:
     return lines.group() if lines is not None else ""
 
 
+_ITEM = re.compile(r"\s*(?:(?P<bullet>[-*•+])|(?P<number>\d{1,2})[.)])[ \t]+(?P<said>\S.*?)[ \t]*$", re.MULTILINE)
+_NUMBERED = re.compile(r"(?:^|(?<=[\s,;]))(\d{1,2})[.)]\s+")
+_MOST_WORDS = 8
+
+
+def _list(text: str, statement: Statement, kind: AnswerType) -> str | None:
+    """The items of a list that is stated, one a line or numbered in one, with commas between them."""
+    if statement.form not in ("label", "sentence") or kind.name not in ("auto", "text", "math"):
+        return None
+    line = text.rfind("\n", 0, statement.end) + 1
+    items = []
+    first = item = _ITEM.match(text, line if line > statement.start else statement.end - len(statement.content))
+    while item is not None and first is not None and bool(item["bullet"]) == bool(first["bullet"]):
+        items.append(item["said"])
+        item = _ITEM.match(text, item.end())
+    if len(items) < 2:
+        marks = list(_NUMBERED.finditer(statement.content[:400]))
+        if len(marks) < 2 or [int(mark[1]) for mark in marks] != list(range(1, len(marks) + 1)):
+            return None
+        ends = [*(mark.start() for mark in marks[1:]), len(statement.content)]
+        items = [statement.content[mark.end() : end] for mark, end in zip(marks, ends, strict=True)]
+    items = [strip_markup(item.rstrip(" ,;*_")) for item in items]
+    short = all(item and len(item.split()) <= _MOST_WORDS for item in items)
+    return ", ".join(items) if short else None
+
+
 _BETWEEN_BOXES = re.compile(
     r"(?:[\s$,;\\()&.]|\\q?quad|\\text\s?\{[^{}]{0,12}\}|\b(?:and|or|also|either|else|und|oder|et|ou|y|o)\b){0,24}"
     r"(?P<name>[a-zA-Z](?:_\{?\w\}?)?)?\s{0,2}=?\s{0,2}\$?"
@@ -191,6 +217,14 @@ _MARKS = re.compile(r"\b([A-J])[).:](?=\s|$)")
 _CHECK = re.compile(
     r"[\s*_#(]*(?:to\s+)?(?:double[- ]?)?(?:check|verify|verification|verifying|checking)\b", re.IGNORECASE
 )
+# "12 + 30 =", "12 + 30 = 42. Then subtract"
+_BREAKS_OFF = re.compile(r"(?:[=:,(]|[\w)]\s[-+*/×÷<>])$|[.,;]\s+(?:then|now|next)\s[^.]*$", re.IGNORECASE)
+_PLAN = re.compile(
+    r"[\s*_#]*(?:let(?:'s|\s+us|\s+me)|(?:first|next|now)(?:ly)?,?\s+(?:we|i|let)|hmm|we\s+(?:need|have|can|must|should|want)|"
+    r"to\s+(?:find|solve|determine|answer|calculate|compute)|suppos\w+|assum\w+|consider|step\s+1)\b|[^?.!]*\?\s+\S",
+    re.IGNORECASE,
+)
+_SUM = re.compile(r"[-\d\s$(.,]*\d\s?(?:[+*×÷]|\s-\s|\\times|\\cdot|\\div)(?!\s?10\s?(?:\^|\*\*))[^=≈a-z]*")
 _SO = re.compile(r"\s*(?:so|thus|therefore|hence|then)\b", re.IGNORECASE)
 _YES = re.compile(r"\b(?:yes|true|correct|right)\b", re.IGNORECASE)
 _NO = re.compile(r"\b(?:no|false|incorrect|wrong|not)\b(?! wait)", re.IGNORECASE)
@@ -205,7 +239,7 @@ def _ending(text: str, kind: AnswerType, choices: Sequence[str]) -> Reading | No
     """What counts as stated without a label: bold words or a result at the end, a first or last line, all of it."""
     lines = (line for line in reversed(text[-_TAIL:].split("\n")) if any(char.isalnum() for char in line))
     last = next(lines, "").strip()
-    if _CHECK.match(last):
+    if _CHECK.match(last) or (len(last) > 1 and _BREAKS_OFF.search(last[-80:])):
         return None
     closing = _closing(text, last, kind, choices) or _behind_own_label(last, kind, choices)
     if closing is not None:
@@ -252,8 +286,10 @@ def _names_one(line: str, text: str, kind: AnswerType) -> bool:
 def _whole(text: str, kind: AnswerType, choices: Sequence[str]) -> Reading | None:
     """A completion of one sentence that is its answer, not a piece of reasoning."""
     short = strip_markup(text)
-    if len(short) > _SHORT or _GOES_ON.search(short):
+    if len(short) > _SHORT or _GOES_ON.search(short) or _PLAN.match(short):
         return None
+    if kind.name == "number" and _SUM.fullmatch(short):
+        return None  # what is asked, not what it comes to
     reading = read_loosely(text, kind, choices)
     if reading is None or kind.name in ("text", "math", "number"):
         return reading

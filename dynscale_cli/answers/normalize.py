@@ -107,19 +107,19 @@ def lower(text: str) -> str:
 
 _MARKUP = " \t\r\n*`\"'~"
 _STOPS = ".,;:。"
-_LINK = re.compile(r"\s*<(?P<inner>[^<>\s]+[@/][^<>\s]+)>\s*")
+_LINK = re.compile(r"\s*(?:<(?P<inner>[^<>\s]+[@/][^<>\s]+)>|\[(?P<said>[^\[\]]+)\]\([^()\s]+[@/][^()\s]*\))\s*\.?")
 _HEADING = re.compile(r"#{1,6}(?=\s)|>(?=\s*[*_#])")
 _CLOSING_HASHES = re.compile(r"^#+$|(?<=[\s*_])#{2,}$")  # C# keeps its own
 _SIGN = re.compile(
-    r"\s*(?:[*_]{2}|[*_](?=[^*_\s]))?(?:(?P<quote>[`'\"]{1,3})\s?(?P<quoted>[^\w\s`'\"]{1,3})\s?(?P=quote)|"
+    r"\s*(?:[Tt]he\s)?(?:\\\()?(?:[*_]{2}|[*_](?=[^*_\s]))?(?:(?P<quote>[`'\"]{1,3})\s?(?P<quoted>[^\w\s`'\"]{1,3})\s?(?P=quote)|"
     r"\$?(?P<bare><=|>=|==|!=|<>|\+=|-=|->|=>|&&|\|\||//|\*\*(?=\s*$)|[-<>=+/%^&|~@×÷≤≥≠±√∈∪∩→←↔⇒∧∨¬])\$?)(?:[*_]{1,2})?"
-    r"\s*\.?\s*"
+    r"(?:\\\))?(?:\s(?:operator|sign|symbol)|\s\([a-z -]{1,20}\))?\s*\.?\s*"
 )
 
 
 def sign_of(text: str) -> str | None:
     """The sign that is all of a text: an operator such as `<` or `+`, or any other between quotes or backticks."""
-    if len(text) > 24:
+    if len(text) > 40:
         return None
     if text.strip() in ("*", "#"):
         return text.strip()
@@ -135,8 +135,9 @@ def strip_markup(text: str) -> str:
     sign = sign_of(text)
     if sign is not None:
         return sign
-    styled = (_TAGGED.fullmatch(text) or _LINK.fullmatch(text)) if "<" in text else None
-    text = styled["inner"] if styled is not None else text
+    styled = _TAGGED.fullmatch(text) if "<" in text else None
+    link = _LINK.fullmatch(text) if text.rstrip(" .").endswith((">", ")")) else None
+    text = styled["inner"] if styled is not None else (link["inner"] or link["said"]) if link is not None else text
     text = (
         _CLOSING_HASHES.sub("", text.rstrip(_MARKUP + _STOPS + "_"))
         .rstrip(_MARKUP + _STOPS + "_")
@@ -190,7 +191,16 @@ def words(text: str) -> list[str]:
     if "." in folded:
         spaced = [raw.replace(".", "") if _INITIALS.fullmatch(raw.strip(",'")) else raw for raw in spaced]
     found = [word for raw in spaced if (word := raw.strip(".,'"))]
-    return [word for word in found if word not in _ARTICLES] or found
+    said: list[str] = []
+    for word in reversed(found):
+        if word not in _ARTICLES or not _is_article(word, said[-1] if said else ""):
+            said.append(word)
+    return said[::-1] or found
+
+
+def _is_article(word: str, behind: str) -> bool:
+    """Whether it is one, by the word behind it: the A of "vitamin A", "T-A-C" and "/a/b" is none."""
+    return word == "the" or (behind[:1].isalnum() and (len(behind) > 1 or behind.isdigit()))
 
 
 # --- LaTeX -----------------------------------------------------------------------------------------------------
@@ -335,10 +345,14 @@ def prose(text: str) -> str:
     if "\\" not in text:
         return ascii_math(text).replace(r"\sqrt ", "√").replace("*", "×") if not text.isascii() else text
     text = _ungrouped(text.replace(r"\$", "\x00").replace("$", "").replace("\x00", "$"))
+    text = _GREEK_UNIT.sub(lambda unit: "Ω" if unit[1] == "Omega" else "µ", text)
     text = _DEGREES.sub(lambda found: f"°{found[1] or ''}", text) if _has_degrees(text) else text
     spelt = _COMMAND.sub(_respell, text).replace("~", " ")
     spelt = _WORDED_FRACTION.sub(r" \1/\2", TEXT_GROUP.sub(r" \1", spelt).replace("/ ", "/"))
     return _SPACES.sub(" ", _FRACTION.sub(_spell_fraction, spelt))
+
+
+_GREEK_UNIT = re.compile(r"\\(?:(Omega)|mu)(?![a-zA-Z])\s?")  # 4.7 k\Omega, 10 \mu m
 
 
 def _undelimited(formula: re.Match[str]) -> str:
@@ -351,3 +365,20 @@ def _spell_fraction(match: re.Match[str]) -> str:
     num, num1, den, den1 = match.groups()
     whole = match.string[match.start() - 1 : match.start()].isdigit()
     return f"{' ' if whole else ''}{num or num1}/{den or den1}"
+
+
+_ALL_WORDS = re.compile(r"\\(?:text|textbf|mathrm|mbox)\s?\{([^{}]*)\}")
+
+
+def without_dollars(text: str) -> str:
+    r"""Without the delimiters of mathematics; a lone dollar is a currency."""
+    text = text.strip()
+    worded = _ALL_WORDS.fullmatch(text)
+    if worded is not None and worded[1].strip():
+        return worded[1].strip()
+    if text.count("$") - text.count(r"\$") > 1:
+        text = text.replace(r"\$", "\x00").replace("$", "").replace("\x00", r"\$")
+    for opening, closing in (("\\(", "\\)"), ("\\[", "\\]")):
+        if text.startswith(opening):
+            text = text[len(opening) :].replace(closing, "")
+    return text.strip()

@@ -107,7 +107,7 @@ def _one_separator(body: str, separator: str, count: int) -> tuple[str, str] | N
     whole, _, fraction = body.rpartition(separator)
     if separator == "." and count == 1:
         return whole, fraction
-    if separator == "_" or _GROUPED.fullmatch(body.replace(separator, ",")):
+    if _GROUPED.fullmatch(body.replace(separator, ",")):
         return body.replace(separator, ""), ""
     # "0,5" and "3,14" can only be decimals; "1,234" was taken as thousands above.
     if separator == "," and count == 1:
@@ -147,16 +147,18 @@ _MOST_WORDS = 24
 
 
 def read_words(text: str) -> Fraction | None:
-    """The number that `text` begins with in English words; None if it begins otherwise."""
+    """The number that `text` begins with in words; None if it begins otherwise."""
     lowered = text[:400].lower().strip()
-    if lowered[:1] in _HAN:
+    if lowered[:1] and lowered[:1] in _HAN:
         return _han(lowered)
     leading = _LEADING.match(lowered)
     words = _WORD.findall(lowered[leading.end() if leading else 0 :])[:_MOST_WORDS]
     negative = bool(words) and words[0] in ("minus", "negative")
     words = words[negative:]
     value, used = amount(words)
-    if value is None or (words[:1] == ["one"] and used == 1 and words[1:2] and words[1] in _PRONOUN_TAIL):
+    if value is None:
+        return _abroad(lowered)
+    if words[:1] == ["one"] and used == 1 and words[1:2] and words[1] in _PRONOUN_TAIL:
         return None
     return -value if negative else value
 
@@ -196,6 +198,8 @@ def _whole(words: list[str]) -> tuple[int | None, int]:
             group += _SMALL[word]
         elif word == "hundred" and seen:
             group = (group or 1) * 100
+        elif word == "dozen" and seen:
+            group *= 12
         elif word in _LARGE and seen:
             total, group = total + (group or 1) * _LARGE[word], 0
         elif word == "a" and words[index + 1 : index + 2] and words[index + 1] in ("hundred", *_LARGE) and not seen:
@@ -208,6 +212,53 @@ def _whole(words: list[str]) -> tuple[int | None, int]:
             break
         seen, used = True, index + 1
     return (total + group, used) if seen and words[:used] != ["a"] else (None, 0)
+
+
+_ELSEWHERE = """
+_ eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn achtzehn
+neunzehn zwanzig
+zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize dix-sept dix-huit dix-neuf
+vingt
+cero uno dos tres cuatro cinco seis siete ocho nueve diez _ doce trece catorce quince dieciséis diecisiete dieciocho
+diecinueve veinte
+zero uno due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici sedici diciassette
+diciotto diciannove venti
+zero um dois três quatro cinco seis sete oito nove dez onze doze treze catorze quinze dezesseis dezessete dezoito
+dezenove vinte
+ноль один два три четыре пять шесть семь восемь девять десять одиннадцать двенадцать тринадцать четырнадцать пятнадцать
+шестнадцать семнадцать восемнадцать девятнадцать двадцать
+"""
+_TENS_ELSEWHERE = """
+dreißig vierzig fünfzig sechzig siebzig achtzig neunzig hundert
+trente quarante cinquante soixante soixante-dix quatre-vingts quatre-vingt-dix cent
+treinta cuarenta cincuenta sesenta setenta ochenta noventa cien
+trenta quaranta cinquanta sessanta settanta ottanta novanta cento
+trinta quarenta cinquenta sessenta setenta oitenta noventa cem
+тридцать сорок пятьдесят шестьдесят семьдесят восемьдесят девяносто сто
+"""
+_ABROAD = {word: index % 21 for index, word in enumerate(_ELSEWHERE.split())}
+_ABROAD |= {word: (index % 8 + 3) * 10 for index, word in enumerate(_TENS_ELSEWHERE.split())}
+_ABROAD |= {"ein": 1, "eine": 1, "une": 1, "две": 2, "duas": 2}
+_GERMAN = re.compile(r"(ein|zwei|drei|vier|fünf|sechs|sieben|acht|neun)und([a-zß]+zig|dreißig)")
+_ABROAD_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+
+
+def _abroad(text: str) -> Fraction | None:
+    """The number up to 100 that a text begins with in German, French, Spanish, Italian, Portuguese or Russian."""
+    words = [word for word in _ABROAD_WORD.findall(text) if word not in ("y", "e", "et")]
+    if len(words) > 4 or words[:2] == ["due", "to"]:
+        return None
+    german = _GERMAN.fullmatch(words[0]) if words else None
+    if german is not None and german[2] in _ABROAD:
+        return Fraction(_ABROAD[german[2]] + _ABROAD[german[1]])
+    first, *more = [_ABROAD.get(word) for word in words] or [None]
+    if first is None and words:
+        tens, _, unit = words[0].replace("-et-", "-").rpartition("-")  # vingt-trois
+        first, more = _ABROAD.get(tens), [_ABROAD.get(unit)]
+    if first is None:
+        return None
+    unit = more[0] if more and first >= 20 and first % 10 == 0 and more[0] is not None and more[0] < 10 else 0
+    return Fraction(first + unit)
 
 
 _HAN = {char: value for value, char in enumerate("零一二三四五六七八九")} | {

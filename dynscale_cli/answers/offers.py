@@ -159,7 +159,7 @@ def _are_alternatives(items: list[str]) -> bool:
     folded = [item.lower() for item in items]
     if not 2 <= len(set(folded)) == len(folded) <= 12 or any(len(item) > 40 for item in items):
         return False
-    first_words = {(item.split() or [""])[0] for item in folded}
+    first_words = {(item.removeprefix("not ").split() or [""])[0] for item in folded}  # "yes, no or not mentioned"
     if first_words & _NO_ITEM or any(item.endswith(("...", "…")) for item in items):
         return False
     return any(char.isalpha() or char in "<>=+-*/" for item in items for char in item)

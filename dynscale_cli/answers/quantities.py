@@ -14,10 +14,8 @@ from fractions import Fraction
 from math import gcd
 from typing import TypeAlias
 
-from dynscale_cli.answers.normalize import word_set
 from dynscale_cli.answers.numbers import Huge, amount, body_value, literal, rational_key, read_digits, value_key
 from dynscale_cli.answers.numbers import clock as time_of_day
-from dynscale_cli.answers.text import repeats
 from dynscale_cli.answers.units import Dimension, Unit, times, unit_at, unit_named
 
 # A run of digits with single separators; with spaces only as thousands. No part can match in two ways.
@@ -393,54 +391,3 @@ def _unit_in(words: list[str]) -> tuple[Unit | None, int]:
         if unit is not None:
             return unit, count
     return None, 0
-
-
-# --- as the question's words have it ---------------------------------------------------------------------------
-
-_BETWEEN_TWO = re.compile(r"^[\s*_]*between ([$€£]?\d[\d.,]*) and (?=[$€£]?\d)", re.IGNORECASE)
-_FROM_TO = re.compile(r"^([\s*_$€£]*)(?:(?:from|about|around) )?(\d[\d.,]*) (?:to|through|until) (?=[$€£]?\d)")
-_RATIOS = frozenset({"ratio", "odds", "proportion", "scale"})
-_RANGE_WORD = re.compile(r"(?<=\d) (?:to|through|until) (?=\d)")
-_ABOUT = re.compile(
-    r"^(?:(?:about|approximately|approx\.|around|roughly|circa|ca\.)\s|~|≈)\s?(?=[-$€£¥₹]?\d)", re.IGNORECASE
-)
-VERSION = re.compile(r"\d+(?:\.\d+)+")  # 3.10 is not 3.1
-_WORDED_VALUE = re.compile(r"([^\W\d_]+(?: [^\W\d_]+){0,3}):? (?=[-$€£]?\d)")
-_SCORE = re.compile(r"(\d+)\s?[-:]\s?(\d+)")
-_CHANCES = word_set("probability chance chances odds likelihood fraction proportion")
-_OUT_OF = re.compile(r"^(\d{1,6}) (?:in|out of) (?=\d)")
-
-
-def as_asked(stated: str, topic: frozenset[str]) -> str:
-    """A value as the question's words have it: "remainder 1" is 1, "3 to 2" the ratio 3:2, "3 - 2" a score."""
-    if not any(char.isdigit() for char in stated):
-        return stated
-    worded = _WORDED_VALUE.match(stated)
-    if worded is not None and repeats(worded[1], frozenset((*topic, *(f"{word}s" for word in topic)))):
-        stated = stated if repeats(worded[1], frozenset()) else stated[worded.end() :]  # "it returns 6"
-    if "version" in topic:
-        return stated.removeprefix("v")
-    if not _RATIOS.isdisjoint(topic):
-        stated = _RANGE_WORD.sub(":", stated)
-    if not _CHANCES.isdisjoint(topic):
-        stated = _OUT_OF.sub(r"\1/", stated)
-    if not topic.isdisjoint(("score", "scoreline")):
-        stated = _SCORE.sub(r"\1-\2", stated) if _SCORE.fullmatch(stated) else stated
-    stated = range_in_digits(_ABOUT.sub("", stated))
-    return _RANGE_WORD.sub("-", stated) if " " in stated else stated
-
-
-def range_in_digits(text: str) -> str:
-    """ "from 3 to 5" and "between 3 and 5" as 3-5."""
-    return _BETWEEN_TWO.sub(r"\1-", _FROM_TO.sub(r"\1\2-", text))
-
-
-_IN_SCALES = {word: re.compile(rf" {word}s?\b") for word in ("dozen", "hundred", "thousand", "million", "billion")}
-
-
-def in_scale(content: str, topic: frozenset[str]) -> str:
-    """How many dozen? 3 dozen are 3 then."""
-    for word, scale in _IN_SCALES.items():
-        if word in topic:
-            content = scale.sub("", content)
-    return content

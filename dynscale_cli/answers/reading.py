@@ -9,18 +9,23 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from dynscale_cli.answers.asked import (
+    VERSION,
+    as_asked,
+    as_chance,
+    in_scale,
+    range_in_digits,
+    without_base,
+    without_indices,
+)
 from dynscale_cli.answers.choices import LETTERS, plain_side, read_option, read_side, read_special
-from dynscale_cli.answers.normalize import prose, sign_of, strip_markup, word_set
+from dynscale_cli.answers.normalize import prose, sign_of, strip_markup, without_dollars, word_set
 from dynscale_cli.answers.numbers import holds_date, moment, rational_key, read_words
 from dynscale_cli.answers.quantities import (
-    VERSION,
     Quantity,
-    as_asked,
     as_quantity,
     bare,
-    in_scale,
     numbers,
-    range_in_digits,
     spelt_out,
 )
 from dynscale_cli.answers.structures import CONSTANT, exact_math_key, math_key
@@ -31,12 +36,14 @@ from dynscale_cli.answers.text import (
     first_sentence,
     is_told,
     read_compound,
+    read_identifier,
     read_json,
     read_sequence,
     read_text,
     states_nobody,
     states_none,
     without_quotes,
+    without_reason,
     without_subject,
 )
 from dynscale_cli.answers.types import AnswerType
@@ -54,24 +61,35 @@ def read(content: str, kind: AnswerType, choices: Sequence[str] = ()) -> Reading
     special = read_special(content, wording.also)
     if special is not None:
         return special
+    if kind.name in ("number", "math", "auto") and not choices:
+        content = without_base(content, wording.topic)
+        reading = _read_value(content, kind)
+        return reading and (as_chance(reading[0], wording.topic), reading[1])
+    return _read_choice_or_words(content, kind, choices)
+
+
+def _read_value(content: str, kind: AnswerType) -> Reading | None:
+    wording = kind.wording
     if kind.name == "number":
         said = strip_markup(content)
         if "many" in wording.topic and states_nobody(said):
             return "0", said
         return read_number(in_scale(content, wording.topic))
+    if kind.name == "math":
+        return read_math(without_subject(without_indices(content, wording.topic), wording.topic))
+    content = without_indices(content, wording.topic)
+    return _settled(read_any(content, wording.topic), wording.topic)
+
+
+def _read_choice_or_words(content: str, kind: AnswerType, choices: Sequence[str]) -> Reading | None:
+    wording = kind.wording
     if kind.name == "choice":
         return read_option(content, choices, wording.options, wording.labels)
     if kind.name == "boolean":
         return read_side(content, wording.options)
-    if kind.name == "math":
-        return read_math(without_subject(content, wording.topic))
     if kind.name == "text":
         return read_text(content, wording.topic)
-    if kind.name == "json":
-        return read_json(content)
-    if choices:
-        return read_option(content, choices)
-    return _settled(read_any(content, wording.topic), wording.topic)
+    return read_json(content) if kind.name == "json" else read_option(content, choices)
 
 
 def read_loosely(content: str, kind: AnswerType, choices: Sequence[str] = ()) -> Reading | None:
@@ -212,20 +230,15 @@ _IRRATIONAL = re.compile(r"\^\s?[({]?\s?(?:-?\d+\s?/|0?\.\d)|[√π]|\\pi\b|\\sq
 
 def _computed(content: str, wanted: re.Pattern[str] = _VALUE) -> Reading | None:
     """A formula with a value: 2^10, 3·4, √16; with `CONSTANT` also 12π and 2√3."""
-    content = strip_markup(_without_reason(content))
+    content = strip_markup(without_reason(content))
     if len(content) > 200 or not (any(char.isdigit() for char in content) or _IRRATIONAL.search(content)):
         return None
     key = exact_math_key(content)
-    return (key, _without_dollars(content)) if key is not None and wanted.fullmatch(bare(key)) else None
+    return (key, without_dollars(content)) if key is not None and wanted.fullmatch(bare(key)) else None
 
 
 # --- formulas --------------------------------------------------------------------------------------------------
 
-_REASON = re.compile(
-    r"\s*(?:,\s*)?(?:\b(?:because|since|which|where|when|for all|so that|as (?:we|it|the)|given that)\b|"
-    r"\bwith (?=\$?[a-z]\s?=)|\((?:since|because|as)\b)",
-    re.IGNORECASE,
-)
 _INLINE = re.compile(r"\${1,2}([^$\n]{1,300})\${1,2}|\\\(([^\n]{1,300}?)\\\)|\\\[([^\n]{1,300}?)\\\]")
 
 
@@ -237,7 +250,7 @@ _ALSO = re.compile(
 )
 _LEAD = re.compile(
     r"[\s*_]*(?:(?:so|thus|therefore|hence|then|finally|consequently|we (?:get|have|obtain|find|conclude)|this gives|"
-    r"which gives|giving|it follows that|and|that)\b[,:]?\s*){1,4}",
+    r"which gives|giving|it follows that|and|that|the (?:open |closed )?(?:interval|set|point))\b[,:]?\s*){1,4}",
     re.IGNORECASE,
 )
 
@@ -247,16 +260,25 @@ def read_math(content: str) -> Reading | None:
     content = _ALSO.sub("", content.strip())
     lead = _LEAD.match(content)
     content = content[lead.end() if lead is not None else 0 :] or content
-    bare = strip_markup(_without_reason(content))
+    bare = strip_markup(without_reason(content))
+    if (sign := sign_of(content)) is not None:
+        return sign, sign
     if not bare or states_none(bare) or _VERDICT.match(bare):
         return None
+    if _NO_SOLUTION.fullmatch(bare):
+        return r"\emptyset", bare
     for said in (bare, strip_markup(first_sentence(bare))):
         key = exact_math_key(said)
         if key is not None:
-            return key, _without_dollars(said)
+            return key, without_dollars(said)
     return _inline(content) or _math_in_sentence(strip_markup(first_sentence(bare)))
 
 
+_NO_SOLUTION = re.compile(
+    r"(?:there (?:is|are) )?no (?:real |integer |valid |such )?(?:solutions?|roots?|values?)(?: exists?)?|none|"
+    r"the empty set",
+    re.IGNORECASE,
+)
 _LONE_VARIABLE = re.compile(r"\\?[a-zA-Z]+(?:_\{\w+\})?")
 
 
@@ -276,7 +298,7 @@ def _behind_verb(sentence: str) -> Reading | None:
         said = strip_markup(sentence[behind.end() :])
         key = exact_math_key(said)
         if key is not None and not said.isalpha():
-            return key, _without_dollars(said)
+            return key, without_dollars(said)
     return None
 
 
@@ -292,36 +314,17 @@ def _math_in_sentence(sentence: str) -> Reading | None:
     if FILLER.match(sentence):
         return None
     key = math_key(sentence)
-    return (key, _without_dollars(sentence)) if key is not None and any(char.isalnum() for char in key) else None
-
-
-def _without_reason(content: str) -> str:
-    reason = _REASON.search(content)
-    return content if reason is None or not reason.start() else content[: reason.start()]
-
-
-_WORDED = re.compile(r"\\(?:text|textbf|mathrm|mbox)\s?\{([^{}]*)\}")
-
-
-def _without_dollars(text: str) -> str:
-    r"""Without the delimiters of mathematics; a lone dollar is a currency."""
-    text = text.strip()
-    worded = _WORDED.fullmatch(text)
-    if worded is not None and worded[1].strip():
-        return worded[1].strip()
-    if text.count("$") - text.count(r"\$") > 1:
-        text = text.replace(r"\$", "\x00").replace("$", "").replace("\x00", r"\$")
-    for opening, closing in (("\\(", "\\)"), ("\\[", "\\]")):
-        if text.startswith(opening):
-            text = text[len(opening) :].replace(closing, "")
-    return text.strip()
+    return (key, without_dollars(sentence)) if key is not None and any(char.isalnum() for char in key) else None
 
 
 # --- whatever is there ----------------------------------------------------------------------------------------
 
 _LETTER_ALONE = re.compile(
-    r"[\s*_`'\"]*(?:\\text\s?\{)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z])(?!\.\s?[A-Z]\.)\s*[).:])(?:[\s*_`'\".}]|$)"
+    r"[\s*_`'\"]*(?:\\text\s?\{)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z])(?!\.\s?[A-Z]\.)(?:\s*[).:]|(?= only\b)))"
+    r"(?:[\s*_`'\".}]|$)"
 )
+_LETTER_MARK = re.compile(r"(?<![\w.])([A-J])[*_]{0,2}[)\]](?=[\s,.;*]|$)")
+_CHOOSING = word_set("apply select choose pick which correct")
 _INITIAL = re.compile(r"[A-Z]\.\s?[A-Z]")  # C. Darwin
 _PERSONS = word_set("who whom whose author writer inventor name wer qui quién")
 _SIDE_ALONE = re.compile(r"[\s*_`'\"(]*([^\W\d_]+)[\s*_`'\").!,。]*(?:$|[,.;!]\s)")
@@ -331,21 +334,24 @@ _LIST_ITEM = re.compile(r"[\[{]\s*[\"{\[]")
 def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | None:
     """Whatever is stated: JSON, a sign, a letter, a side, a number, a formula, else words."""
     bare = strip_markup(content)
+    sign = sign_of(content)
+    if sign is not None:
+        return sign, sign
     if is_told(content, topic):
         said = without_quotes(content)
         return said.lower(), said
     if not bare or states_none(bare):
         return None
-    sign = sign_of(content)
-    if sign is not None:
-        return sign, sign
+    letters = list(dict.fromkeys(_LETTER_MARK.findall(content))) if not topic.isdisjoint(_CHOOSING) else []
+    if len(letters) > 1:
+        return ", ".join(letters).lower(), ", ".join(letters)
     sequence = read_sequence(content) if "\\" not in content else None
     if sequence is not None:
         return sequence
     code = content.strip(" \t\n`*'\".")
     if _COLOUR.fullmatch(code):
         return code.lower(), code
-    compound = read_compound(bare)
+    compound = read_compound(bare) or read_identifier(bare, topic)
     if compound is not None:
         return compound
     if _LIST_ITEM.match(bare.lstrip("`jsonJSON \n")):
@@ -377,7 +383,7 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     counted = spelt_out(bare)
     if counted is not None:
         return counted, bare
-    stated = strip_markup(_without_reason(first_sentence(bare)))
+    stated = strip_markup(without_reason(first_sentence(bare)))
     value = as_asked(stated, topic)
     if "version" in topic and VERSION.fullmatch(value):
         return value, stated
@@ -387,7 +393,7 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     key = exact_math_key(value)
     mathematical = key is not None and _MATHEMATICAL.search(stated) is not None
     if key is not None and mathematical and not (_is_several_things(key, stated) or _names_something(stated)):
-        return key, _without_dollars(stated)
+        return key, without_dollars(stated)
     if _begins_with_its_number(stated) and not _names_something(stated):
         return read_number(stated)
     inline = [match[1] or match[2] for match in _INLINE.finditer(bare)]

@@ -26,6 +26,7 @@ _CLOSING = {"(": ")", "{": "}"}
 _SEPARATOR = re.compile(r"[([{\x01]|[)\]}\x02]|,|;")
 _CONNECTIVE = re.compile(r"\\text\s?\{\s?(?:and|or|,)\s?\}|\b(?:and|or)\b|\\quad")
 _ANGLED = re.compile(r"<([^<>]+,[^<>]+)>")
+_OPENED = re.compile(r"([\][])([^\][,;]+)[,;]([^\][,;]+)([\][])")  # ]1, 3[ is (1, 3)
 _UNION = re.compile(r"\\cup(?![a-zA-Z])|(?<=[)\]])\s*U\s*(?=[(\[])|(?<=[)\]])\s*\bor\b\s*(?=[(\[])")
 _RELATION = re.compile(r"\\le(?![a-zA-Z])|\\ge(?![a-zA-Z])|<=|>=|<|>")
 _THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2}(?:,\d{3})+)(?![\d,])")
@@ -52,7 +53,7 @@ _PLUS_MINUS = re.compile(r"\\pm(?![a-zA-Z])")
 _COMMAND_END = re.compile(r"(\\[a-zA-Z]+)\s+(?=[a-zA-Z])")  # the space that keeps \mu a from being \mua
 _EMPTY = frozenset({r"\emptyset", _OPEN + _CLOSE, "{}"})
 _RANGE = re.compile(r"\d+(?:\.\d+)?(?:-\d+(?:\.\d+)?)+")
-_WORD = re.compile(r"[a-z]{4}")
+_WORD = re.compile(r"[a-z]{4}|\b[bm]l?n\b")
 _DAY = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}")
 _QUANTIFIED = re.compile(r",?\s*(?:\\text\s?\{[^{}]*\}\s*)?[a-zA-Z]\s*\\in\s*\\mathbb\s?\{[A-Z]\}\s*$")
 _REALS = frozenset({r"\mathbb{R}", r"\R", "all real numbers", "all reals"})
@@ -224,6 +225,8 @@ def _shape(text: str, depth: int) -> str:
         return _matrix(text, depth)
     if not set(text) & set("([\x01") and text[0] != "{":  # {12,120} is a set
         text = _THOUSANDS.sub(lambda digits: digits.group().replace(",", ""), text)
+    if (opened := _OPENED.fullmatch(text)) is not None:
+        text = f"{'[' if opened[1] == '[' else '('}{opened[2]},{opened[3]}{']' if opened[4] == ']' else ')'}"
     union = _UNION.split(text)
     if len(union) > 1:
         return r"\cup".join(sorted({_shape(part, depth + 1) for part in union}))
@@ -298,7 +301,7 @@ def _listed(parts: list[str], text: str, depth: int) -> str:
     if any(_RELATION.search(part) for part in parts):
         if len(parts) > 1 and re.search(r"\bor\b", text):
             return r"\cup".join(sorted({_shape(part, depth + 1) for part in parts}))
-        raise NotMath
+        return _between([_shape(part, depth + 1) for part in parts])
     names = [part.partition("=")[0].strip() for part in parts if "=" in part]
     keys = [_shape(part, depth + 1) for part in parts]
     if len(set(names)) == len(parts) > 1 and all(_VARIABLE.fullmatch(name) for name in names):
@@ -311,6 +314,15 @@ def _listed(parts: list[str], text: str, depth: int) -> str:
     ):
         return _set(keys)
     return ", ".join(keys)
+
+
+def _between(keys: list[str]) -> str:
+    """x > 1 and x < 3: one interval."""
+    above = [key for key in keys if key.endswith(r",\infty)")]
+    below = [key for key in keys if key.startswith(r"(-\infty,")]
+    if len(keys) != 2 or len(above) != 1 or len(below) != 1:
+        raise NotMath
+    return above[0].removesuffix(r",\infty)") + below[0].removeprefix(r"(-\infty")
 
 
 def _set(keys: list[str]) -> str:
@@ -399,6 +411,8 @@ def _inequality(text: str) -> str:
         return f"{_value(sides[0])}{operators[0]}{' ' if operators[0] != '<' else ''}{_value(sides[1])}"
     if len(operators) != 2 or not set(operators) <= {"<", r"\le"} or not _VARIABLE.fullmatch(sides[1]):
         raise NotMath
+    if all(map(_VARIABLE.fullmatch, sides)) and sides[1] not in ("x", "y", "z", "t", "n"):
+        raise NotMath  # a < b < c puts three in order
     opening, closing = "(" if operators[0] == "<" else "[", ")" if operators[1] == "<" else "]"
     return f"{opening}{_value(sides[0])},{_value(sides[2])}{closing}"
 

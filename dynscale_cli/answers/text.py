@@ -22,12 +22,25 @@ SENTENCE_END = re.compile(
     r"(?<!\be\.g)[.!?。](?=\s+[A-Z\u0400-\u04ff]|\s*$|。)|。"
 )
 _NONE = re.compile(
-    r"[\s*_`'\"(\[]*(?:n/?a|null|i don't know|i do not know|not sure|no answer|"
-    r"cannot determine|unable to|undefined answer|i (?:cannot|can't|could not) (?:say|"
-    r"tell|determine|answer)(?: (?:that|this|it))?|\?+|-{2,}|\.{2,}|_+)[\s*_`'\")\].!]*$",
+    r"[\s*_`'\"(\[]*(?:n/?a|null|not sure|no answer|cannot determine|unable to|undefined answer|\?+|-{2,}|\.{2,}|_+|"
+    r"\\boxed\{\s*\})[\s*_`'\")\].!]*$|"
+    # A template that was not filled in: [your answer], <answer>, {insert value here}
+    r"[\s*_`'\"]*[\[<{(](?:(?:insert|write|put|your|the|final|numerical|correct)\s+){0,3}"
+    r"(?:answer|value|number|letter|result|response)s?(?:\s+(?:goes\s+)?here)?[\]>})][\s*_`'\".]*$|"
+    # "I cannot determine that.", "Please provide more information."
+    r"[\s*_`'\"(]*(?:(?:i'm|i am)\s+(?:sorry|afraid|unable|not (?:sure|able|certain))|sorry|"
+    r"i\s+(?:do not|don't|cannot|can't|could not|couldn't|need|would need|am not able)|as an ai|"
+    r"(?:please|(?:could|can) you (?:please )?)\s?(?:provide|clarify|specify|share))\b(?:[^\n]{0,40}?"
+    r"\b(?:answer|tell|say|know|determine|help|assist|information|context|details|question))?(?:\s+(?:to|that|this|it|you|"
+    r"with|the|for|about|from|given|provided|text|passage|question|answer))*[\s*_`'\")\].!?]*$",
     re.IGNORECASE,
 )
-_NOBODY = re.compile(r"none|no[ -]one|nobody|none of (?:them|these|those|the above)", re.IGNORECASE)
+_NOBODY = re.compile(
+    r"(?:(?:there|it|he|she|they|we|i)\s+(?:is|are|was|were|has|have|had)\s+)?(?:none|no[ -]one|nobody|"
+    r"none of (?:them|these|those|the above)|no (?!idea|answer|info|limit|clue|way|data|matter|such)[a-z]+"
+    r"(?: (?:left|remain\w*|at all))?)",
+    re.IGNORECASE,
+)
 # Said of an answer in a sentence; behind a label some of it is an answer ("Answer: right").
 FILLER = re.compile(
     r"[\s*_`'\"]*(?:as follows|given by|correct|right|wrong|incorrect|clear|obvious|simple|below|above|shown|"
@@ -45,14 +58,31 @@ def states_none(content: str) -> bool:
     return _NONE.match(content) is not None
 
 
+_NOT_ANY = frozenset(
+    ("none", "no one", "no-one", "nobody", "none of them", "none of these", "none of those", "none of the above")
+)
+
+
 def states_nobody(content: str) -> bool:
-    """Whether a text is "none", or means it: "no one", "none of them"."""
+    """Whether a text is a count of none: "no one", "none of them", "there are no apples left"."""
     return _NOBODY.fullmatch(content) is not None
 
 
 def first_sentence(content: str) -> str:
     end = SENTENCE_END.search(content, 0, _LONGEST_SENTENCE)
     return content if end is None else content[: end.start()]
+
+
+_REASON = re.compile(
+    r"\s*(?:,\s*)?(?:\b(?:because|since|which|where|when|for all|so that|as (?:we|it|the)|given that)\b|"
+    r"\bwith (?=\$?[a-z]\s?=)|\((?:since|because|as)\b)",
+    re.IGNORECASE,
+)
+
+
+def without_reason(content: str) -> str:
+    reason = _REASON.search(content)
+    return content if reason is None or not reason.start() else content[: reason.start()]
 
 
 _SENTENCE_BREAK = re.compile(r"(?<=[.!?。])\s+|\n+")
@@ -69,7 +99,7 @@ def text_key(text: str) -> str:
     sign = sign_of(text)
     if sign is not None:
         return sign
-    said = " ".join(words(text))
+    said = " ".join(_in_figures(words(text)))
     said = moment(text) or moment(said) or said
     if len(said) <= _LONGEST_KEY:
         return said or "".join(text.split())[:_LONGEST_KEY]
@@ -77,7 +107,27 @@ def text_key(text: str) -> str:
     return f"{begin} {blake2b(said.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
 
 
-_WORDED = re.compile(r"[^\W\d_]{2,}(?: [^\W\d_]{2,}){0,3}")
+_PLACE_NAMES = (
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth "
+    "sixteenth seventeenth eighteenth nineteenth twentieth"
+)
+_PLACES = _PLACE_NAMES.split()
+_ENDINGS = {1: "st", 2: "nd", 3: "rd"}
+
+
+def _in_figures(said: list[str]) -> list[str]:
+    """ "nineteenth century" and "twenty first" as 19th and 21st."""
+    found: list[str] = []
+    for word in said if len(said) <= 8 else ():
+        place = _PLACES.index(word) + 1 if word in _PLACES else 0
+        if 0 < place < 10 and found[-1:] == ["twenty"]:
+            found[-1] = f"2{place}{_ENDINGS.get(place, 'th')}"
+        else:
+            found.append(f"{place}{_ENDINGS.get(place, 'th')}" if place else word)
+    return found or said
+
+
+_WORDED = re.compile(r"[^\W\d_]{2,}(?: [^\W\d_]{2,}){0,3}|[A-Za-z]|\d+(?:\.\d+)?|\d+/\d+")
 _ARROW = re.compile(r"\s*(?:-+>|=>|→|⇒|➔)\s*")
 
 
@@ -139,9 +189,28 @@ def read_text(content: str, topic: frozenset[str] = frozenset()) -> Reading | No
     shown = strip_markup(content)
     if not shown or states_none(shown) or _EMPTY.fullmatch(shown):
         return None
+    identifier = read_identifier(shown, topic)
+    if identifier is not None:
+        return identifier
     sentence = strip_markup(_without_aside(without_subject(first_sentence(shown), topic)))
-    key = "none" if states_nobody(sentence) else list_key(sentence) or text_key(_without_kind(sentence, topic))
+    key = "none" if sentence.lower() in _NOT_ANY else list_key(sentence) or text_key(_without_kind(sentence, topic))
     return (key, sentence) if key else None
+
+
+_EXACT = word_set("password passcode passphrase username identifier variable token captcha")
+_CODED = word_set("code key id string function method class command serial")
+_IDENTIFIER = re.compile(r"[^\s,;]{1,64}")
+_CODELIKE = re.compile(r".*\d|.*[a-z].*[A-Z]")
+
+
+def read_identifier(shown: str, topic: frozenset[str]) -> Reading | None:
+    """A password, code or name in a program, whose capitals tell."""
+    shown = shown.strip("$")
+    if _IDENTIFIER.fullmatch(shown) is None or not any(char.isalpha() for char in shown):
+        return None
+    coded = not topic.isdisjoint(_CODED) and not asks_for_output(topic) and _CODELIKE.match(shown) is not None
+    exact = coded or not topic.isdisjoint(_EXACT)
+    return (shown, shown) if exact else None
 
 
 # Common nouns that go with a name: where the question has said what it asks for, the name says the rest.
@@ -202,7 +271,9 @@ def _without_aside(sentence: str) -> str:
 _LEADS = (
     (
         word_set("when wann quand cuándo year date day month"),
-        re.compile(r"(?:[a-z]+ )?(?:[Ii]n|[Oo]n|[Aa]t|[Aa]round|[Bb]y) (?=[A-Z\d])"),
+        re.compile(
+            r"(?:[a-z]+ )?(?:[Ii]n|[Oo]n|[Aa]t|[Aa]round|[Bb]y) (?=[A-Z\d])|(?:[Ii]n )?(?:[Tt]he )?[Yy]ear (?=\d)"
+        ),
     ),
     (
         word_set("where wo où dónde city country town state"),
@@ -218,6 +289,8 @@ def without_subject(sentence: str, topic: frozenset[str]) -> str:
     if east is not None:
         return east["rest"] if not east["subject"] or any(east["subject"] in word for word in topic) else sentence
     stated = _SUBJECT.match(sentence) if len(sentence) <= 300 else None
+    if stated is not None and _compared(stated["subject"], stated["rest"], topic):
+        return stated["subject"].strip()
     denied = stated is not None and stated["rest"].lower().startswith(("not ", "n't "))
     if stated is not None and not denied and repeats(stated["subject"], topic):
         sentence = stated["rest"]
@@ -229,6 +302,18 @@ def without_subject(sentence: str, topic: frozenset[str]) -> str:
             begun = lead.match(sentence)
             return sentence[begun.end() :] if begun is not None else sentence
     return sentence
+
+
+_COMPARISON = re.compile(
+    r"(?:the\s+)?(?:\w+(?:er|est)|more|most|less|least|worse|worst|true|correct|first|last)\b[^.]*[.!]?"
+)
+_CHOOSE_ONE = word_set("which who what whose welche welcher welches quel quelle cuál")
+
+
+def _compared(subject: str, rest: str, topic: frozenset[str]) -> bool:
+    """Which is larger? "3/4 is larger." says 3/4."""
+    named = not topic.isdisjoint(_CHOOSE_ONE) and not repeats(subject, frozenset())
+    return named and _COMPARISON.fullmatch(rest) is not None and repeats(rest, topic)
 
 
 def repeats(said: str, topic: frozenset[str]) -> bool:

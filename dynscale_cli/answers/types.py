@@ -39,6 +39,7 @@ class Wording:
     topic: frozenset[str] = frozenset()
 
 
+_INDEXED = re.compile(r"\b[a-z](?:_\{?\d|[₁-₉])")  # x_1, which is no word
 PLAIN = Wording()  # says nothing
 
 
@@ -123,7 +124,7 @@ def read_wording(question: str, choices: Sequence[str] = ()) -> Wording:
         also,
         asked,
         not (_UNORDERED.search(low) and not _ORDERED.search(low)),
-        frozenset(words(shortened[:_LOOK])),
+        frozenset(words(shortened[:_LOOK])) | frozenset(_INDEXED.findall(low)),
     )
 
 
@@ -176,7 +177,7 @@ _NUMBER = re.compile(
     r"\b(?:how (?:many|much|old|far|long|tall|fast|big|often|deep|wide|heavy|high|large)\b(?! does it mean)|"
     r"(?:what|which) (?:percent(?:age)?|fraction|year)\b|in what year|"
     r"cu[aá]nt[oa]s?|combien|wie ?viele?|quanti|quante|quanto|quantos|quantas|hoeveel|hur många|ile|kaç|berapa)\b|"
-    r"сколько|多少|几个|几只|几天|几次|几人|几块|何個|何人|いくつ|いくら|몇|कितन|كم "
+    r"сколько|多少|几[个只天次人块条本张位岁年颗辆支件头匹座种边名台页层棵间把]|何個|何人|いくつ|いくら|몇|कितन|كم "
 )
 _AND_MORE = re.compile(r"\band (?:who|what|where|when|why|which|how)\b[^?]{3,}\?$")
 _OPERAND = r"\(?[-$€£]?\d[\d,]*(?:\.\d+)?\)?"

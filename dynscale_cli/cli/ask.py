@@ -11,11 +11,12 @@ import os
 import shlex
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from dynscale_cli.display.text import short
 from dynscale_cli.errors import UsageError
 from dynscale_cli.values import STDIN
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 
 WORDS: Final = 3  # bare words that are rather one question than so many
+MOST_GOLD: Final = 20  # characters of a right answer in a notice
 ANY_SEED: Final = -1  # asks for one that nobody chose
 EXAMPLES = """
 dynscale ask "What is 3 + 4?"
@@ -75,6 +77,7 @@ def answer(options: Options) -> int:
         asked = read_inputs(options, tell)
         questions, options = asked.questions, model.suited(options)
         settings = options.settings(_budget(options, asked), context=asked.context, server=model.is_server)
+        notice_unmatched(questions, settings.answer_type, tell)
         engine = sized_engine(options, model, questions, settings, interrupts)
         if options.journal:
             from_file = source(next(iter(options.file or ()), None))
@@ -146,6 +149,25 @@ def check_inputs(options: Options) -> None:
             f"{len(asked)} questions of one word each: one question needs quotes",
             f"dynscale ask {shlex.quote(' '.join(asked))}",
         )
+
+
+def notice_unmatched(questions: Sequence[Question], answer_type: str, notice: Callable[[str], None]) -> None:
+    """Tell of right answers that no answer can match, such as a letter beyond the choices: a mistake in the file."""
+    if all(question.gold is None for question in questions):
+        return
+    from dynscale_cli.answers import AnswerType, same_as_gold
+    from dynscale_cli.answers.equivalence import accepted
+
+    kind, unmatched = AnswerType.parse(answer_type), list[str]()
+    for question in questions:
+        gold, choices = question.gold, question.choices
+        if not gold or (kind.name == "auto" and not choices):  # a guessed type gives way to what samples say
+            continue
+        if not any(same_as_gold(one, gold, kind, choices) for one in accepted(gold) or (gold,)):
+            unmatched.append(f"{question.id} ({short(gold, MOST_GOLD)})")
+    if unmatched:
+        few = ", ".join(unmatched[:3]) + (f" and {len(unmatched) - 3:,} more" if len(unmatched) > 3 else "")
+        notice(f"right answers that are no choice, or not of the type, so that nothing counts as right: {few}")
 
 
 def notice_unread(options: Options, notice: Callable[[str], None]) -> None:

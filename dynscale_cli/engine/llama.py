@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import re
+from array import array
 from collections.abc import Iterator
 from collections.abc import Sequence as Seq
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ BPE = 2  # llama.cpp's number for vocabularies whose texts are split by regular 
 # Characters of a text that is split at once: std::regex recurses once or more for each character of what matches, and
 # a run of some ten thousand without a break overflows the stack.
 STRETCH = 2000
+KEPT_PARTS = 2048  # of texts that every prompt about them has again; some 10 MB
 LINE_START, WORD_START = re.compile(r"(?<=\n)(?=\S)"), re.compile(r"(?<=\S)(?= \S)")
 AROUND = 64  # characters within which a control token is looked for where a text is cut
 
@@ -76,6 +78,7 @@ class LlamaModel:
         self.draws_on_device = True  # the device may find the largest logits
         self._pieces: dict[int, bytes] = {}
         self._ends: dict[int, bool] = {}
+        self._part_ids = lru_cache(KEPT_PARTS)(lambda text, parse: array("i", self._ids(text, parse)))
         log_clear()
         add_rpc_servers(options.rpc)
         file = str(path).encode("utf-8", "surrogateescape")
@@ -128,9 +131,10 @@ class LlamaModel:
 
     def tokenize(self, text: str, special: bool = False, parse: bool = True) -> list[int]:
         """Token ids of `text`. `special`: with the model's own BOS where it wants one, never with an EOS."""
-        tokens = self._begin if special else []
-        for part in self._portions(text, parse) if self._recursive and len(text) > STRETCH else (text,):
-            tokens = tokens + self._ids(part, parse)
+        tokens = [*self._begin] if special else []
+        whole = not self._recursive or len(text) <= STRETCH
+        for part in (text,) if whole else self._portions(text, parse):
+            tokens += self._ids(part, parse) if whole else self._part_ids(part, parse)
         return tokens
 
     def _portions(self, text: str, parse: bool) -> Iterator[str]:
@@ -140,7 +144,7 @@ class LlamaModel:
             end = cut(text, start, start + STRETCH)
             while parse and end - start > 2 * AROUND:
                 around = text[end - AROUND : end + AROUND]
-                if self._ids(around, True) == self._ids(around, False):
+                if self._part_ids(around, True) == self._part_ids(around, False):
                     break
                 end -= AROUND
             yield text[start:end]
@@ -154,11 +158,10 @@ class LlamaModel:
             buffer = (ctypes.c_int32 * size)()
             count: int = self.lib.llama_tokenize(self.vocab, data, len(data), buffer, size, False, parse)
             if count >= 0:
-                break
+                return buffer[:count]
             if -count <= size:
                 raise EngineError("llama.cpp cannot split a text into tokens", "report the question and the model")
             size = -count  # some tokenizers make a text longer before they split it
-        return list(buffer[:count])
 
     def piece(self, token: int) -> bytes:
         if token not in self._pieces:
@@ -230,9 +233,9 @@ class LlamaModel:
         begin = not (self.bos and text.startswith(self.bos))
         if all(self.tokenize(m.content) == self.tokenize(m.content, parse=False) for m in messages):
             return self.tokenize(text, special=begin)
-        tokens = self._begin if begin else []
+        tokens = [*self._begin] if begin else []
         for part, said in template.parts(text, messages):
-            tokens = tokens + self.tokenize(part, parse=not said)
+            tokens += self.tokenize(part, parse=not said)
         return tokens
 
 
@@ -421,10 +424,7 @@ class Batch:
         )
 
     def fill(self, shares: Seq[Share]) -> Any:
-        tokens: list[int] = []
-        positions: list[int] = []
-        slots: list[int] = []
-        wanted: list[int] = []
+        tokens, positions, slots, wanted = list[int](), list[int](), list[int](), list[int]()
         self.last, self.rows = [], []
         outputs = 0
         for share in shares:
