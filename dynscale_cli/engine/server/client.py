@@ -267,9 +267,9 @@ class ChatClient:
             others = lost and self._endpoints.give_up(hash(chat.messages)) > 1
             if lost and self._endpoints.fail(1) and (fault.status is None or others):
                 self._endpoints.abandon()
-            if self._endpoints.refused:
+            if self._endpoints.refused:  # the run ends with that, once all that was under way has come to its end
                 self._last = fault
-            if self._endpoints.refused or lost:
+            elif lost:
                 self.inbox.put(Over(chat, tuple(reading.reasons), reading.usage, fault))
                 return
         self._unsent.add(chat)
