@@ -800,6 +800,30 @@ def test_what_no_answer_needs_is_not_read(bad, words):
     assert words in outcome.error.message
 
 
+@pytest.mark.parametrize("ready", [2, 10_000])
+def test_a_server_that_is_still_loading_its_model_is_waited_for(ready, monkeypatch):
+    """As the first seconds of a llama-server that was started just before."""
+    monkeypatch.setattr("dynscale_cli.engine.server.connect.AGAIN", 0.01)
+    monkeypatch.setattr("dynscale_cli.engine.server.connect.LOADING", 60.0 if ready < 10_000 else 0.1)
+    told, asked = [], []
+
+    def listing(talk: Talk) -> None:
+        asked.append(talk)
+        if len(asked) <= ready:
+            talk.status(503, {"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}})
+        else:
+            talk.status(200, {"data": [{"id": "small"}]})
+
+    with ChatServer(honest(), models=listing) as server:
+        if ready < 10_000:
+            connect(ServerOptions((server.url,)), told.append).client.close()
+        else:
+            with pytest.raises(EngineError, match="503: Loading model"):
+                connect(ServerOptions((server.url,)), told.append)
+    assert told == ["the server is loading its model: waiting for it"]
+    assert len(asked) > 2
+
+
 def test_a_list_of_models_that_does_not_end_is_not_waited_for(monkeypatch):
     monkeypatch.setattr("dynscale_cli.engine.server.connect.CONNECT", 0.2)
 
@@ -1072,12 +1096,14 @@ def test_a_prompt_beyond_its_bound_is_billed_as_counted_and_told_once():
         (403, "does not accept the key"),
         (404, "has no model 'small'"),
         (405, "is no chat server"),
+        (501, "is no chat server"),
     ],
 )
 def test_what_waiting_does_not_help_is_said_once_and_never_shows_the_key(status, words, monkeypatch):
     monkeypatch.setenv("DYNSCALE_API_KEY", KEY)
     refuse = {"error": {"message": f"Incorrect API key provided: {KEY}", "code": status}}
-    outcome, [server] = ask(lambda talk: talk.status(status, refuse), questions=["a?", "b?"], width=1)
+    outcome, [server] = ask(lambda talk: talk.status(status, refuse), width=4)
+    assert outcome.samples == []  # it is no fault of the question
     assert isinstance(outcome.error, EngineError)
     assert words in outcome.error.message
     assert outcome.error.hint
@@ -1097,6 +1123,10 @@ def test_a_pause_that_cannot_be_is_not_waited_for(header, pause):
     ("bad", "words"),
     [
         (lambda talk: talk.reset(), "broke the connection off: Connection reset by peer"),
+        (
+            lambda talk: talk._head(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"}),
+            "broke the connection off: peer closed connection",
+        ),
         (lambda talk: talk.event({"error": "out of memory"}), "reports: out of memory"),
         (lambda talk: talk.status(200, {"error": {"message": "no quota"}}), "reports: no quota"),
         (lambda talk: talk.status(200, "<html>"), "gave no readable answer: it is not a chat completion"),

@@ -60,6 +60,7 @@ _BASE = re.compile(
     rf"\s\(?(?:in )?(?P<name>{'|'.join(_BASES)})\)?)(?!\w)"
 )
 _DIGITS = re.compile(r"\\(?:mathrm|mathtt|texttt|text)\s?\{([\da-fA-F]+)\}")  # \mathrm{AB}_{16}
+_IN_DOLLARS = re.compile(r"\$([\da-fA-F]+)\$")
 _ARC = re.compile(
     r"(\d{1,3})\s?(?:°|degrees?)\s?(?:and )?(\d{1,2})\s?(?:'|(?:arc ?)?min(?:utes?)?\b)(?:\s?(\d{1,2})\s?(?:\"|''))?"
 )
@@ -69,9 +70,9 @@ def without_base(content: str, topic: frozenset[str]) -> str:
     """1010_2 and 1010 (binary) as 1010 where binary is asked for; degrees and minutes of arc as degrees."""
     asked = {_BASES[word] for word in topic if word in _BASES} | (topic if "base" in topic else frozenset())
     if asked:
-        content = _BASE.sub(
-            lambda mark: "" if _named_base(mark) in asked else mark.group(), _DIGITS.sub(r"\1", content)
-        )
+        content = _DIGITS.sub(r"\1", content)
+        content = _BASE.sub(lambda mark: "" if _named_base(mark) in asked else mark.group(), content)
+        content = _IN_DOLLARS.sub(r"\1", content)
     if "°" in content or "degree" in content:
         content = _ARC.sub(lambda arc: f"{rational_key(_degrees(arc))}°", content)
     return content
