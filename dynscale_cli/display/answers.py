@@ -57,12 +57,19 @@ def _is_written(result: Result) -> bool:
 
 
 def stopped(result: Result) -> str:
-    """Why a question got no more samples, in a word or two; for an error, what it was."""
+    """Why a question got no more samples, in a word or two; for an error, what it was; or why it has no answer."""
     if result.stopped == "error" and result.error:
         return short(result.error, REASON)
+    if is_withheld(result):
+        return "not sure enough"
     if result.stopped == "no answer":
         return f"none in {count(result.samples, 'sample')}"
     return OUTCOMES.get(result.stopped, result.stopped)
+
+
+def is_withheld(result: Result) -> bool:
+    """Whether samples have answered, but less surely than `--abstain-below` asks for."""
+    return result.answer is None and bool(result.votes)
 
 
 def named(id: str, index: int) -> bool:
@@ -204,7 +211,8 @@ def question_line(result: Result) -> str:
     spent = f"{count(result.samples, 'sample')}{f' ({kinds})' if kinds else ''}, {count(result.tokens.billed, 'token')}"
     why = f"{WHY['error']}: {short(result.error)}" if result.error else WHY[result.stopped]
     if result.answer is None:
-        return f"{name} no answer after {spent}; {why}"
+        unsure = f"{next(iter(result.votes))} is not sure enough ({votes(result)}); " if is_withheld(result) else ""
+        return f"{name} no answer after {spent}; {unsure}{why}"
     return f"{name} {short(result.answer)} after {spent}: {_against(result)}; stopped since {why}"
 
 
