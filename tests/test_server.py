@@ -343,6 +343,72 @@ def test_a_stream_that_breaks_off_amid_running_counts_is_no_answer():
     assert outcome.results[0].answer == "42"
 
 
+SAID = {"prompt_tokens": 31, "total_tokens": 37, "completion_tokens": 6}
+
+
+def as_ollama(talk: Talk) -> None:
+    """Its chunks as they are, whatever `n` and `logprobs` are."""
+    head = {"id": "chatcmpl-7", "created": 1764, "model": "small", "system_fingerprint": "fp_ollama"}
+    for delta in (
+        {"content": "", "reasoning": "four"},
+        {"content": "", "reasoning": " tens"},
+        {"content": "Answer: 42"},
+    ):
+        choice = {"index": 0, "delta": {"role": "assistant", **delta}, "finish_reason": None}
+        talk.event({**head, "choices": [choice]})
+    last = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": "stop"}
+    talk.event({**head, "choices": [last]})
+    talk.event({**head, "choices": [], "usage": SAID})
+    talk.done()
+
+
+def as_sglang(talk: Talk) -> None:
+    """All completions by turns, each with a role first; one usage for all, and the prompt in it once."""
+    several, nothing = talk.body.get("n", 1), {"tool_calls": None, "reasoning_content": None, "content": None}
+
+    def say(place: int, reason: str | None = None, **delta: Any) -> None:
+        choice = {"index": place, "delta": {"role": None, **nothing, **delta}, "logprobs": None}
+        talk.event({"choices": [{**choice, "finish_reason": reason, "matched_stop": None}], "usage": None})
+
+    for place in range(several):
+        say(place, role="assistant", content="")
+    for part in ({"reasoning_content": "four"}, {"reasoning_content": " tens"}, {"content": "Answer: 42"}):
+        for place in range(several):
+            say(place, **part)
+    for place in range(several):
+        say(place, "stop")
+    usage = {**SAID, "completion_tokens": 6 * several, "prompt_tokens_details": None, "reasoning_tokens": 2 * several}
+    talk.event({"choices": [], "usage": usage})
+    talk.done()
+
+
+@pytest.mark.parametrize(("owner", "script", "prompts"), [("library", as_ollama, 4), ("sglang", as_sglang, 1)])
+def test_thoughts_answers_and_counts_are_read_as_ollama_and_sglang_give_them(owner, script, prompts):
+    outcome, [server] = ask(script, owner=owner, max_samples=4, budget=20_000, policy="uniform")
+    assert [sample.text for sample in outcome.samples] == ["<think>\nfour tens\n</think>\n\nAnswer: 42"] * 4
+    assert (outcome.tokens.prompt, outcome.tokens.generated) == (31 * prompts, 6 * 4)
+    assert len(server.bodies) == prompts
+    assert outcome.notices == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"object": "error", "message": "The input is longer than the context length", "code": 400, "param": None},
+        {"error": {"message": "The input is longer than the context length", "type": "invalid_request_error"}},
+        {"error": "The input is longer than the context length"},
+        {"detail": "The input is longer than the context length"},
+    ],
+)
+def test_what_a_server_says_of_a_request_is_told_of_its_question_alone(body):
+    def script(talk: Talk) -> None:
+        talk.status(400, body) if "bad" in talk.conversation else talk.honest(ANSWER)
+
+    outcome, _ = ask(script, questions=["good?", "bad?"], width=1)
+    assert [result.answer for result in outcome.results] == ["42", None]
+    assert "(400: The input is longer than the context length)" in outcome.results[1].error
+
+
 @pytest.mark.parametrize("reason", ["abort", "error"])
 def test_what_a_server_has_broken_off_is_no_answer(reason):
     """As vLLM and SGLang end what they were told to abort."""

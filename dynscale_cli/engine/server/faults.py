@@ -79,7 +79,7 @@ def read(error: BaseException, url: str, model: str, key: str) -> Fault:
         if isinstance(cause, ssl.SSLError):
             return _by_tls(cause, url, key)
     if isinstance(error, Stalled):
-        return Fault("down", f"{place} has fallen silent: {error}", "check the server, or try a smaller --parallel")
+        return Fault("down", f"{place} has fallen silent: {error}", "check the server, or: --stall-timeout 600")
     if isinstance(error, Reported) or getattr(error, "body", None):
         words = redact(str(error) if isinstance(error, Reported) else spoken(_body(error)), key)
         return Fault("down", f"{place} reports: {words}", "check the server's log")
