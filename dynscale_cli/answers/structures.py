@@ -232,6 +232,8 @@ def _shape(text: str, depth: int) -> str:
         return r"\cup".join(sorted({_shape(part, depth + 1) for part in union}))
     if r"\in" in text:
         text = _without_membership(text)
+    if not text:
+        raise NotMath  # "x \\in", broken off
     if text in _REALS:
         return r"(-\infty,\infty)"
     text = _DECIMAL_COMMA.sub(_with_point, text) if _DECIMAL_COMMA.fullmatch(text) else text
