@@ -245,7 +245,8 @@ class Answers:
     """Prints each answer as soon as all before it are there, or at once if `unordered`; flushes every line.
 
     `aside` is called with what writes: a view on the same terminal gets out of its way meanwhile. With `verdicts`, each
-    answer is a row that says how it came about, too.
+    answer is a row that says how it came about, too. Once `interrupted`, a reader that went away is no news: Ctrl-C
+    ends all of a pipe.
     """
 
     def __init__(
@@ -257,6 +258,7 @@ class Answers:
         unordered: bool = False,
         aside: Callable[[Callable[[], None]], None] | None = None,
         verdicts: Verdicts | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         from dynscale_cli.run.database import Spill  # sqlite3: not for those who need the words alone
 
@@ -266,6 +268,7 @@ class Answers:
         self._unordered = unordered
         self._aside = aside
         self._verdicts = verdicts
+        self._interrupted = interrupted
         self._headed = verdicts is None
         self._next = 0
         self._waiting = set[int]()  # questions whose lines are told in their turn
@@ -326,8 +329,12 @@ class Answers:
             self._aside(lambda: self._write(text))
 
     def _write(self, text: str) -> None:
-        self._out.write(text)
-        self._out.flush()
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except BrokenPipeError:
+            if not self._interrupted():
+                raise
 
 
 def as_line(result: Result) -> str:
