@@ -34,7 +34,8 @@ def as_asked(stated: str, topic: frozenset[str]) -> str:
     if not any(char.isdigit() for char in stated):
         return stated
     worded = _WORDED_VALUE.match(stated)
-    if worded is not None and repeats(worded[1], frozenset((*topic, *(f"{word}s" for word in topic)))):
+    names = not topic.isdisjoint(("which", "who"))  # "World War 2", "Apollo 11"
+    if worded is not None and not names and repeats(worded[1], frozenset((*topic, *(f"{word}s" for word in topic)))):
         stated = stated if repeats(worded[1], frozenset()) else stated[worded.end() :]  # "it returns 6"
     if "version" in topic:
         return stated.removeprefix("v")

@@ -206,6 +206,9 @@ def _labelled(content: str, labels: Sequence[str]) -> int | None:
     return labels.index(named["label"].lower()) if named is not None else None
 
 
+_ENDINGS = ("s", "d", "ed", "ing")
+
+
 def _offered(content: str, options: Sequence[str]) -> int | None:
     """The option that a content is or begins with, or alone mentions; yes and no in other words, where offered."""
     sign = sign_of(content)
@@ -214,6 +217,10 @@ def _offered(content: str, options: Sequence[str]) -> int | None:
     said = words(prose(content[:600]))
     spelt = [words(option) for option in options]
     begun = [index for index, option in enumerate(spelt) if option and said[: len(option)] == option]
+    if not begun and said:  # accepted, where "accept" is offered
+        begun = [
+            index for index, option in enumerate(spelt) if said[0] in (f"{''.join(option)}{end}" for end in _ENDINGS)
+        ]
     if begun:
         return max(begun, key=lambda index: len(spelt[index]))
     letter = match_text(content, options)

@@ -19,8 +19,9 @@ from dynscale_cli.answers.asked import (
     without_indices,
 )
 from dynscale_cli.answers.choices import LETTERS, plain_side, read_option, read_side, read_special
-from dynscale_cli.answers.normalize import prose, sign_of, strip_markup, without_dollars, word_set
-from dynscale_cli.answers.numbers import holds_date, moment, rational_key, read_words
+from dynscale_cli.answers.dates import holds_date, moment
+from dynscale_cli.answers.normalize import prose, sign_of, strip_markup, without_dollars, word_set, words
+from dynscale_cli.answers.numbers import rational_key, read_words
 from dynscale_cli.answers.quantities import (
     Quantity,
     as_quantity,
@@ -351,7 +352,7 @@ def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | Non
     code = content.strip(" \t\n`*'\".")
     if _COLOUR.fullmatch(code):
         return code.lower(), code
-    compound = read_compound(bare) or read_identifier(bare, topic)
+    compound = read_compound(bare)
     if compound is not None:
         return compound
     if _LIST_ITEM.match(bare.lstrip("`jsonJSON \n")):
@@ -369,9 +370,13 @@ def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | Non
         side = plain_side(side_alone[1])
         if side is not None:
             return side, bare if len(bare) <= 12 else side_alone[1]
+    identifier = read_identifier(bare, topic)
+    if identifier is not None:
+        return identifier
     return _value_or_words(strip_markup(without_subject(bare, topic)), topic)
 
 
+_NUMBER_OF_A_NAME = re.compile(r"(\d+)\s(?:-\s|: )?([A-Z][a-z]*(?: [A-Za-z]+){0,4})")  # 404 Not Found
 _MATHEMATICAL = re.compile(r"[\d\\=+*/^<>|√π∞∅±∪∩∈°$]|(?<!\w)-|\b(?:infinity|pi)\b|\bO\(")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{3}(?:[0-9a-fA-F]{1,5})?")
 
@@ -384,6 +389,9 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     if counted is not None:
         return counted, bare
     stated = strip_markup(without_reason(first_sentence(bare)))
+    named = _NUMBER_OF_A_NAME.fullmatch(stated)
+    if named is not None and named[1] in topic and topic.isdisjoint(words(named[2])):
+        return read_text(named[2], topic)
     value = as_asked(stated, topic)
     if "version" in topic and VERSION.fullmatch(value):
         return value, stated

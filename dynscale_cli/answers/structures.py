@@ -14,9 +14,9 @@ from fractions import Fraction
 from functools import lru_cache
 
 from dynscale_cli.answers import polynomial as poly
+from dynscale_cli.answers.dates import moment
 from dynscale_cli.answers.formulas import LONGEST, NotMath, normal_form
 from dynscale_cli.answers.normalize import plain, prose, tidy, words
-from dynscale_cli.answers.numbers import moment
 from dynscale_cli.answers.quantities import BASED, LONGEST_QUANTITY, as_quantity, bare, spell
 from dynscale_cli.answers.units import Unit, split_unit
 
