@@ -332,14 +332,19 @@ def test_samples_that_share_a_request_and_are_halted_are_billed_as_the_server_ha
         engine.close()
 
 
-def test_a_stream_that_breaks_off_amid_running_counts_is_no_answer():
+@pytest.mark.parametrize("owner", ["vllm", "llamacpp"])
+def test_a_stream_that_breaks_off_amid_running_counts_is_no_answer_and_costs_what_was_counted(owner):
     def broken(talk: Talk) -> None:
         for number in (1, 2):
             usage = {"prompt_tokens": 9, "completion_tokens": number}
-            talk.event({"choices": [{"index": 0, "delta": {"content": " so"}, "finish_reason": None}], "usage": usage})
+            timings = {"prompt_n": 9, "cache_n": 0, "predicted_n": number}
+            counted = {"usage": usage} if owner == "vllm" else {"timings": timings}
+            choice = {"index": 0, "delta": {"content": " so it goes on and on"}, "finish_reason": None}
+            talk.event({"choices": [choice], **counted})
 
-    outcome, _ = ask(first(broken), width=1, owner="vllm")
+    outcome, _ = ask(first(broken), width=1, owner=owner)
     assert outcome.samples[0].finish == "failed"
+    assert (outcome.samples[0].tokens.prompt, outcome.samples[0].tokens.generated) == (9, 2 + 8)
     assert outcome.results[0].answer == "42"
 
 

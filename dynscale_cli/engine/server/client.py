@@ -261,7 +261,7 @@ class ChatClient:
             self._blame(endpoint, fault)
             tries += fault.kind != "refused"
             if fault.kind == "request" or reading.begun:
-                self.inbox.put(Over(chat, tuple(reading.reasons), reading.usage, fault))
+                self.inbox.put(Over(chat, tuple(reading.reasons), reading.bill, fault))
                 return
             lost = tries >= TRIES or self._endpoints.fail(TRIES)
             others = lost and self._endpoints.give_up(hash(chat.messages)) > 1
@@ -270,7 +270,7 @@ class ChatClient:
             if self._endpoints.refused:  # the run ends with that, once all that was under way has come to its end
                 self._last = fault
             elif lost:
-                self.inbox.put(Over(chat, tuple(reading.reasons), reading.usage, fault))
+                self.inbox.put(Over(chat, tuple(reading.reasons), reading.bill, fault))
                 return
         self._unsent.add(chat)
 
