@@ -170,6 +170,8 @@ def _records(stream: BinaryIO, source: _Source) -> Iterator[Record]:
             yield record
     except OSError as error:  # reading can fail half-way, on a failing disk or a directory under standard input
         raise _unreadable(source, error) from None
+    if empty and source.whole:
+        raise UsageError(f"{source.name}: there is no text in it", "name a file, or a pipe, that holds some")
     if empty:
         raise UsageError(f"{source.name}: no question in it", "one question a line, JSONL, or CSV with a header")
 

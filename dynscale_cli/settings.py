@@ -283,6 +283,7 @@ def _parsed(text: str, path: Path) -> dict[str, Any]:
             message = f"{path}: more digits or brackets than can be read"
         else:
             line = f", {where.partition(',')[0]}" if where.startswith("line") else ""
+            what = what.replace("Cannot overwrite a value", "this name has a value already")
             message = f"{path}{line}: not TOML: {what[:1].lower()}{what[1:]}"
         raise UsageError(message, f"${{EDITOR:-vi}} {path}") from None
 

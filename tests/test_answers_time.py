@@ -55,7 +55,15 @@ def test_a_canonical_key_of_a_monster_comes_at_once() -> None:
         "(a+b+c+d+e)^24",
         "10^(10^9)",
         "5!!!!!",
+        "\n" * 20_000,
     ):
         start = perf_counter()
         canonical(monster, AnswerType("math"))
         assert perf_counter() - start < 2, monster
+
+
+@pytest.mark.parametrize("piece", ["[", "(", "a", "a/", "if ", "A) ", "a, ", "answer with "])
+def test_the_wording_of_a_monstrous_question_is_read_at_once(piece: str) -> None:
+    start = perf_counter()
+    AnswerType().for_question((piece * 8000)[:8000])
+    assert perf_counter() - start < 2

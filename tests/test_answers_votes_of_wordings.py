@@ -89,6 +89,42 @@ def votes(question: str, *said: str) -> list[str | None]:
         ("What is the resistance?", ("Answer: 2.2 kΩ", "Answer: $2.2\\,k\\Omega$", "Answer: 2200 ohms")),
         ("What is the angle?", ("Answer: 12° 30'", "Answer: 12.5°", "Answer: 12 degrees 30 minutes")),
         ("What is the concentration?", ("Answer: 0.2 M", "Answer: 0.2 mol/L", "Answer: 200 mM")),
+        # times
+        ("When does it start?", ("Answer: 8:45 pm", "Answer: 20:45", "Answer: a quarter to nine in the evening")),
+        ("When does it start?", ("Answer: 6:00 AM", "Answer: 6 o'clock in the morning", "Answer: six o'clock a.m.")),
+        ("How long did it take?", ("Answer: 3:20 hours", "Answer: 3 h 20 min", "Answer: 3h20m", "Answer: 200 minutes")),
+        ("How long is the song?", ("Answer: 3m30s", "Answer: 3 min 30 s", "Answer: 210 seconds")),
+        # names
+        ("Who wrote Emma?", ("Answer: Jane Austen", "Answer: J. Austen", "Answer: Jane Austen wrote Emma in 1815.")),
+        (
+            "Who was shot?",
+            ("Answer: John Kennedy", "Answer: John F. Kennedy", "Answer: Kennedy", "Answer: Mr. Kennedy"),
+        ),
+        ("What does status 418 mean?", ("Answer: I am a teapot", "Answer: 418 I am a teapot")),
+        ("What is the formula of the ion?", ("Answer: SO₄²⁻", "Answer: $SO_4^{2-}$", "Answer: \\ce{SO4^2-}")),
+        ("What is the formula of the gas?", ("Answer: CO₂", "Answer: CO2", "Answer: CO<sub>2</sub>")),
+        ("Which is faster, a lion or a horse?", ("Answer: The lion", "Answer: lion", "Answer: The lion is faster.")),
+        # formulas
+        ("Expand (x+2)^2.", ("Answer: x^2 + 4x + 4", "Answer: (x+2)^2 = x^2 + 4x + 4")),
+        ("Simplify (x^2-4)/(x-2).", ("Answer: x + 2", "Answer: $x + 2$, x ≠ 2", "Answer: x + 2 (for x ≠ 2)")),
+        ("What is the domain of f?", ("Answer: x ≠ 3", "Answer: all real numbers except 3", "Answer: ℝ \\ {3}")),
+        (
+            "What is the product of the matrices?",
+            (
+                "Answer: [[1, 2], [3, 5]]",
+                "Answer: $\\left[\\begin{array}{cc}1 & 2\\\\ 3 & 5\\end{array}\\right]$",
+                "Answer: $\\begin{pmatrix}1&2\\\\3&5\\end{pmatrix}$",
+            ),
+        ),
+        ("How many hands are there?", ("Answer: {6 \\choose 2}", "Answer: C(6, 2)", "Answer: 15", "Answer: 6C2")),
+        ("What was the profit?", ("Answer: $2.5 million", "Answer: 2.5M USD", "Answer: 2,500,000 dollars")),
+        ("What is the usual pulse?", ("Answer: 50-90 bpm", "Answer: 50 to 90 bpm", "Answer: between 50 and 90 bpm")),
+        ("Which city is it?", ("Answer: Oz", "Answer: Oz 🏛️", "### Answer\n\n> Oz")),
+        # what is offered, in other forms of the word
+        ("Should they accept or reject it? (accept/reject)", ("Answer: accept", "Answer: Accepted", "Answer: accepts")),
+        ("Is f rising, falling or level on (0, 2)?", ("Answer: rising", "Answer: f is rising", "Answer: Rising.")),
+        # programs
+        ("What does this print?\nprint('a')\nprint('b')", ("Answer:\n```\na\nb\n```", "Output:\na\nb")),
     ],
 )
 def test_wordings_of_one_answer_are_one_vote(question: str, same: Wordings) -> None:
@@ -118,6 +154,18 @@ def test_wordings_of_one_answer_are_one_vote(question: str, same: Wordings) -> N
         ("Which is longer, 5/8 or 3/5?", "Answer: 5/8 is longer.", "Answer: 3/5 is longer."),
         ("Solve the system in x_1 and x_2.", "Answer: x_1 = 2, x_2 = 5", "Answer: x_1 = 5, x_2 = 2"),
         ("Solve |x - 3| < 2.", "Answer: ]1, 5[", "Answer: [1, 5]"),
+        ("When does it start?", "Answer: a quarter to nine", "Answer: a quarter past nine"),
+        ("What is the formula of the ion?", "Answer: SO₄²⁻", "Answer: SO₄²⁺"),
+        ("What does status 418 mean?", "Answer: 418 Teapot", "Answer: 418 Kettle"),
+        ("Which World War was it?", "Answer: World War 2", "Answer: 2"),
+        ("What does print('ab'.upper()) print?", "Answer: AB", "Answer: ab"),
+        ("Who was shot?", "Answer: John Adams", "Answer: John Quincy Adams"),
+        ("What is the usual pulse?", "Answer: 50-90 bpm", "Answer: 60-100 bpm"),
+        ("What are the mean and the median?", "Answer: mean = 3, median = 2", "Answer: mean = 2, median = 3"),
+        ("What is the rule?", "Answer: all x ≥ 2", "Answer: all x ≤ 2"),
+        ("What is the domain of f?", "Answer: all real numbers except 3", "Answer: 3"),
+        ("How many hands are there?", "Answer: C(6, 2)", "Answer: C(6, 3)"),
+        ("How long is it?", "Answer: 30s", "Answer: 30 min"),
     ],
 )
 def test_answers_that_differ_are_two_votes(question: str, first: str, second: str) -> None:

@@ -42,6 +42,11 @@ def test_a_bad_file_of_questions(tmp_path, content, name, said):
     assert_refused(dynscale("ask", "-f", name, cwd=tmp_path), 2, said)
 
 
+@pytest.mark.parametrize("flags", [("--context", "-", "Who?"), ("--whole",)])
+def test_a_text_that_is_empty_is_called_a_text(tmp_path, flags):
+    assert_refused(dynscale("ask", *flags, cwd=tmp_path, stdin=b"\n"), 2, "standard input: there is no text in it")
+
+
 def test_a_file_of_questions_that_is_not_there(tmp_path):
     assert_refused(dynscale("ask", "-f", "missing.txt", cwd=tmp_path), 2, "missing.txt: No such file")
 

@@ -94,7 +94,7 @@ def test_after_ctrl_c_the_same_command_goes_on(tmp_path):
         (["--seeds", "9" * 30], "", "--seeds"),
         (["--samples", "1", "--budgets", "9k"], "", "--samples and --budgets"),
         (["--budgets", "400,9k"], "", "one sample of each of 96 questions"),
-        (["--plot", "b.txt"], "", "Cannot plot to b.txt"),
+        (["--plot", "b.txt"], "", "cannot plot to b.txt"),
         (["none.jsonl"], "", "No such file"),
     ],
 )

@@ -43,6 +43,17 @@ def test_a_signal_ends_the_run_with_what_there_is(running, number, code):
     assert "dynscale runs resume " in said[-1]
 
 
+def test_a_signal_that_ends_the_reader_of_the_pipe_as_well_loses_no_word_on_how_to_go_on(running):
+    """Ctrl-C in `dynscale ask … | jq` ends both."""
+    process, _ = running
+    process.stdout.close()
+    process.send_signal(signal.SIGINT)
+    said = process.stderr.read().decode().splitlines()
+    assert process.wait(MINUTES) == 130
+    assert any(line.startswith("interrupted: 300 questions") for line in said)
+    assert "dynscale runs resume " in said[-1]
+
+
 def test_a_signal_that_comes_twice_at_once_is_one(running):
     """As `timeout` sends it, and a wrapper in the same process group."""
     process, _ = running

@@ -81,6 +81,14 @@ def test_show_prints_what_each_sample_said_in_plain_lines() -> None:
     assert err.getvalue().splitlines() == ["q1, sample 1 (parallel): 42", "  So:", "    6 * 7", "  Answer: 42"]
 
 
+def test_an_answer_that_is_not_sure_enough_is_not_called_settled() -> None:
+    """With `--abstain-below`, a question may be settled and have no answer."""
+    told = result(0, None, id="1", votes={"7": 12.0, "8": 5.0}, samples=17)
+    assert answer_line(told, 1, 1) == "no answer  12 of 17 votes  612 tokens  not sure enough"
+    assert Verdicts([told.question], 80).row(told) == "no answer   12 of 17 votes · not sure enough after 612 tokens\n"
+    assert "7 is not sure enough (12 of 17 votes)" in question_line(told)
+
+
 def test_the_closing_lines_add_up_and_fit_80_columns() -> None:
     assert closing_lines(END, Score(17, 20)) == [
         "64 questions, 60 settled, 1 unanswered · 17 of 20 right · 57.3 s · 163 tokens/s",

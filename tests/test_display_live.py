@@ -16,8 +16,10 @@ import time
 from collections.abc import Iterable, Iterator
 
 import pytest
+from rich.progress import BarColumn
 
-from dynscale_cli.display.live import INTERVAL, LiveView
+from dynscale_cli.display import live
+from dynscale_cli.display.live import INTERVAL, Bar, LiveView
 from dynscale_cli.run.events import Event, Notice, RunStarted, SampleStarted, SampleText, Standing, Stepped
 from tests.display_events import run
 from tests.screen import Screen, seen
@@ -279,6 +281,24 @@ def test_a_process_that_leaves_at_once_leaves_the_cursor_to_the_shell() -> None:
     screen.write(written)
     assert "\x1b[?25l" in written
     assert screen.at_rest
+
+
+def test_a_bar_leaves_the_cursor_to_the_shell_and_draws_nothing_in_the_background(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = Screen()
+    with Bar(BarColumn(), console=screen.console, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        bar.moves(task, completed=0.5)
+        assert "━" in screen.shown()[0]
+        assert not screen.terminal.cursor.hidden
+        monkeypatch.setattr(live, "in_front", lambda err: False)
+        monkeypatch.setattr(live, "INTERVAL", 0.0)
+        before = screen.written
+        bar.moves(task, completed=0.7)
+        assert screen.written == before
+    assert screen.at_rest
+    assert screen.shown() == []
 
 
 def test_a_terminal_that_goes_away_ends_no_run() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from dynscale_cli.errors import ModelError
 from dynscale_cli.models import stores as module
-from dynscale_cli.models.resolve import resolve
+from dynscale_cli.models.resolve import resolve, set_default
 from dynscale_cli.models.stores import bundled
 
 
@@ -49,6 +49,15 @@ def test_without_any_model_both_ways_out_are_named(monkeypatch: pytest.MonkeyPat
 def test_a_tilde_is_the_home_directory(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(model.parent))
     assert resolve("~/model.gguf", {}) == model
+
+
+def test_a_default_that_is_gone_says_how_to_set_another(model: Path, tmp_path: Path) -> None:
+    environ = {"DYNSCALE_HOME": str(tmp_path / "home")}
+    set_default(str(model), environ)
+    model.unlink()
+    with pytest.raises(ModelError) as refused:
+        resolve(None, environ)
+    assert "models default --remove" in (refused.value.hint or "")
 
 
 def test_an_empty_variable_counts_as_none() -> None:

@@ -238,6 +238,12 @@ def test_forced_votes_are_marked_weigh_less_and_settle_nothing_alone():
     assert cost(events) < 2000
 
 
+@pytest.mark.parametrize(("max_tokens", "remedy"), [(30, "--max-tokens"), (3000, "--ctx-size")])
+def test_what_is_to_be_raised_is_what_cut_the_samples(max_tokens, remedy):
+    events = ask(lambda prompt, seed: " hmm" * 500, max_tokens=max_tokens, engine={"context": 120}, max_samples=2)
+    assert results(events)[0].note == f"2 of 2 samples were cut off: raise {remedy}"
+
+
 def test_forced_votes_beside_whole_ones_may_settle():
     def script(prompt, seed):
         return " so" * (100 if seed % 4 == 0 else 5) + "\nAnswer: 42"

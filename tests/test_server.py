@@ -331,15 +331,86 @@ def test_samples_that_share_a_request_and_are_halted_are_billed_as_the_server_ha
         engine.close()
 
 
-def test_a_stream_that_breaks_off_amid_running_counts_is_no_answer():
+@pytest.mark.parametrize("owner", ["vllm", "llamacpp"])
+def test_a_stream_that_breaks_off_amid_running_counts_is_no_answer_and_costs_what_was_counted(owner):
     def broken(talk: Talk) -> None:
         for number in (1, 2):
             usage = {"prompt_tokens": 9, "completion_tokens": number}
-            talk.event({"choices": [{"index": 0, "delta": {"content": " so"}, "finish_reason": None}], "usage": usage})
+            timings = {"prompt_n": 9, "cache_n": 0, "predicted_n": number}
+            counted = {"usage": usage} if owner == "vllm" else {"timings": timings}
+            choice = {"index": 0, "delta": {"content": " so it goes on and on"}, "finish_reason": None}
+            talk.event({"choices": [choice], **counted})
 
-    outcome, _ = ask(first(broken), width=1, owner="vllm")
+    outcome, _ = ask(first(broken), width=1, owner=owner)
     assert outcome.samples[0].finish == "failed"
+    assert (outcome.samples[0].tokens.prompt, outcome.samples[0].tokens.generated) == (9, 2 + 8)
     assert outcome.results[0].answer == "42"
+
+
+SAID = {"prompt_tokens": 31, "total_tokens": 37, "completion_tokens": 6}
+
+
+def as_ollama(talk: Talk) -> None:
+    """Its chunks as they are, whatever `n` and `logprobs` are."""
+    head = {"id": "chatcmpl-7", "created": 1764, "model": "small", "system_fingerprint": "fp_ollama"}
+    for delta in (
+        {"content": "", "reasoning": "four"},
+        {"content": "", "reasoning": " tens"},
+        {"content": "Answer: 42"},
+    ):
+        choice = {"index": 0, "delta": {"role": "assistant", **delta}, "finish_reason": None}
+        talk.event({**head, "choices": [choice]})
+    last = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": "stop"}
+    talk.event({**head, "choices": [last]})
+    talk.event({**head, "choices": [], "usage": SAID})
+    talk.done()
+
+
+def as_sglang(talk: Talk) -> None:
+    """All completions by turns, each with a role first; one usage for all, and the prompt in it once."""
+    several, nothing = talk.body.get("n", 1), {"tool_calls": None, "reasoning_content": None, "content": None}
+
+    def say(place: int, reason: str | None = None, **delta: Any) -> None:
+        choice = {"index": place, "delta": {"role": None, **nothing, **delta}, "logprobs": None}
+        talk.event({"choices": [{**choice, "finish_reason": reason, "matched_stop": None}], "usage": None})
+
+    for place in range(several):
+        say(place, role="assistant", content="")
+    for part in ({"reasoning_content": "four"}, {"reasoning_content": " tens"}, {"content": "Answer: 42"}):
+        for place in range(several):
+            say(place, **part)
+    for place in range(several):
+        say(place, "stop")
+    usage = {**SAID, "completion_tokens": 6 * several, "prompt_tokens_details": None, "reasoning_tokens": 2 * several}
+    talk.event({"choices": [], "usage": usage})
+    talk.done()
+
+
+@pytest.mark.parametrize(("owner", "script", "prompts"), [("library", as_ollama, 4), ("sglang", as_sglang, 1)])
+def test_thoughts_answers_and_counts_are_read_as_ollama_and_sglang_give_them(owner, script, prompts):
+    outcome, [server] = ask(script, owner=owner, max_samples=4, budget=20_000, policy="uniform")
+    assert [sample.text for sample in outcome.samples] == ["<think>\nfour tens\n</think>\n\nAnswer: 42"] * 4
+    assert (outcome.tokens.prompt, outcome.tokens.generated) == (31 * prompts, 6 * 4)
+    assert len(server.bodies) == prompts
+    assert outcome.notices == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"object": "error", "message": "The input is longer than the context length", "code": 400, "param": None},
+        {"error": {"message": "The input is longer than the context length", "type": "invalid_request_error"}},
+        {"error": "The input is longer than the context length"},
+        {"detail": "The input is longer than the context length"},
+    ],
+)
+def test_what_a_server_says_of_a_request_is_told_of_its_question_alone(body):
+    def script(talk: Talk) -> None:
+        talk.status(400, body) if "bad" in talk.conversation else talk.honest(ANSWER)
+
+    outcome, _ = ask(script, questions=["good?", "bad?"], width=1)
+    assert [result.answer for result in outcome.results] == ["42", None]
+    assert "(400: The input is longer than the context length)" in outcome.results[1].error
 
 
 @pytest.mark.parametrize("reason", ["abort", "error"])
@@ -834,6 +905,30 @@ def test_what_no_answer_needs_is_not_read(bad, words):
     assert words in outcome.error.message
 
 
+@pytest.mark.parametrize("ready", [2, 10_000])
+def test_a_server_that_is_still_loading_its_model_is_waited_for(ready, monkeypatch):
+    """As the first seconds of a llama-server that was started just before."""
+    monkeypatch.setattr("dynscale_cli.engine.server.connect.AGAIN", 0.01)
+    monkeypatch.setattr("dynscale_cli.engine.server.connect.LOADING", 60.0 if ready < 10_000 else 0.1)
+    told, asked = [], []
+
+    def listing(talk: Talk) -> None:
+        asked.append(talk)
+        if len(asked) <= ready:
+            talk.status(503, {"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}})
+        else:
+            talk.status(200, {"data": [{"id": "small"}]})
+
+    with ChatServer(honest(), models=listing) as server:
+        if ready < 10_000:
+            connect(ServerOptions((server.url,)), told.append).client.close()
+        else:
+            with pytest.raises(EngineError, match="503: Loading model"):
+                connect(ServerOptions((server.url,)), told.append)
+    assert told == ["the server is loading its model: waiting for it"]
+    assert len(asked) > 2
+
+
 def test_a_list_of_models_that_does_not_end_is_not_waited_for(monkeypatch):
     monkeypatch.setattr("dynscale_cli.engine.server.connect.CONNECT", 0.2)
 
@@ -1106,12 +1201,14 @@ def test_a_prompt_beyond_its_bound_is_billed_as_counted_and_told_once():
         (403, "does not accept the key"),
         (404, "has no model 'small'"),
         (405, "is no chat server"),
+        (501, "is no chat server"),
     ],
 )
 def test_what_waiting_does_not_help_is_said_once_and_never_shows_the_key(status, words, monkeypatch):
     monkeypatch.setenv("DYNSCALE_API_KEY", KEY)
     refuse = {"error": {"message": f"Incorrect API key provided: {KEY}", "code": status}}
-    outcome, [server] = ask(lambda talk: talk.status(status, refuse), questions=["a?", "b?"], width=1)
+    outcome, [server] = ask(lambda talk: talk.status(status, refuse), width=4)
+    assert outcome.samples == []  # it is no fault of the question
     assert isinstance(outcome.error, EngineError)
     assert words in outcome.error.message
     assert outcome.error.hint
@@ -1131,6 +1228,10 @@ def test_a_pause_that_cannot_be_is_not_waited_for(header, pause):
     ("bad", "words"),
     [
         (lambda talk: talk.reset(), "broke the connection off: Connection reset by peer"),
+        (
+            lambda talk: talk._head(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"}),
+            "broke the connection off: peer closed connection",
+        ),
         (lambda talk: talk.event({"error": "out of memory"}), "reports: out of memory"),
         (lambda talk: talk.status(200, {"error": {"message": "no quota"}}), "reports: no quota"),
         (lambda talk: talk.status(200, "<html>"), "gave no readable answer: it is not a chat completion"),

@@ -164,7 +164,7 @@ BAD = [
     ("max-tokens = 8\nmax_tokens = 9\n", 2, "set twice", "config unset max"),
     ('budget = "12kk"\n', 1, "budget 12kk: not a count of tokens", "config set budget 2048/q"),
     ('policy = "rase"\n', 1, "policy rase: unknown", "config set policy race"),
-    ('policy = "ucb:x"\n', 1, "Not a parameter", "config set policy race"),
+    ('policy = "ucb:x"\n', 1, "not a parameter", "config set policy race"),
     ('answer-type = "poem"\n', 1, "poem", "config set answer-type auto"),
     ('[journal]\nmax-size = "much"\n', 2, "not a size", "config set journal.max-size 1G"),
     (f'[journal]\nmax-size = "{"9" * 400}"\n', 2, "not a size", "config set journal.max-size 1G"),
@@ -179,6 +179,7 @@ BAD = [
     ('profile = "careful"\n', 1, "there is no setting profile", "--profile NAME"),
     ('system = "a\u2028b"\ntmep = 1\n', 2, "there is no setting tmep", "temp"),
     ("temp = \n", 1, "not TOML", ""),
+    ("temp = 0.5\ntemp = 0.7\n", 2, "this name has a value already", ""),
     ("temp = 0.5\n[journal\n", 2, "not TOML", ""),
 ]
 

@@ -297,8 +297,8 @@ def parse_policy(text: str) -> Policy:
     if name == "early-stop":
         return EarlyStop(int(_number(text, parameter, low=1.0))) if colon else EarlyStop()
     if name in plain:
-        raise UsageError(f"Policy {name} takes no parameter: {text}", f"Write --policy {name}")
-    raise UsageError(f"No such policy: {text}", f"Choose one of {', '.join(POLICIES)}; ucb:0.5 sets ucb's c")
+        raise UsageError(f"policy {name} takes no parameter: {text}", f"--policy {name}")
+    raise UsageError(f"no such policy: {text}", f"one of {', '.join(POLICIES)}; ucb:0.5 sets ucb's c")
 
 
 def _number(text: str, parameter: str, low: float) -> float:
@@ -307,5 +307,5 @@ def _number(text: str, parameter: str, low: float) -> float:
     except ValueError:
         value = float("nan")
     if not low <= value < float("inf"):
-        raise UsageError(f"Not a parameter: {text}", "Write for example ucb:0.5 or early-stop:5")
+        raise UsageError(f"not a parameter: {text}", "such as ucb:0.5 or early-stop:5")
     return value

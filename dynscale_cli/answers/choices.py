@@ -175,6 +175,16 @@ def _mentioned(said: list[str], texts: list[tuple[str, ...]]) -> str | None:
 _NOT = re.compile(r"\b(?:not|isn't|neither|nor|never|eliminate|exclude|rule out|incorrect|wrong)\b", re.IGNORECASE)
 
 
+_LETTER_MARK = re.compile(r"(?<![\w.])([A-J])[*_]{0,2}[)\]](?=[\s,.;*]|$)")
+_CHOOSING = word_set("apply select choose pick which correct")
+
+
+def read_several(content: str, topic: frozenset[str]) -> Reading | None:
+    """Letters of several options ("A) 2 and C) 7"), where several may be chosen."""
+    letters = list(dict.fromkeys(_LETTER_MARK.findall(content))) if not topic.isdisjoint(_CHOOSING) else []
+    return (", ".join(letters).lower(), ", ".join(letters)) if len(letters) > 1 else None
+
+
 # --- what the question offers in its own text ------------------------------------------------------------------
 
 _LABELLED = (
@@ -206,6 +216,9 @@ def _labelled(content: str, labels: Sequence[str]) -> int | None:
     return labels.index(named["label"].lower()) if named is not None else None
 
 
+_ENDINGS = ("s", "d", "ed", "ing")
+
+
 def _offered(content: str, options: Sequence[str]) -> int | None:
     """The option that a content is or begins with, or alone mentions; yes and no in other words, where offered."""
     sign = sign_of(content)
@@ -214,6 +227,10 @@ def _offered(content: str, options: Sequence[str]) -> int | None:
     said = words(prose(content[:600]))
     spelt = [words(option) for option in options]
     begun = [index for index, option in enumerate(spelt) if option and said[: len(option)] == option]
+    if not begun and said:  # accepted, where "accept" is offered
+        begun = [
+            index for index, option in enumerate(spelt) if said[0] in (f"{''.join(option)}{end}" for end in _ENDINGS)
+        ]
     if begun:
         return max(begun, key=lambda index: len(spelt[index]))
     letter = match_text(content, options)

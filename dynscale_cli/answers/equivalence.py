@@ -18,8 +18,9 @@ from typing import Protocol
 from unicodedata import combining, normalize
 
 from dynscale_cli.answers.choices import LETTERS
+from dynscale_cli.answers.dates import day_of_a_year, possible_days
 from dynscale_cli.answers.normalize import box_at, plain, prose, word_set, words
-from dynscale_cli.answers.numbers import day_of_a_year, possible_days, rational_key
+from dynscale_cli.answers.numbers import rational_key
 from dynscale_cli.answers.prover import equal
 from dynscale_cli.answers.quantities import Quantity, as_quantity, bare
 from dynscale_cli.answers.reading import read_loosely
@@ -285,8 +286,9 @@ def short_names(shown: Mapping[str, str], *, places: bool) -> dict[str, str]:
         if not _is_name(key, text):
             continue
         longer = [other for other, spelt in shown.items() if other != key and _is_short_for(key, other, spelt, places)]
-        if len(longer) == 1:
-            found[key] = longer[0]
+        full = [other for other in longer if not any(_is_short_for(other, one, shown[one], places) for one in longer)]
+        if len(full) == 1:
+            found[key] = full[0]
     return {key: found.get(other, other) for key, other in found.items()}
 
 
@@ -345,6 +347,11 @@ def _is_short_for(key: str, other: str, spelt: str, places: bool) -> bool:
     short = key.split()
     before = words_of[: -len(short)]
     surname = words_of[-len(short) :] == short and (len(short) == 1 or short[0] in PARTICLES) and before
+    if len(short) > 1 and short[-1] == words_of[-1]:  # J. Austen, John Kennedy
+        initials = [word[0] for word in words_of[:-1]] == short[:-1]
+        middle = len(words_of) == 3 and len(words_of[1]) == 1 and words_of[0] == short[0] and len(short) == 2
+        if initials or middle:
+            return True
     if not surname or not 2 <= len(words_of) <= 5 or not spelt.split()[-1][:1].isupper():
         return False
     return other.replace(" ", "").isalpha() and _DISTINGUISHING.isdisjoint(before) and before[0] not in PARTICLES

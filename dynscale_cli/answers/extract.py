@@ -97,7 +97,8 @@ def _committed(text: str, lowered: str, kind: AnswerType, choices: Sequence[str]
     dangling = False
     revision: Reading | None = None
     other: Reading | None = None
-    for statement in statements(text, lowered, kind.wording.labels_asked):
+    asked = kind.wording.labels_asked or (_OUTPUT_LABELS if asks_for_output(kind.wording.topic) else ())
+    for statement in statements(text, lowered, asked):
         if statement.form == "initial" and kind.name == "choice":
             continue  # "A: …" names a choice there
         if statement.form == "revision":
@@ -123,6 +124,7 @@ def _committed(text: str, lowered: str, kind: AnswerType, choices: Sequence[str]
     return other, dangling
 
 
+_OUTPUT_LABELS = ("output:", "the output is:", "the output will be:", "it prints:", "this prints:")
 # A sentence that breaks off or refers back: "The answer is the", "3 + 4 = 7, which is the answer".
 _POINTERS = word_set("which that this these those it the an as of in to so")
 

@@ -89,7 +89,8 @@ def _trimmed(option: str) -> str:
 
 _QUOTED = r"[\"'`*]{1,2}[^\"'`*\n]{1,40}[\"'`*]{1,2}"
 _BARE = (
-    r"[^\s,.;:?!\"()/|`]+(?:[ ](?!(?:or|oder|ou|o|and|if|when|unless|depending|based|to)\b)[^\s,.;:?!\"()/|`]+){0,3}"
+    r"[^\s,.;:?!\"()/|`]{1,40}"
+    r"(?:[ ](?!(?:or|oder|ou|o|and|if|when|unless|depending|based|to)\b)[^\s,.;:?!\"()/|`]{1,40}){0,3}"
 )
 _ITEM = rf"(?:{_QUOTED}|n/a\b|{_BARE})"
 _OR = r"(?:\s*,?\s+(?:or|oder|ou|o)\s+(?:else\s+)?|\s*/\s*|\s*\|\s*)"
@@ -125,7 +126,7 @@ _ALTERNATIVES = (
     # Is the number even or odd? The first of the list is as long as the others: one word.
     re.compile(
         r"(?:^|[.?!]\s+)(?:is|are|was|were|does|do|did|should|would|will)\s[^,?.:;\n]{1,100}?\s"
-        r"(?P<list>[a-z<>+-]+(?:,\s[a-z-]+){0,6},?\s(?:or)\s[a-z<>+-]+)\s*\?"
+        r"(?P<list>[a-z<>+-]+(?:,\s[a-z-]+){0,6},?\s(?:or)\s[a-z<>+-]+)(?:\s(?:on|over|at|when|for)\s[^?\n]{1,40})?\s*\?"
     ),
 )
 _SPLIT = re.compile(r"\s*(?:[,;]?\s+(?:or|oder|ou|o|and)\s+(?:else\s+)?|[,;|]|(?<!\bn)/|/(?!a\b))\s*", re.IGNORECASE)

@@ -14,8 +14,8 @@ from fractions import Fraction
 from math import gcd
 from typing import TypeAlias
 
+from dynscale_cli.answers.dates import clock as time_of_day
 from dynscale_cli.answers.numbers import Huge, amount, body_value, literal, rational_key, read_digits, value_key
-from dynscale_cli.answers.numbers import clock as time_of_day
 from dynscale_cli.answers.units import Dimension, Unit, times, unit_at, unit_named
 
 # A run of digits with single separators; with spaces only as thousands. No part can match in two ways.
@@ -40,6 +40,7 @@ _SCALES = {
 _SCALE = re.compile(rf"\s?(?:(?P<word>{'|'.join(sorted(_SCALES, key=len, reverse=True))})\b|(?P<k>k)\b)", re.IGNORECASE)
 _MONEY_SCALES = {"k": 10**3, "m": 10**6, "b": 10**9, "bn": 10**9, "t": 10**12}
 _MONEY_SCALE = re.compile(r"\s?(bn|[kmbt])\b", re.IGNORECASE)
+_MONEY_BEHIND = re.compile(r"\s?(?:bn|[kmbt])\s?(?:USD|EUR|GBP|INR|CHF|dollars|euros|[$€£₹])", re.IGNORECASE)
 _CLOCK = re.compile(
     r"(?::(?P<minutes>[0-5]\d(?::[0-5]\d)?)(?!\d)(?:\s?(?P<half>[ap])\.?m\b)?|\s?(?P<hours>[ap])\.?m\b)", re.IGNORECASE
 )
@@ -149,6 +150,9 @@ def _scaled(value: Fraction | Huge, text: str, end: int, money: bool) -> tuple[F
     return value * factor, scale.end()
 
 
+_HOURS_BEHIND = re.compile(r"\s(?:hours?|hrs?|h)\b")
+
+
 def _clock(text: str, match: re.Match[str]) -> Quantity | None:
     """A time of day, on the 24-hour clock where its half is said, or a short ratio, as written: `10:30`, `21:05`."""
     if not match["body"].isdigit() or len(match["body"]) > 2:
@@ -156,6 +160,11 @@ def _clock(text: str, match: re.Match[str]) -> Quantity | None:
     clock = _CLOCK.match(text, match.end("body"))
     if clock is None:
         return _ratio(text, match)
+    hours = _HOURS_BEHIND.match(text, clock.end())
+    if hours is not None and clock["minutes"] is not None and clock["half"] is None and len(clock["minutes"]) == 2:
+        hour, minute = (Fraction(int(part)) for part in (match["body"], clock["minutes"]))
+        parts = ((hour, Unit((("h", 1),))), (minute, _MINUTE))
+        return Quantity(f"{hour} h {minute} min", match.start(), hours.end(), parts=parts)  # 2:15 hours
     key = time_of_day(int(match["body"]), clock["minutes"] or "00", clock["half"] or clock["hours"])
     return Quantity(key, match.start(), clock.end(), parts=_duration(key))
 
@@ -218,9 +227,10 @@ def _found_at(text: str, match: re.Match[str], joined: bool) -> Quantity | None:
     value = _with_tail(value, match) if value is not None else None
     if value is None:
         return None
-    if _DECADE.match(text, end) and match["body"].isdigit() and match["body"][-1] == "0":
+    told = len(match["body"]) == 4 or text[max(0, start - 4) : start].endswith(("the ", "'"))  # 30s are seconds
+    if told and _DECADE.match(text, end) and match["body"].isdigit() and match["body"][-1] == "0":
         return Quantity(f"{match['body']}s", start, _DECADE.match(text, end).end())  # type: ignore[union-attr]
-    value, end = _scaled(value, text, end, bool(before["currency"]))
+    value, end = _scaled(value, text, end, bool(before["currency"] or _MONEY_BEHIND.match(text, end)))
     part = _AND_A_PART.match(text, end)
     if part is not None and not isinstance(value, Huge):
         value, end = value + _AND_PART[part[1]], part.end()
@@ -309,13 +319,15 @@ def _compound(text: str, first: Quantity, second: Quantity) -> Quantity | None:
     if between is None or second.value is None or second.value < 0 or len(second.parts) > 1:
         return None
     value, unit = first.parts[-1]
+    if unit.symbol == "m" and second.parts and second.parts[0][1].symbol == "s":  # 3m30s
+        unit = _MINUTE
     smaller = _next_unit(unit, second, attached=first.end == second.start)
     if smaller is None or isinstance(value, Huge) or value.denominator != 1:
         return None
     for dimension, factor in unit.readings():
         for other, part in smaller.readings():
             if (dimension == other and second.value * part < factor) or (dimension == _MONTH and other == _TIME):
-                parts = (*first.parts, (second.value, smaller))
+                parts = (*first.parts[:-1], (value, unit), (second.value, smaller))
                 key = " ".join(spell(value_key(value), unit) for value, unit in parts)
                 return Quantity(key, first.start, second.end, parts=parts)
     return None

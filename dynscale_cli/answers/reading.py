@@ -10,17 +10,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dynscale_cli.answers.asked import (
+    NO_SOLUTION,
     VERSION,
+    all_but,
     as_asked,
     as_chance,
+    binomials,
     in_scale,
     range_in_digits,
     without_base,
+    without_condition,
     without_indices,
 )
-from dynscale_cli.answers.choices import LETTERS, plain_side, read_option, read_side, read_special
-from dynscale_cli.answers.normalize import prose, sign_of, strip_markup, without_dollars, word_set
-from dynscale_cli.answers.numbers import holds_date, moment, rational_key, read_words
+from dynscale_cli.answers.choices import LETTERS, plain_side, read_option, read_several, read_side, read_special
+from dynscale_cli.answers.dates import holds_date, moment
+from dynscale_cli.answers.normalize import prose, sign_of, strip_markup, without_dollars, word_set, words
+from dynscale_cli.answers.numbers import rational_key, read_words
 from dynscale_cli.answers.quantities import (
     Quantity,
     as_quantity,
@@ -74,7 +79,7 @@ def _read_value(content: str, kind: AnswerType) -> Reading | None:
         said = strip_markup(content)
         if "many" in wording.topic and states_nobody(said):
             return "0", said
-        return read_number(in_scale(content, wording.topic))
+        return read_number(in_scale(binomials(content), wording.topic))
     if kind.name == "math":
         return read_math(without_subject(without_indices(content, wording.topic), wording.topic))
     content = without_indices(content, wording.topic)
@@ -257,7 +262,7 @@ _LEAD = re.compile(
 
 def read_math(content: str) -> Reading | None:
     """The formula stated; of a sentence its formula between dollars, else its number."""
-    content = _ALSO.sub("", content.strip())
+    content = without_condition(_ALSO.sub("", content.strip()))
     lead = _LEAD.match(content)
     content = content[lead.end() if lead is not None else 0 :] or content
     bare = strip_markup(without_reason(content))
@@ -265,8 +270,10 @@ def read_math(content: str) -> Reading | None:
         return sign, sign
     if not bare or states_none(bare) or _VERDICT.match(bare):
         return None
-    if _NO_SOLUTION.fullmatch(bare):
+    if NO_SOLUTION.fullmatch(bare):
         return r"\emptyset", bare
+    if (gap := all_but(bare)) is not None and (key := exact_math_key(gap)) is not None:
+        return key, bare
     for said in (bare, strip_markup(first_sentence(bare))):
         key = exact_math_key(said)
         if key is not None:
@@ -274,11 +281,6 @@ def read_math(content: str) -> Reading | None:
     return _inline(content) or _math_in_sentence(strip_markup(first_sentence(bare)))
 
 
-_NO_SOLUTION = re.compile(
-    r"(?:there (?:is|are) )?no (?:real |integer |valid |such )?(?:solutions?|roots?|values?)(?: exists?)?|none|"
-    r"the empty set",
-    re.IGNORECASE,
-)
 _LONE_VARIABLE = re.compile(r"\\?[a-zA-Z]+(?:_\{\w+\})?")
 
 
@@ -323,8 +325,6 @@ _LETTER_ALONE = re.compile(
     r"[\s*_`'\"]*(?:\\text\s?\{)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z])(?!\.\s?[A-Z]\.)(?:\s*[).:]|(?= only\b)))"
     r"(?:[\s*_`'\".}]|$)"
 )
-_LETTER_MARK = re.compile(r"(?<![\w.])([A-J])[*_]{0,2}[)\]](?=[\s,.;*]|$)")
-_CHOOSING = word_set("apply select choose pick which correct")
 _INITIAL = re.compile(r"[A-Z]\.\s?[A-Z]")  # C. Darwin
 _PERSONS = word_set("who whom whose author writer inventor name wer qui quién")
 _SIDE_ALONE = re.compile(r"[\s*_`'\"(]*([^\W\d_]+)[\s*_`'\").!,。]*(?:$|[,.;!]\s)")
@@ -342,16 +342,16 @@ def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | Non
         return said.lower(), said
     if not bare or states_none(bare):
         return None
-    letters = list(dict.fromkeys(_LETTER_MARK.findall(content))) if not topic.isdisjoint(_CHOOSING) else []
-    if len(letters) > 1:
-        return ", ".join(letters).lower(), ", ".join(letters)
+    several = read_several(content, topic)
+    if several is not None:
+        return several
     sequence = read_sequence(content) if "\\" not in content else None
     if sequence is not None:
         return sequence
     code = content.strip(" \t\n`*'\".")
     if _COLOUR.fullmatch(code):
         return code.lower(), code
-    compound = read_compound(bare) or read_identifier(bare, topic)
+    compound = read_compound(bare)
     if compound is not None:
         return compound
     if _LIST_ITEM.match(bare.lstrip("`jsonJSON \n")):
@@ -369,9 +369,13 @@ def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | Non
         side = plain_side(side_alone[1])
         if side is not None:
             return side, bare if len(bare) <= 12 else side_alone[1]
+    identifier = read_identifier(bare, topic)
+    if identifier is not None:
+        return identifier
     return _value_or_words(strip_markup(without_subject(bare, topic)), topic)
 
 
+_NUMBER_OF_A_NAME = re.compile(r"(\d+)\s(?:-\s|: )?([A-Z][a-z]*(?: [A-Za-z]+){0,4})")  # 404 Not Found
 _MATHEMATICAL = re.compile(r"[\d\\=+*/^<>|√π∞∅±∪∩∈°$]|(?<!\w)-|\b(?:infinity|pi)\b|\bO\(")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{3}(?:[0-9a-fA-F]{1,5})?")
 
@@ -384,6 +388,9 @@ def _value_or_words(bare: str, topic: frozenset[str]) -> Reading | None:
     if counted is not None:
         return counted, bare
     stated = strip_markup(without_reason(first_sentence(bare)))
+    named = _NUMBER_OF_A_NAME.fullmatch(stated)
+    if named is not None and named[1] in topic and topic.isdisjoint(words(named[2])):
+        return read_text(named[2], topic)
     value = as_asked(stated, topic)
     if "version" in topic and VERSION.fullmatch(value):
         return value, stated

@@ -10,8 +10,8 @@ import json
 import re
 from hashlib import blake2b
 
+from dynscale_cli.answers.dates import moment
 from dynscale_cli.answers.normalize import sign_of, strip_markup, word_set, words
-from dynscale_cli.answers.numbers import moment
 
 Reading = tuple[str, str]  # (key, text as shown)
 
@@ -74,7 +74,7 @@ def first_sentence(content: str) -> str:
 
 
 _REASON = re.compile(
-    r"\s*(?:,\s*)?(?:\b(?:because|since|which|where|when|for all|so that|as (?:we|it|the)|given that)\b|"
+    r"(?<!\s)\s*(?:,\s*)?(?:\b(?:because|since|which|where|when|for all|so that|as (?:we|it|the)|given that)\b|"
     r"\bwith (?=\$?[a-z]\s?=)|\((?:since|because|as)\b)",
     re.IGNORECASE,
 )
@@ -145,16 +145,21 @@ def read_sequence(content: str) -> Reading | None:
 
 _COMPOUND = re.compile(r"(?:(?:[A-Z][a-z]?|\((?:[A-Z][a-z]?\d*)+\))\d*){2,}(?:\^?\d?[+-])?")
 _LOWERED = re.compile(r"_\{?(\d+)\}?")
-_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-_DRESSING = re.compile(r"\\(?:ce|text|mathrm|rm)\b|[${}]")
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "01234567890123456789+-")
+_LOWERING = frozenset("_₀₁₂₃₄₅₆₇₈₉^⁺⁻")
+_CHARGE = re.compile(r"[¹²³⁴]?[⁺⁻]")
+_DRESSING = re.compile(r"\\(?:ce|text|mathrm|rm)\b|[${}]|</?sub>")
 
 
 def read_compound(content: str) -> Reading | None:
-    """A chemical formula with its numbers lowered in any way: H₂O, H_2O."""
-    if len(content) > 60 or not ("_" in content or any("₀" <= char <= "₉" for char in content)):
+    """A chemical formula with its numbers lowered in any way (H₂O, H_2O), with its charge (SO₄²⁻)."""
+    if len(content) > 80 or not (set(content) & _LOWERING or r"\ce" in content or "<sub>" in content):
         return None
-    spelt = _DRESSING.sub("", _LOWERED.sub(r"\1", content.translate(_SUBSCRIPTS))).strip()
-    return (text_key(spelt), spelt) if _COMPOUND.fullmatch(spelt) else None
+    charged = _CHARGE.sub(lambda charge: f"^{charge.group()}", content).translate(_SUBSCRIPTS)
+    spelt = _DRESSING.sub("", _LOWERED.sub(r"\1", charged)).strip()
+    if not _COMPOUND.fullmatch(spelt):
+        return None
+    return (spelt if spelt[-1] in "+-" else text_key(spelt)), spelt
 
 
 _TOLD_NONE = word_set(
@@ -208,7 +213,9 @@ def read_identifier(shown: str, topic: frozenset[str]) -> Reading | None:
     shown = shown.strip("$")
     if _IDENTIFIER.fullmatch(shown) is None or not any(char.isalpha() for char in shown):
         return None
-    coded = not topic.isdisjoint(_CODED) and not asks_for_output(topic) and _CODELIKE.match(shown) is not None
+    if asks_for_output(topic):
+        return (shown, shown) if shown.isalpha() and shown.isascii() else None
+    coded = not topic.isdisjoint(_CODED) and _CODELIKE.match(shown) is not None
     exact = coded or not topic.isdisjoint(_EXACT)
     return (shown, shown) if exact else None
 
@@ -247,6 +254,11 @@ _COPULA = re.compile(r"(?<=[^\s。])(?:です|だ|である|입니다)[。.]?$")
 _PREDICATE = re.compile(
     r"(?P<subject>[^.,:;!?()\n]{1,60}?)\s+(?:is|are|was|were|has|have|had)\s+(?P<rest>(?!(?:not|no)\b)\S[^\n]*)"
 )
+# "Ann Bell drew the map in 1650."
+_NAMED_FIRST = re.compile(
+    r"(?P<subject>(?!(?:The|An?)\s)(?:[A-Z][\w.'-]*\s+(?:(?:van|von|de|da|del|of|the)\s+){0,2}){1,5})(?P<rest>(?!and\b|or\b)[a-z][^.,;]*)"
+)
+_YEAR = re.compile(r"\b\d{3,4}\b")
 _PRONOUNS = word_set(
     "it he she they this that these those there his her its their my our your here answer final correct so therefore "
     "thus hence result of for to in on at and or by with from i we name solution s"
@@ -297,6 +309,7 @@ def without_subject(sentence: str, topic: frozenset[str]) -> str:
     named = _PREDICATE.match(sentence) if topic and len(sentence) <= 300 else None
     if named is not None and repeats(named["rest"], topic) and not repeats(named["subject"], topic):
         sentence = named["subject"]  # "Canberra is the capital of Australia"
+    sentence = _who_did(sentence, topic) or sentence
     for asked, lead in _LEADS:
         if not topic.isdisjoint(asked):
             begun = lead.match(sentence)
@@ -314,6 +327,14 @@ def _compared(subject: str, rest: str, topic: frozenset[str]) -> bool:
     """Which is larger? "3/4 is larger." says 3/4."""
     named = not topic.isdisjoint(_CHOOSE_ONE) and not repeats(subject, frozenset())
     return named and _COMPARISON.fullmatch(rest) is not None and repeats(rest, topic)
+
+
+def _who_did(sentence: str, topic: frozenset[str]) -> str | None:
+    """Who drew the map? "Ann Bell drew the map in 1650." says Ann Bell."""
+    done = _NAMED_FIRST.fullmatch(sentence) if len(sentence) <= 300 and not topic.isdisjoint(_CHOOSE_ONE) else None
+    if done is None or not topic.isdisjoint(words(done["subject"])) or len(done["rest"].split()) < 2:
+        return None
+    return done["subject"].strip() if repeats(_YEAR.sub("", done["rest"]), topic) else None
 
 
 def repeats(said: str, topic: frozenset[str]) -> bool:

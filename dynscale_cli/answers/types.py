@@ -289,7 +289,8 @@ _POLITE = (
 )
 _VERBS = any_of(r"""
 walk (?:me|us) through  understand\b  continue\b  find (?:the|any|all|my) (?:\w+ )?(?:bug|error|mistake|typo)s?\b
-explain  describe  write(?! (?:down )?(?:only|just)\b)  summari[sz]e  compose  draft  discuss  outline  elaborate
+explain  eli5\b  describe  write(?! (?:down )?(?:only|just)\b)  summari[sz]e  compose  draft  discuss  outline
+elaborate
 translate  rewrite  rephrase  reword  paraphrase  implement  create  generate  brainstorm  suggest  recommend  list
 compare  contrast  analy[sz]e  critique  argue  essay  poem  story  teach  refactor  fix  proofread  improve
 optimi[sz]e  debug  invent  imagine  propose  develop  sketch  expand on  comment on  introduce  shorten  reformat
@@ -300,6 +301,8 @@ tell (?:me |us )?(?:an?|about|some|how|why|more|everything|what you)\b
 (?:convert|turn|change|transform|put|simplify) (?:this|the|these|following|my) (?:following )?(?:\w+ )?(?:code|
 function|sentences?|text|paragraph|passage|snippet|class|script|loop|query|list|table|poem|story|language|notes|email|
 json|xml|yaml|csv|markdown|recipe|dialogue)  (?:turn|transform|put|rework) (?:this|these|the|my) [^\n]{0,80}?\binto\b
+(?:convert|turn|change|make) (?:this|these|it|the following) (?:in)?to an? (?:\w+ )?(?:list|table|outline|summary|email|
+story|poem|paragraph|tweet|haiku|song)\b
 give (?:me |us )?(?:an?|some|several|a few|two|three|four|five|six|seven|ten|\d+) (?:\w+ ){0,3}?(?:examples?|overview|
 summary|explanation|reasons?|ideas?|tips?|description|list|recipe|names?|advice|suggestions?|ways|jokes?|facts|titles|
 outline|introduction|review|plan|story|poem|quotes?|arguments?|detailed|brief|short|steps|instructions|synonyms|words|

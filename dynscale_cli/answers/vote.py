@@ -30,10 +30,10 @@ from dataclasses import dataclass, field
 from math import exp, fsum, log, sqrt
 from typing import Literal
 
+from dynscale_cli.answers.dates import moment
 from dynscale_cli.answers.equivalence import Equivalence, short_names
 from dynscale_cli.answers.extract import Answer
 from dynscale_cli.answers.normalize import word_set, words
-from dynscale_cli.answers.numbers import moment
 from dynscale_cli.answers.reading import read
 from dynscale_cli.answers.types import AnswerType
 

@@ -150,5 +150,5 @@ def _policies(text: str) -> list[str]:
 
     names = [parse_policy(name).name for name in text.split(",") if name.strip()]
     if not names:
-        raise UsageError("No policy to replay", f"--policy {DEFAULT_POLICIES}")
+        raise UsageError("no policy to replay", f"--policy {DEFAULT_POLICIES}")
     return list(dict.fromkeys(names))

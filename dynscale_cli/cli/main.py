@@ -21,6 +21,7 @@ from . import ask, bench, config, help, models, runs
 from .parser import Group, adopt
 
 ESCAPED: Final = "dynscale.escaped"  # how standard output writes what its encoding has no letter for
+SIGNALLED: Final = 128  # exit codes above it tell of a signal
 
 
 EXAMPLES = """
@@ -130,7 +131,7 @@ def _flush(code: int) -> int:
             if not stream.closed:
                 stream.flush()
         except BrokenPipeError:
-            code = 141
+            code = code if code > SIGNALLED else 141
         except OSError:
             code = code or (1 if stream is sys.stdout else 0)
     return code

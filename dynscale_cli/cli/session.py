@@ -137,7 +137,7 @@ def _show(options: Options, questions: Sequence[Question], run: Run, interrupts:
     from dynscale_cli.display.answers import Explain
     from dynscale_cli.run.events import RunFinished
 
-    display, answers = _displays(options, questions)
+    display, answers = _displays(options, questions, lambda: bool(interrupts))
     explain = Explain()
     handles = (display.handle, explain.handle) if options.explain else (display.handle,)
     finished, failure = None, None
@@ -163,7 +163,9 @@ def _show(options: Options, questions: Sequence[Question], run: Run, interrupts:
     return UNANSWERED if finished is not None and finished.unanswered else DONE
 
 
-def _displays(options: Options, questions: Sequence[Question]) -> tuple[Display, Answers]:
+def _displays(
+    options: Options, questions: Sequence[Question], interrupted: Callable[[], bool]
+) -> tuple[Display, Answers]:
     """What goes to standard error, and to standard output. Where both are the terminal, a verdict is shown once."""
     from dynscale_cli.display.answers import Answers, Verdicts
     from dynscale_cli.display.lines import choose_display
@@ -184,6 +186,7 @@ def _displays(options: Options, questions: Sequence[Question]) -> tuple[Display,
         unordered=options.unordered,
         aside=display.aside if together else _past_a_pipe(display),
         verdicts=verdicts if together and display.live and not options.json else None,
+        interrupted=interrupted,
     )
 
 

@@ -57,12 +57,19 @@ def _is_written(result: Result) -> bool:
 
 
 def stopped(result: Result) -> str:
-    """Why a question got no more samples, in a word or two; for an error, what it was."""
+    """Why a question got no more samples, in a word or two; for an error, what it was; or why it has no answer."""
     if result.stopped == "error" and result.error:
         return short(result.error, REASON)
+    if is_withheld(result):
+        return "not sure enough"
     if result.stopped == "no answer":
         return f"none in {count(result.samples, 'sample')}"
     return OUTCOMES.get(result.stopped, result.stopped)
+
+
+def is_withheld(result: Result) -> bool:
+    """Whether samples have answered, but less surely than `--abstain-below` asks for."""
+    return result.answer is None and bool(result.votes)
 
 
 def named(id: str, index: int) -> bool:
@@ -204,7 +211,8 @@ def question_line(result: Result) -> str:
     spent = f"{count(result.samples, 'sample')}{f' ({kinds})' if kinds else ''}, {count(result.tokens.billed, 'token')}"
     why = f"{WHY['error']}: {short(result.error)}" if result.error else WHY[result.stopped]
     if result.answer is None:
-        return f"{name} no answer after {spent}; {why}"
+        unsure = f"{next(iter(result.votes))} is not sure enough ({votes(result)}); " if is_withheld(result) else ""
+        return f"{name} no answer after {spent}; {unsure}{why}"
     return f"{name} {short(result.answer)} after {spent}: {_against(result)}; stopped since {why}"
 
 
@@ -237,7 +245,8 @@ class Answers:
     """Prints each answer as soon as all before it are there, or at once if `unordered`; flushes every line.
 
     `aside` is called with what writes: a view on the same terminal gets out of its way meanwhile. With `verdicts`, each
-    answer is a row that says how it came about, too.
+    answer is a row that says how it came about, too. Once `interrupted`, a reader that went away is no news: Ctrl-C
+    ends all of a pipe.
     """
 
     def __init__(
@@ -249,6 +258,7 @@ class Answers:
         unordered: bool = False,
         aside: Callable[[Callable[[], None]], None] | None = None,
         verdicts: Verdicts | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         from dynscale_cli.run.database import Spill  # sqlite3: not for those who need the words alone
 
@@ -258,6 +268,7 @@ class Answers:
         self._unordered = unordered
         self._aside = aside
         self._verdicts = verdicts
+        self._interrupted = interrupted
         self._headed = verdicts is None
         self._next = 0
         self._waiting = set[int]()  # questions whose lines are told in their turn
@@ -318,8 +329,12 @@ class Answers:
             self._aside(lambda: self._write(text))
 
     def _write(self, text: str) -> None:
-        self._out.write(text)
-        self._out.flush()
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except BrokenPipeError:
+            if not self._interrupted():
+                raise
 
 
 def as_line(result: Result) -> str:

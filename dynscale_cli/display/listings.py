@@ -135,18 +135,13 @@ class Download:
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
+        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+        from dynscale_cli.display.live import Bar
 
         console = Console(stderr=True)
         parts = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        self._bar = Progress(TextColumn("{task.description}"), *parts, console=console, redirect_stdout=False)
+        self._bar = Bar(TextColumn("{task.description}"), *parts, console=console)
         self._live = console.is_terminal
         self._task = self._bar.add_task("", visible=False)
         self._size = 0
@@ -165,10 +160,10 @@ class Download:
         self._size = size
         if have < size:
             self.says(f"{name}: {in_bytes(size)}" + (f", of which {in_bytes(have)} are here" if have else ""))
-        self._bar.update(self._task, total=size, completed=have, visible=have < size)
+        self._bar.moves(self._task, total=size, completed=have, visible=have < size)
 
     def has(self, count: int) -> None:
-        self._bar.update(self._task, completed=count)
+        self._bar.moves(self._task, completed=count)
         tenths = 10 * count // self._size if self._size else 10
         if not self._live and self._tenths < tenths < 10:
             self.says(f"{tenths}0%")

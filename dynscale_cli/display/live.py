@@ -1,4 +1,4 @@
-"""The live view on stderr's terminal, drawn at most eight times a second.
+"""The live view on stderr's terminal, and bars of what takes long, drawn at most eight times a second.
 
 Owns when to draw and how it gets onto the terminal, and getting out of the way: of what else is printed, of the shell
 after Ctrl-Z. What is drawn is `view`'s business. It has no thread of its own: decode steps come every few milliseconds,
@@ -21,6 +21,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderResult
 from rich.control import Control
 from rich.live import Live
+from rich.progress import Progress, ProgressColumn, TaskID
 from rich.segment import ControlType, Segment
 from rich.style import Style
 
@@ -150,6 +151,35 @@ class Frame:
 
 
 INTERVAL: Final = 1 / 8  # seconds between two drawings
+
+
+class Bar(Progress):
+    """A bar of Rich's that is drawn as it moves, and leaves the terminal to the shell at any time.
+
+    The cursor stays to be seen, since Ctrl-Z may come at any time, and nothing is drawn in the background.
+    """
+
+    def __init__(self, *columns: str | ProgressColumn, console: Console, transient: bool = False) -> None:
+        super().__init__(*columns, console=console, transient=transient, auto_refresh=False, redirect_stdout=False)
+        self._drawn = float("-inf")
+
+    def start(self) -> None:
+        super().start()
+        self.console.show_cursor(True)
+
+    def stop(self) -> None:
+        borrow(self.console.file, ours=False)
+        super().stop()
+
+    def moves(self, task: TaskID, **changes: Any) -> None:
+        self.update(task, **changes)
+        now = time.monotonic()
+        if now - self._drawn >= INTERVAL and in_front(self.console.file):
+            self._drawn = now
+            borrow(self.console.file, ours=True, alone=not is_pipe(sys.stdout))
+            self.refresh()
+
+
 REST: Final = 1.0  # seconds between two times that the view goes away for somebody else to write
 MOST_ROWS: Final = 200  # of the table that stays: who asks more reads the answers elsewhere
 

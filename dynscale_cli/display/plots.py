@@ -24,11 +24,11 @@ def check_plot(path: Path | None) -> None:
     if path is None:
         return
     if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"Cannot plot to {path}", f"End the file's name with {', '.join(SUFFIXES)}")
+        raise UsageError(f"cannot plot to {path}", f"end the file's name with {', '.join(SUFFIXES)}")
     if not path.parent.is_dir():
-        raise UsageError(f"No such directory: {path.parent}", f"mkdir -p {path.parent}")
+        raise UsageError(f"no such directory: {path.parent}", f"mkdir -p {path.parent}")
     if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError("Plots need matplotlib", "pip install 'dynscale-cli[plot]'")
+        raise UsageError("plots need matplotlib", "pip install 'dynscale-cli[plot]'")
 
 
 def plot_replay(report: ReplayReport, path: Path) -> None:

@@ -14,10 +14,11 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.console import Group as Parts
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from dynscale_cli.display.live import Bar
 from dynscale_cli.display.text import clock, count, plain
 from dynscale_cli.evaluation.methods import BASELINE
 from dynscale_cli.evaluation.replay import (
@@ -44,9 +45,9 @@ def bar(otherwise: Shown = lambda share, text: None, *, quiet: bool = False) -> 
         yield otherwise
         return
     parts = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
-    with Progress(*parts, console=console, transient=True, redirect_stdout=False) as progress:
+    with Bar(*parts, console=console, transient=True) as progress:
         task = progress.add_task("", total=1.0)
-        yield lambda share, text: progress.update(task, completed=share, description=text)
+        yield lambda share, text: progress.moves(task, completed=share, description=text)
 
 
 def print_report(report: Any, tables: Callable[[int], RenderableType], width: int, *, as_json: bool) -> None:
@@ -169,7 +170,7 @@ def _words(report: BenchReport) -> Iterator[Text]:
         if score.method == "dynscale" and found.sure:
             yield Text(
                 f"dynscale was at least {SURE:.0%} sure of {found.sure} of {found.questions} leaders: "
-                f"{found.majority} are the answer of most samples in all pools, {found.right} are right."
+                f"right: {found.right}; the answer of most samples in all pools: {found.majority}."
             )
     seeds, one = ", ".join(map(str, report.seeds)), f"{report.one:.0f}%"
     interval = "In brackets: 95% intervals over questions, differences paired on them."

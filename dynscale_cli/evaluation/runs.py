@@ -236,7 +236,7 @@ class BenchRuns:
         """A stored sample as an engine would end it. One that was asked for its answer has the asking in its bill."""
         asked = self.engine.count(settings.prompts.answer) if sample.forced else 0
         tokens = Tokens(asked, sample.tokens.generated, 0)
-        reason: Reason = "length" if sample.finish == "length" and not sample.forced else "stop"
+        reason: Reason = "length" if sample.finish in ("length", "context") and not sample.forced else "stop"
         return Finished(0, reason, sample.text, tokens, sample.logprob)
 
     def _cache(self, seed: int) -> SampleCache:

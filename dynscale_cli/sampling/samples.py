@@ -44,7 +44,7 @@ from dynscale_cli.engine.protocol import Tokens
 from dynscale_cli.engine.reasoning import ReasoningFormat
 
 Kind = Literal["parallel", "chain"]
-Finish = Literal["stop", "length", "budget", "time", "failed"]
+Finish = Literal["stop", "length", "context", "budget", "time", "failed"]
 
 ATTEMPTS = 3  # what a chain quotes at most
 DOUBT = 0.05  # the share of chains before there is any evidence: what a run may lose to finding out
@@ -77,7 +77,7 @@ class Sample:
     @property
     def cut(self) -> bool:
         """Whether it was cut off, and did not end by itself."""
-        return self.finish in ("length", "budget", "time")
+        return self.finish in ("length", "context", "budget", "time")
 
     @property
     def ballot(self) -> Ballot:

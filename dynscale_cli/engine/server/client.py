@@ -277,12 +277,10 @@ class ChatClient:
         tries, endpoint = 0, None
         while (endpoint := await self._free(endpoint)) is not None:
             reading = AnswerReader(chat, len(chat.ids), chat.max_tokens, self.inbox.put, self._loop.time)
-            fault = await self._try(endpoint, chat, reading)
-            if fault is not None and chat in self._leaving:
-                return
-            if fault is None:
+            if (fault := await self._try(endpoint, chat, reading)) is None:
                 self._endpoints.well(endpoint, self._loop.time())
                 self._report(chat, reading)
+            if fault is None or chat in self._leaving:
                 return
             if not reading.begun:
                 if self._without_one(fault):
@@ -294,16 +292,16 @@ class ChatClient:
             self._blame(endpoint, fault)
             tries += fault.kind != "refused"
             if fault.kind == "request" or reading.begun:
-                self.inbox.put(Over(chat, tuple(reading.reasons), reading.usage, fault))
+                self.inbox.put(Over(chat, tuple(reading.reasons), reading.bill, fault))
                 return
             lost = tries >= TRIES or self._endpoints.fail(TRIES)
             others = lost and self._endpoints.give_up(hash(chat.messages)) > 1
             if lost and self._endpoints.fail(1) and (fault.status is None or others):
                 self._endpoints.abandon()
-            if self._endpoints.refused:
+            if self._endpoints.refused:  # the run ends with that, once all that was under way has come to its end
                 self._last = fault
-            if self._endpoints.refused or lost:
-                self.inbox.put(Over(chat, tuple(reading.reasons), reading.usage, fault))
+            elif lost:
+                self.inbox.put(Over(chat, tuple(reading.reasons), reading.bill, fault))
                 return
         self._unsent.add(chat)
 

@@ -6,6 +6,7 @@ where a server is used.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from .llama_server import LlamaServer
 from .transport import OPENAI
 
 CONNECT = 10.0  # seconds to be let in, and to name the models
+LOADING, AGAIN = 600.0, 0.5  # seconds that a server may take to load its model where it says so, and between two looks
 CONTEXT = 8192  # tokens, where a server does not tell: most serve more, and one that serves less says so itself
 # What servers call the tokens that fit: vLLM and SGLang, llama-server, LM Studio, Groq, OpenRouter.
 SIZES = ("max_model_len", "n_ctx", "n_ctx_train", "max_context_length", "context_window", "context_length")
@@ -83,7 +85,7 @@ def connect(
         notice(f"{', '.join(options.endpoints)} is named by the stored run alone, and gets no key; --endpoint sends it")
     client = ChatClient(options, endpoints, key)
     try:
-        listed = client.models(CONNECT)
+        listed = _list(client, notice)
         client.watch(_greet(endpoints, listed, options, notice))
         found = {
             name: entry for entries in listed.values() if isinstance(entries, dict) for name, entry in entries.items()
@@ -128,6 +130,21 @@ def open_server(
         template=server.template,
         counter=server.native,
     )
+
+
+def _list(client: ChatClient, notice: Callable[[str], None]) -> dict[str, dict[str, Any] | Fault]:
+    """What each endpoint lists. Where none does yet, one that is still loading its model is waited for."""
+    end, told = time.monotonic() + LOADING, False
+    while True:
+        listed = client.models(CONNECT)
+        faults = [fault for fault in listed.values() if isinstance(fault, Fault)]
+        loading = any(fault.status == 503 and "loading" in fault.message.lower() for fault in faults)
+        if not loading or len(faults) < len(listed) or time.monotonic() > end:
+            return listed
+        if not told:
+            notice("the server is loading its model: waiting for it")
+        told = True
+        time.sleep(AGAIN)
 
 
 def _greet(

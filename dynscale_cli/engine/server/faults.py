@@ -25,6 +25,7 @@ NO_MODEL = re.compile(
     r"\b(invalid|unknown|no such) model\b|\bmodel\b.{,80}\b(not found|does not exist)\b", re.IGNORECASE
 )
 BROKEN = frozenset({"ReadError", "WriteError", "CloseError"})
+CUT_OFF = re.compile(r"peer closed connection|server disconnected", re.IGNORECASE)  # in the HTTP library's own words
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +79,15 @@ def read(error: BaseException, url: str, model: str, key: str) -> Fault:
         if isinstance(cause, ssl.SSLError):
             return _by_tls(cause, url, key)
     if isinstance(error, Stalled):
-        return Fault("down", f"{place} has fallen silent: {error}", "check the server, or try a smaller --parallel")
+        return Fault("down", f"{place} has fallen silent: {error}", "check the server, or: --stall-timeout 600")
     if isinstance(error, Reported) or getattr(error, "body", None):
         words = redact(str(error) if isinstance(error, Reported) else spoken(_body(error)), key)
         return Fault("down", f"{place} reports: {words}", "check the server's log")
     reason, names = _reason(error, key), {type(cause).__name__ for cause in _causes(error)}
+    if names & BROKEN or (names & GARBLED and CUT_OFF.search(reason)):
+        return Fault("down", f"{place} broke the connection off: {reason}", "check the server's log")
     if isinstance(error, (Unreadable, ValueError)) or names & GARBLED:
         return Fault("down", f"{place} gave no readable answer: {reason}", "check --endpoint")
-    if names & BROKEN:
-        return Fault("down", f"{place} broke the connection off: {reason}", "check the server's log")
     hint = f"export NO_PROXY={urlsplit(url).hostname}, or check the proxy" if proxy else "start it, or check --endpoint"
     return Fault("down", f"no server answers at {place}: {reason}", hint)
 
@@ -108,11 +109,11 @@ def _by_status(status: int, keyless: bool, error: BaseException, url: str, model
         return Fault("refused", f"{url} does not accept the key {tail}", "export DYNSCALE_API_KEY=...")
     if status == 402:
         return Fault("refused", f"{url} refuses: it wants to be paid {tail}", "check your account there")
-    if status < 400 or status in (404, 405) or (status in (400, 422) and NO_MODEL.search(said)):
+    if status < 400 or status in (404, 405, 501) or (status in (400, 422) and NO_MODEL.search(said)):
         return Fault(
             "refused",
             f"{url} {f'has no model {model!r}' if model else 'lists no models'}, or is no chat server {tail}",
-            "dynscale ask --served-model NAME ...",
+            "check --endpoint and --served-model NAME",
         )
     if status == 429 and getattr(error, "code", None) == "insufficient_quota":
         return Fault("refused", f"{url} refuses: the account has no quota left {tail}", "check your plan there")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dynscale_cli.engine.protocol import Message, Request, Tokens
 from dynscale_cli.engine.reasoning import ReasoningFormat
@@ -108,10 +108,12 @@ class RemoteRequest:
     def bound(self, reason: str | None) -> Tokens:
         """What a chat that is over has cost at most, where the server does not say.
 
-        Every token is a byte at least, every chunk was a token at least.
+        Every token is a byte at least, every chunk was a token at least. A stream that broke off may have been counted.
         """
         if not self.chunks:
             return Tokens()
+        if reason is None and self.counted is not None:
+            return self._counted_cost(self.counted)
         generated = max(self.chunks, min(self.limit, self.size), self.limit if reason == "length" else 0)
         return Tokens(self.most if self.first else 0, generated, 0 if self.first else self.most)
 
@@ -123,14 +125,18 @@ class RemoteRequest:
         """
         if not closed.sent and not self.chunks:
             return Tokens()
-        generated, counted = self.limit, self.counted
-        heard = closed.noticed and (counted is not None or not self.chunks)
-        if counting and (heard or not self.accepted):
-            generated = min(self.limit, (counted.generated if counted else 0) + UNSENT)
+        heard = closed.noticed and (self.counted is not None or not self.chunks)
+        counted = self.counted or Usage(self.most, 0)
+        if not counting or (self.accepted and not heard):
+            counted = replace(counted, generated=self.limit)
+        return self._counted_cost(counted)
+
+    def _counted_cost(self, counted: Usage) -> Tokens:
+        """What was counted, and what may have been on its way then."""
+        generated = min(self.limit, max(self.chunks, counted.generated) + UNSENT)
         if not self.first:
             return Tokens(0, generated, self.most)
-        prompt = Tokens(counted.prompt - counted.cached, 0, counted.cached) if counted else Tokens(self.most)
-        return prompt + Tokens(0, generated)
+        return Tokens(counted.prompt - counted.cached, generated, counted.cached)
 
     def reply(self) -> str:
         """The whole completion; of a reply to a request for an answer, the line behind the label that it repeats."""

@@ -95,6 +95,11 @@ class AnswerReader(Generic[T]):
             if isinstance(place, int) and 0 <= place < len(self.reasons):
                 self._choice(place, choice)
 
+    @property
+    def bill(self) -> Usage | None:
+        """The usage of the whole answer, if that has come."""
+        return self.usage if self._final else None
+
     def check(self) -> None:
         """The answer has ended. Raises Unreadable when it was none."""
         if not self.seen:

@@ -30,6 +30,7 @@ LONGEST_LINE: Final = 4 << 20  # bytes: a chunk of a stream with its log-probabi
 LONGEST_ANSWER: Final = 64 << 20  # bytes of an answer in one piece
 STALE: Final = frozenset({"RemoteProtocolError", "ReadError", "WriteError"})  # how a closed connection shows
 HOPELESS: Final = 500  # a status that the same request meets again, unlike 502, 503 and 504
+UNKNOWN: Final = 501  # who does not know what a POST is, is no chat server
 
 RETRIES: Final = 8  # by the package, over some 40 seconds: a server is started again in that time
 CONNECT: Final = 10.0  # seconds to be let in
@@ -56,10 +57,11 @@ class Transport(DefaultAsyncHttpxClient):
         except Exception as error:
             self.failed(error)
             raise
-        if response.status_code >= 500 or response.status_code in (408, 409, 429):
-            self.failed(response.status_code)
-            if response.status_code == HOPELESS:
-                response.headers["x-should-retry"] = "false"
+        status = response.status_code
+        if status in (HOPELESS, UNKNOWN):
+            response.headers["x-should-retry"] = "false"
+        if (status >= 500 and status != UNKNOWN) or status in (408, 409, 429):
+            self.failed(status)
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.aclose()
             raise Unreadable("it is compressed, which it was asked not to be")
