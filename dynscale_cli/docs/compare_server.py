@@ -4,9 +4,11 @@
     llama-server -m model.gguf -np 16 -c 32768 --port 8080 &
     python compare_server.py --endpoint http://127.0.0.1:8080/v1
 
-All of them ask the same sums with the same temperature and the same limit. A way's tokens are those that the server
-counts in its answers: prompts that were not cached, and what was generated. dynscale is run twice, with a budget of
-three fifths of what the loop has cost, and with all of it. Prints a table row by row, and in the last line JSON.
+All of them ask the same sums in the same words, with the same temperature and the same limit; only a letter in front of
+each question is another one, so that no way finds the prompts of another in the server's cache. A way's tokens are those
+that the server counts in its answers: prompts that were not cached, and what was generated. dynscale is run twice, with
+a budget of three fifths of what the loop has cost, and with all of it. Prints a table row by row, and in the last line
+JSON. Take several seeds: which way gets which letter changes with them, and small models are particular about it.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from its_hub import AbstractLanguageModel, AdaptiveSelfConsistency, SelfConsistency
@@ -54,7 +58,7 @@ def sums(count: int, seed: int) -> list[Sum]:
 
 
 def marked(asked: list[Sum], letter: str) -> list[Sum]:
-    """The same, with a mark before each, so that no way finds the prompts of another in the server's cache."""
+    """The same, with a letter before each."""
     return [Sum(f"({letter}) {one.question}", one.answer) for one in asked]
 
 
@@ -118,10 +122,14 @@ async def way(name: str, server: Server, ask: Callable[[str], Awaitable[str | No
 def dynscale(asked: list[Sum], budget: int, options: argparse.Namespace) -> Row:
     flags = ["--endpoint", options.endpoint, "--served-model", options.model, "--max-tokens", str(options.max_tokens)]
     flags += ["--budget", str(budget), "--temp", str(options.temp), "--seed", str(options.seed)]
-    command = [sys.executable, "-m", "dynscale_cli", "ask", "-q", "--json", "--no-journal", *flags, "-f", "-"]
-    begun = time.monotonic()
     text = "\n".join(one.question for one in asked)
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        prompts = Path(folder, "prompts.toml")
+        prompts.write_text(f"instruction = {json.dumps(TOLD)}\n")
+        flags += ["--prompt-file", str(prompts)]
+        command = [sys.executable, "-m", "dynscale_cli", "ask", "-q", "--json", "--no-journal", *flags, "-f", "-"]
+        begun = time.monotonic()
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     results = [json.loads(line) for line in done.stdout.splitlines()]
     if len(results) != len(asked):
         sys.exit(f"dynscale has answered {len(results)} of {len(asked)} questions:\n{done.stderr}")
@@ -135,15 +143,15 @@ async def compare(options: argparse.Namespace) -> AsyncIterator[Row]:
     server = Server(options.endpoint, options.model, options.max_tokens, options.temp)
     if not options.model:
         server.model = options.model = (await server.client.models.list()).data[0].id
-    first = await way(f"loop of {SAMPLES}", server, server.loop, marked(asked, "a"))
+    letters = random.Random(options.seed).sample("abcde", 5)
+    first = await way(f"loop of {SAMPLES}", server, server.loop, marked(asked, letters.pop()))
     yield first
-    kinds = ("b", "self-consistency", SelfConsistency), ("c", "adaptive", AdaptiveSelfConsistency)
-    for letter, name, kind in kinds:
+    for name, kind in (("self-consistency", SelfConsistency), ("adaptive", AdaptiveSelfConsistency)):
         algorithm = kind(consistency_space_projection_func=project)
-        yield await way(f"its_hub {name}", server, server.hub(algorithm), marked(asked, letter))
+        yield await way(f"its_hub {name}", server, server.hub(algorithm), marked(asked, letters.pop()))
     await server.client.close()
-    for letter, share in (("d", 0.6), ("e", 1.0)):
-        yield await asyncio.to_thread(dynscale, marked(asked, letter), round(share * first.tokens), options)
+    for share in (0.6, 1.0):
+        yield await asyncio.to_thread(dynscale, marked(asked, letters.pop()), round(share * first.tokens), options)
 
 
 async def show(rows: AsyncIterator[Row]) -> None:

@@ -5,7 +5,8 @@ usage: python -m tests.gpu.server [--endpoint http://127.0.0.1:8080/v1] [--width
 
 Both ask the same questions as often, and keep `--width` requests under way; the plain client sends the next when one
 has ended, reads its stream and does nothing with it. Rates are tokens that the server counts, a second between the
-first request and the last answer. The last line of stdout is JSON.
+first request and the last answer. Give `--max-tokens` so that few samples are cut off: dynscale asks these for their
+answer, which takes prompts that the plain client does not send. The last line of stdout is JSON.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ import sys
 import time
 
 from dynscale_cli.engine.server.transport import httpx
+from dynscale_cli.sampling.prompts import Prompts
 
 SUMMARY = re.compile(r" ([\d.]+) s · .*?([\d,]+) generated", re.DOTALL)
 
 
 def questions(count: int, mark: str) -> list[str]:
     """With a mark in front, so that nobody finds the prompts of another in the server's cache."""
-    return [f"({mark}) Tell the story of ship number {n} and of its crew, from the shipyard on." for n in range(count)]
+    return [f"({mark}) What is {n} + {n % 7 + 12}?" for n in range(count)]
 
 
 def ours(asked: list[str], args: argparse.Namespace) -> float:
@@ -50,7 +52,8 @@ async def plain(asked: list[str], args: argparse.Namespace) -> float:
         async def one(question: str) -> None:
             nonlocal tokens
             fields = {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": args.max_tokens}
-            body = {"model": model, "messages": [{"role": "user", "content": question}], **fields}
+            text = question + Prompts().instruction
+            body = {"model": model, "messages": [{"role": "user", "content": text}], **fields}
             async with places, client.stream("POST", "/chat/completions", json=body) as response:
                 async for line in response.aiter_lines():
                     if '"usage"' in line and (usage := json.loads(line[5:]).get("usage")):
