@@ -5,10 +5,11 @@
     python compare_server.py --endpoint http://127.0.0.1:8080/v1
 
 All of them ask the same sums in the same words, with the same temperature and the same limit; only a letter in front of
-each question is another one, so that no way finds the prompts of another in the server's cache. A way's tokens are those
-that the server counts in its answers: prompts that were not cached, and what was generated. dynscale is run twice, with
-a budget of three fifths of what the loop has cost, and with all of it. Prints a table row by row, and in the last line
-JSON. Take several seeds: which way gets which letter changes with them, and small models are particular about it.
+each question is another one, so that no way finds the prompts of another in the server's cache. A way's tokens are
+those that the server counts in its answers: prompts that were not cached, and what was generated. dynscale is run
+twice, with a budget of three fifths of what the loop has cost, and with all of it. Prints a table row by row, and in
+the last line JSON. Take several seeds: which way gets which letter changes with them, and small models are particular
+about it.
 """
 
 from __future__ import annotations
