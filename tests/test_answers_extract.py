@@ -150,3 +150,9 @@ def test_the_text_shown_is_what_was_said() -> None:
 def test_a_sentence_that_only_points_elsewhere_states_no_answer(completion: str, answer: str | None) -> None:
     found = extract(completion, AnswerType.parse("auto").for_question("What is 3 + 4?", ()))
     assert (found.key if found else None) == answer
+
+
+@pytest.mark.parametrize("broken_off", ["x \\in", "$x \\in$", "x ∈", "x =", "x <", "\\frac{", "(", "[", "{", "{x |"])
+@pytest.mark.parametrize("kind", ["auto", "math", "number"])
+def test_a_formula_that_breaks_off_is_no_error(broken_off: str, kind: str) -> None:
+    extract(f"Answer: {broken_off}", AnswerType.parse(kind))

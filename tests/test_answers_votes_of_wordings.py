@@ -104,6 +104,22 @@ def votes(question: str, *said: str) -> list[str | None]:
         ("What is the formula of the ion?", ("Answer: SO₄²⁻", "Answer: $SO_4^{2-}$", "Answer: \\ce{SO4^2-}")),
         ("What is the formula of the gas?", ("Answer: CO₂", "Answer: CO2", "Answer: CO<sub>2</sub>")),
         ("Which is faster, a lion or a horse?", ("Answer: The lion", "Answer: lion", "Answer: The lion is faster.")),
+        # formulas
+        ("Expand (x+2)^2.", ("Answer: x^2 + 4x + 4", "Answer: (x+2)^2 = x^2 + 4x + 4")),
+        ("Simplify (x^2-4)/(x-2).", ("Answer: x + 2", "Answer: $x + 2$, x ≠ 2", "Answer: x + 2 (for x ≠ 2)")),
+        ("What is the domain of f?", ("Answer: x ≠ 3", "Answer: all real numbers except 3", "Answer: ℝ \\ {3}")),
+        (
+            "What is the product of the matrices?",
+            (
+                "Answer: [[1, 2], [3, 5]]",
+                "Answer: $\\left[\\begin{array}{cc}1 & 2\\\\ 3 & 5\\end{array}\\right]$",
+                "Answer: $\\begin{pmatrix}1&2\\\\3&5\\end{pmatrix}$",
+            ),
+        ),
+        ("How many hands are there?", ("Answer: {6 \\choose 2}", "Answer: C(6, 2)", "Answer: 15", "Answer: 6C2")),
+        ("What was the profit?", ("Answer: $2.5 million", "Answer: 2.5M USD", "Answer: 2,500,000 dollars")),
+        ("What is the usual pulse?", ("Answer: 50-90 bpm", "Answer: 50 to 90 bpm", "Answer: between 50 and 90 bpm")),
+        ("Which city is it?", ("Answer: Oz", "Answer: Oz 🏛️", "### Answer\n\n> Oz")),
         # what is offered, in other forms of the word
         ("Should they accept or reject it? (accept/reject)", ("Answer: accept", "Answer: Accepted", "Answer: accepts")),
         ("Is f rising, falling or level on (0, 2)?", ("Answer: rising", "Answer: f is rising", "Answer: Rising.")),
@@ -144,6 +160,11 @@ def test_wordings_of_one_answer_are_one_vote(question: str, same: Wordings) -> N
         ("Which World War was it?", "Answer: World War 2", "Answer: 2"),
         ("What does print('ab'.upper()) print?", "Answer: AB", "Answer: ab"),
         ("Who was shot?", "Answer: John Adams", "Answer: John Quincy Adams"),
+        ("What is the usual pulse?", "Answer: 50-90 bpm", "Answer: 60-100 bpm"),
+        ("What are the mean and the median?", "Answer: mean = 3, median = 2", "Answer: mean = 2, median = 3"),
+        ("What is the rule?", "Answer: all x ≥ 2", "Answer: all x ≤ 2"),
+        ("What is the domain of f?", "Answer: all real numbers except 3", "Answer: 3"),
+        ("How many hands are there?", "Answer: C(6, 2)", "Answer: C(6, 3)"),
         ("How long is it?", "Answer: 30s", "Answer: 30 min"),
     ],
 )

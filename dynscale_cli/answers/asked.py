@@ -98,6 +98,16 @@ def as_chance(key: str, topic: frozenset[str]) -> str:
     return rational_key(quantity.value / 100)
 
 
+_CHOOSE = re.compile(
+    r"\{\s*(\d+)\s*\\choose\s*(\d+)\s*\}|(?<!\w)C\(\s?(\d+),\s?(\d+)\s?\)|(?<!\w)(\d+)\s?C_?(\d+)(?!\w)"
+)
+
+
+def binomials(content: str) -> str:
+    r"""{10 \choose 3}, C(10, 3) and 10C3 as \binom{10}{3}."""
+    return _CHOOSE.sub(lambda found: "\\binom{{{}}}{{{}}}".format(*filter(None, found.groups())), content)
+
+
 _IN_SCALES = {word: re.compile(rf" {word}s?\b") for word in ("dozen", "hundred", "thousand", "million", "billion")}
 
 
@@ -116,3 +126,36 @@ def without_indices(content: str, topic: frozenset[str]) -> str:
     """The roots x_1 = 2 and x_2 = 3 of an equation in x."""
     indexed = "=" in content and not any(word[-1] in "₁₂" or "_" in word for word in topic)
     return _INDEXED.sub(r"\1", content) if indexed else content
+
+
+_UNEQUAL = re.compile(r"≠|\\neq?\b|!=")
+# "x + 1, x ≠ 1", "x + 1 (for x ≠ 1)"
+_PROVIDED = re.compile(
+    r"(?:\s*,\s*|\s*\()(?:(?:for|where|when|if|with|provided(?: that)?)\s+)?\$?[a-z]\s*"
+    r"(?:≠|\\neq?\b|!=)\s*-?[\w.]+\$?\)?\.?$"
+)
+_ALL_BUT = re.compile(
+    r"(?:all |any )?(?:real numbers?|reals|real values|\$?\\mathbb\s?\{R\}|\$?\\R\b|ℝ)(?: of x)?,?\s*"
+    r"(?:except(?: for)?|other than|but|\\setminus|\\backslash|\\)\s*(?:x\s*=\s*)?"
+    r"(?:\\?\{)?(?P<point>[^{},]+?)(?:\\?\})?\$?"
+)
+
+
+def without_condition(content: str) -> str:
+    """x + 1, where it is only said besides for which x that holds."""
+    provided = _PROVIDED.search(content)
+    stands = provided is not None and provided.start() and not _UNEQUAL.search(content, 0, provided.start())
+    return content[: provided.start()] if provided is not None and stands else content
+
+
+def all_but(stated: str) -> str | None:
+    r""" "all real numbers except 3" as x \ne 3."""
+    gap = _ALL_BUT.fullmatch(stated)
+    return rf"x \ne {gap['point']}" if gap is not None else None
+
+
+NO_SOLUTION = re.compile(
+    r"(?:there (?:is|are) )?no (?:real |integer |valid |such )?(?:solutions?|roots?|values?)(?: exists?)?|none|"
+    r"the empty set",
+    re.IGNORECASE,
+)

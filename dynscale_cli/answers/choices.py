@@ -175,6 +175,16 @@ def _mentioned(said: list[str], texts: list[tuple[str, ...]]) -> str | None:
 _NOT = re.compile(r"\b(?:not|isn't|neither|nor|never|eliminate|exclude|rule out|incorrect|wrong)\b", re.IGNORECASE)
 
 
+_LETTER_MARK = re.compile(r"(?<![\w.])([A-J])[*_]{0,2}[)\]](?=[\s,.;*]|$)")
+_CHOOSING = word_set("apply select choose pick which correct")
+
+
+def read_several(content: str, topic: frozenset[str]) -> Reading | None:
+    """Letters of several options ("A) 2 and C) 7"), where several may be chosen."""
+    letters = list(dict.fromkeys(_LETTER_MARK.findall(content))) if not topic.isdisjoint(_CHOOSING) else []
+    return (", ".join(letters).lower(), ", ".join(letters)) if len(letters) > 1 else None
+
+
 # --- what the question offers in its own text ------------------------------------------------------------------
 
 _LABELLED = (

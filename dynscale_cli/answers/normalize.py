@@ -60,6 +60,8 @@ def _ascii(code: int) -> str:
         return chr(code - 0xFEE0)
     if 0x1D400 <= code <= 0x1D7FF:  # mathematical alphanumerics
         return unicodedata.normalize("NFKC", char)
+    if 0xFE00 <= code <= 0xFE0F:  # how an emoji looks
+        return ""
     category = unicodedata.category(char)
     if category == "Zs":
         return " "
@@ -152,7 +154,7 @@ def strip_markup(text: str) -> str:
 
 
 # Signs that tell texts apart ("C" from "C++"); all other punctuation is a space between words.
-_TELLING = frozenset("+*/=^<>%&@#\\|$€£")
+_TELLING = frozenset("+*/=^<>%&@#\\|$€£≤≥≠±")
 _INSIDE = frozenset(".,'")
 # Dates, ranges and signs keep theirs, and so do a grade (A-) and a blood type.
 _HYPHEN = re.compile(r"(?!(?:(?<=\b[a-z])|(?<=\b[a-z][a-z]))-(?:\s|$))(?:-(?!\d)|(?<=[^\W\d_])-)")

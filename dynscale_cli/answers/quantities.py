@@ -40,6 +40,7 @@ _SCALES = {
 _SCALE = re.compile(rf"\s?(?:(?P<word>{'|'.join(sorted(_SCALES, key=len, reverse=True))})\b|(?P<k>k)\b)", re.IGNORECASE)
 _MONEY_SCALES = {"k": 10**3, "m": 10**6, "b": 10**9, "bn": 10**9, "t": 10**12}
 _MONEY_SCALE = re.compile(r"\s?(bn|[kmbt])\b", re.IGNORECASE)
+_MONEY_BEHIND = re.compile(r"\s?(?:bn|[kmbt])\s?(?:USD|EUR|GBP|INR|CHF|dollars|euros|[$€£₹])", re.IGNORECASE)
 _CLOCK = re.compile(
     r"(?::(?P<minutes>[0-5]\d(?::[0-5]\d)?)(?!\d)(?:\s?(?P<half>[ap])\.?m\b)?|\s?(?P<hours>[ap])\.?m\b)", re.IGNORECASE
 )
@@ -229,7 +230,7 @@ def _found_at(text: str, match: re.Match[str], joined: bool) -> Quantity | None:
     told = len(match["body"]) == 4 or text[max(0, start - 4) : start].endswith(("the ", "'"))  # 30s are seconds
     if told and _DECADE.match(text, end) and match["body"].isdigit() and match["body"][-1] == "0":
         return Quantity(f"{match['body']}s", start, _DECADE.match(text, end).end())  # type: ignore[union-attr]
-    value, end = _scaled(value, text, end, bool(before["currency"]))
+    value, end = _scaled(value, text, end, bool(before["currency"] or _MONEY_BEHIND.match(text, end)))
     part = _AND_A_PART.match(text, end)
     if part is not None and not isinstance(value, Huge):
         value, end = value + _AND_PART[part[1]], part.end()

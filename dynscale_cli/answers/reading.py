@@ -10,15 +10,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dynscale_cli.answers.asked import (
+    NO_SOLUTION,
     VERSION,
+    all_but,
     as_asked,
     as_chance,
+    binomials,
     in_scale,
     range_in_digits,
     without_base,
+    without_condition,
     without_indices,
 )
-from dynscale_cli.answers.choices import LETTERS, plain_side, read_option, read_side, read_special
+from dynscale_cli.answers.choices import LETTERS, plain_side, read_option, read_several, read_side, read_special
 from dynscale_cli.answers.dates import holds_date, moment
 from dynscale_cli.answers.normalize import prose, sign_of, strip_markup, without_dollars, word_set, words
 from dynscale_cli.answers.numbers import rational_key, read_words
@@ -75,7 +79,7 @@ def _read_value(content: str, kind: AnswerType) -> Reading | None:
         said = strip_markup(content)
         if "many" in wording.topic and states_nobody(said):
             return "0", said
-        return read_number(in_scale(content, wording.topic))
+        return read_number(in_scale(binomials(content), wording.topic))
     if kind.name == "math":
         return read_math(without_subject(without_indices(content, wording.topic), wording.topic))
     content = without_indices(content, wording.topic)
@@ -258,7 +262,7 @@ _LEAD = re.compile(
 
 def read_math(content: str) -> Reading | None:
     """The formula stated; of a sentence its formula between dollars, else its number."""
-    content = _ALSO.sub("", content.strip())
+    content = without_condition(_ALSO.sub("", content.strip()))
     lead = _LEAD.match(content)
     content = content[lead.end() if lead is not None else 0 :] or content
     bare = strip_markup(without_reason(content))
@@ -266,8 +270,10 @@ def read_math(content: str) -> Reading | None:
         return sign, sign
     if not bare or states_none(bare) or _VERDICT.match(bare):
         return None
-    if _NO_SOLUTION.fullmatch(bare):
+    if NO_SOLUTION.fullmatch(bare):
         return r"\emptyset", bare
+    if (gap := all_but(bare)) is not None and (key := exact_math_key(gap)) is not None:
+        return key, bare
     for said in (bare, strip_markup(first_sentence(bare))):
         key = exact_math_key(said)
         if key is not None:
@@ -275,11 +281,6 @@ def read_math(content: str) -> Reading | None:
     return _inline(content) or _math_in_sentence(strip_markup(first_sentence(bare)))
 
 
-_NO_SOLUTION = re.compile(
-    r"(?:there (?:is|are) )?no (?:real |integer |valid |such )?(?:solutions?|roots?|values?)(?: exists?)?|none|"
-    r"the empty set",
-    re.IGNORECASE,
-)
 _LONE_VARIABLE = re.compile(r"\\?[a-zA-Z]+(?:_\{\w+\})?")
 
 
@@ -324,8 +325,6 @@ _LETTER_ALONE = re.compile(
     r"[\s*_`'\"]*(?:\\text\s?\{)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z])(?!\.\s?[A-Z]\.)(?:\s*[).:]|(?= only\b)))"
     r"(?:[\s*_`'\".}]|$)"
 )
-_LETTER_MARK = re.compile(r"(?<![\w.])([A-J])[*_]{0,2}[)\]](?=[\s,.;*]|$)")
-_CHOOSING = word_set("apply select choose pick which correct")
 _INITIAL = re.compile(r"[A-Z]\.\s?[A-Z]")  # C. Darwin
 _PERSONS = word_set("who whom whose author writer inventor name wer qui quién")
 _SIDE_ALONE = re.compile(r"[\s*_`'\"(]*([^\W\d_]+)[\s*_`'\").!,。]*(?:$|[,.;!]\s)")
@@ -343,9 +342,9 @@ def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | Non
         return said.lower(), said
     if not bare or states_none(bare):
         return None
-    letters = list(dict.fromkeys(_LETTER_MARK.findall(content))) if not topic.isdisjoint(_CHOOSING) else []
-    if len(letters) > 1:
-        return ", ".join(letters).lower(), ", ".join(letters)
+    several = read_several(content, topic)
+    if several is not None:
+        return several
     sequence = read_sequence(content) if "\\" not in content else None
     if sequence is not None:
         return sequence

@@ -232,6 +232,8 @@ def _shape(text: str, depth: int) -> str:
         return r"\cup".join(sorted({_shape(part, depth + 1) for part in union}))
     if r"\in" in text:
         text = _without_membership(text)
+    if not text:
+        raise NotMath  # "x \\in", broken off
     if text in _REALS:
         return r"(-\infty,\infty)"
     text = _DECIMAL_COMMA.sub(_with_point, text) if _DECIMAL_COMMA.fullmatch(text) else text
@@ -286,6 +288,8 @@ def _value(text: str) -> str:
     if found is not None and (found.value is None or (_WORD.search(text) and not found.parts)):
         return found.key  # 10:30, 2:3, the 1990s, 5 million; 2k is a product
     bare, unit = split_unit(text)
+    if _RANGE.fullmatch(bare):  # 60-100 bpm is no difference
+        return bare if unit is None else f"{bare} {unit}"
     if _PLUS_MINUS.search(bare):
         return _set([_value(_PLUS_MINUS.sub(sign, bare).replace(r"\mp", other)) for sign, other in ("+-", "-+")])
     key = poly.spell(normal_form(bare))
@@ -304,7 +308,8 @@ def _listed(parts: list[str], text: str, depth: int) -> str:
         return _between([_shape(part, depth + 1) for part in parts])
     names = [part.partition("=")[0].strip() for part in parts if "=" in part]
     keys = [_shape(part, depth + 1) for part in parts]
-    if len(set(names)) == len(parts) > 1 and all(_VARIABLE.fullmatch(name) for name in names):
+    # x = 1, y = 2; mean = 3, median = 2
+    if len(set(names)) == len(parts) > 1 and all(_VARIABLE.fullmatch(name) or name.isalpha() for name in names):
         return f"({','.join(key for _, key in sorted(zip(names, keys, strict=True)))})"
     if (
         names
@@ -351,7 +356,8 @@ def _bracketed(text: str, depth: int) -> str | None:
 
 def _matrix(text: str, depth: int) -> str:
     """Rows in brackets; a single column is a vector and spelt as a tuple."""
-    matrix = _MATRIX.fullmatch(text)
+    inside = text[1:-1].strip() if text[0] + text[-1] in ("[]", "()") else text
+    matrix = _MATRIX.fullmatch(inside)
     if matrix is None:
         left, equals, right = text.partition("=")
         if equals and _LEFT_SIDE.fullmatch(left.strip()):
@@ -391,7 +397,7 @@ def _equation(text: str, depth: int) -> str:
     if poly.as_rational(difference) is not None or (constant and not variables & {"x", "y", "z"}):
         return poly.spell(value)  # 2+3 = 5; m+n = 73
     zero = poly.primitive(poly.add(difference, poly.scale(value, Fraction(-1))))
-    return f"{poly.spell(zero)}=0" if zero else f"{poly.spell(difference)}={poly.spell(value)}"  # an identity
+    return f"{poly.spell(zero)}=0" if zero else poly.spell(value)  # (x+1)^2 = x^2+2x+1 says what it comes to
 
 
 _FLIPPED = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}
