@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import queue
 import random
 import threading
 import time
@@ -16,7 +15,7 @@ import pytest
 
 from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.engine.protocol import Aborted, Finished, Message, Piece, Request, Sampling
-from dynscale_cli.engine.server.client import ChatClient, ChatRequest, Dead, Over
+from dynscale_cli.engine.server.client import ChatClient, ChatRequest, Dead, Inbox, Over
 from dynscale_cli.engine.server.connect import connect, open_server
 from dynscale_cli.engine.server.endpoints import Endpoint, Endpoints, ServerOptions
 from dynscale_cli.engine.server.engine import ServerEngine
@@ -549,6 +548,41 @@ def test_a_llama_server_counts_prompts_so_that_a_small_budget_goes_further():
             engine.close()
 
 
+def test_prompts_that_are_expected_are_counted_side_by_side():
+    together = threading.Barrier(3)
+
+    def native(path: str, body: dict[str, Any]) -> Any:
+        if path == "/apply-template":
+            together.wait(20)  # until three are asked for at once
+        return llama_server(PLAIN)(path, body)
+
+    texts = [f"How many words are there in sentence number {n}?" for n in range(3)]
+    with ChatServer(honest(), extra={"owned_by": "llamacpp"}, native=native) as server:
+        engine = open_server(connect(ServerOptions((server.url,))), context=None, max_tokens=40, width=None)
+        for text in texts:
+            engine.expect([Message("user", text)])
+        lengths = [len(engine.prompt([Message("user", text)])) for text in texts]
+        engine.close()
+    assert lengths == [count([{"content": text}]) for text in texts]
+
+
+def test_a_run_has_the_prompts_of_its_next_questions_counted_meanwhile():
+    asked: list[int] = []
+    together = threading.Barrier(2)
+
+    def native(path: str, body: dict[str, Any]) -> Any:
+        if path == "/apply-template" and "question" in str(body) and len(asked) < 2:
+            asked.append(1)
+            together.wait(4)  # the first is not known before the second is asked for
+        return llama_server(PLAIN)(path, body)
+
+    questions = [f"How many sides has question {n}?" for n in range(4)]
+    with ChatServer(honest(), extra={"owned_by": "llamacpp"}, native=native) as server:
+        outcome, _ = ask(server.url, questions=questions, max_samples=1)
+    assert len(asked) == 2
+    assert [result.answer for result in outcome.results] == ["42"] * 4
+
+
 def test_only_a_llama_server_is_asked_at_paths_of_its_own():
     asked = []
     with ChatServer(honest(), native=lambda path, body: asked.append(path)) as server:
@@ -1037,7 +1071,7 @@ class Still(ChatClient):
     """Sends nothing: what comes back is what a test puts into `inbox`."""
 
     def __init__(self) -> None:
-        self.inbox, self.model, self.counts, self.sent = queue.SimpleQueue(), "small", True, []
+        self.inbox, self.model, self.counts, self.sent = Inbox(), "small", True, []
         self._key = ""
 
     def send(self, chat: ChatRequest) -> None:

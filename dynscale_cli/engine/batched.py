@@ -170,6 +170,9 @@ class BatchedEngine:
             self._scheduler.held = set(ids)
             self._plan = None
 
+    def expect(self, messages: Seq[Message]) -> None:
+        """Nothing: a prompt is laid out at once."""
+
     def halt(self, ids: Collection[int]) -> None:
         """Nothing: between two steps no request goes on."""
 

@@ -252,7 +252,8 @@ class DeviceTop:
             """The numbers of the `MOST` groups with the largest maxima, of each row's `count`."""
             maxima = ggml.pool_1d(context, tensor, POOL_MAX, size, size, 0)
             order = ggml.argsort(context, maxima, DESCENDING)
-            return ggml.view_2d(context, order, MOST, rows, 4 * count, 0)
+            found: int = ggml.view_2d(context, order, MOST, rows, 4 * count, 0)
+            return found
 
         body = logits
         if groups.covered < n_vocab:
@@ -271,7 +272,8 @@ class DeviceTop:
             Tensor.from_address(bits).type = FLOAT
             kept = ggml.concat(context, kept, bits, 0)
         ggml.set_output(kept)
-        return kept
+        found: int = kept
+        return found
 
 
 def _reader(function: Any) -> Any:

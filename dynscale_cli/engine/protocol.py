@@ -188,6 +188,9 @@ class Engine(Protocol):
     def prompt(self, messages: Sequence[Message]) -> Prompt:
         """Lay the conversation out for the model, ready for the assistant's next turn."""
 
+    def expect(self, messages: Sequence[Message]) -> None:
+        """`prompt` will be asked for this conversation: what takes time may be done meanwhile."""
+
     def count(self, text: str) -> int:
         """Tokens that `extend` would add for `text`."""
 

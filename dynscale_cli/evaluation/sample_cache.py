@@ -162,6 +162,9 @@ class ReplayedEngine:
     def prompt(self, messages: Sequence[Message]) -> Prompt:
         return self._inner.prompt(messages)
 
+    def expect(self, messages: Sequence[Message]) -> None:
+        self._inner.expect(messages)
+
     def count(self, text: str) -> int:
         return self._inner.count(text)
 

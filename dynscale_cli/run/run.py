@@ -91,6 +91,7 @@ class Run:
         self._in_flight: dict[int, InFlight] = {}
         self._resting: Sequence[InFlight] = ()  # those that the next step leaves where they are
         self._next_id = first_id
+        self._looked_at = 0  # questions that are expected, from the first on
         self._failure: DynscaleError | None = None
         self._stopped = self._closed = self._time_is_up = self._told_overdrawn = False
 
@@ -172,11 +173,21 @@ class Run:
         """The question's state, with its prompt in the model's own tokens or the reason why there is none."""
         question = self.state.question(q)
         if question.asked is None and question.error is None:
+            self._look_ahead(q)
             try:
                 question.asked = self.sampler.lay_out(question.question, compared=not question.kind.long)
             except DynscaleError as error:
                 question.error = error.message
         return question
+
+    def _look_ahead(self, q: int) -> None:
+        """Have a server count the prompts of the next questions while it is at work on others."""
+        if not self.engine.info.upfront:
+            return
+        end = min(len(self.questions), q + 1 + self.engine.info.width)
+        for other in range(max(q, self._looked_at), end):
+            self.sampler.expect(self.questions[other], compared=not self.state.kind(other).long)
+        self._looked_at = max(end, self._looked_at)
 
     def _start(self, q: int, state: QuestionState, granted: Reservation) -> Iterator[Event]:
         draft, number = granted.draft, state.next_number

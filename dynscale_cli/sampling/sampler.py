@@ -23,6 +23,7 @@ Mode = Literal["hybrid", "parallel", "chain", "sequential"]
 MODES: tuple[Mode, ...] = ("hybrid", "parallel", "chain", "sequential")
 SEAMS = 2  # tokens that a text may save inside a prompt, by merging with what stands before and after it
 FIRST_PARALLEL = 4  # what a chain can be built from
+NO_QUESTION = Question(0, "", "")
 COMPARED = 2  # attempts at least that a chain compares; under `sequential` it revises one
 
 
@@ -68,16 +69,23 @@ class Sampler:
         self.seed, self.mode, self.layout, self.logprobs = seed, mode, layout, logprobs
         self.share = share or ChainShare()
         self._header = self._shared_header()
+        self._frames: dict[bool, int] = {}
         self._around = {compared: self._least_around(compared=compared) for compared in (True, False)}
 
     def ask(self, question: Question, *, compared: bool) -> Asked:
         """Lay a question out. `compared`: its answer will be read off and compared."""
         prompt = self.engine.prompt(self.prompts.parallel(question, compared=compared))
         core = frame = 0
-        if self.mode != "parallel":
-            chain = self.engine.prompt(self.prompts.chain(question, ["1"] * ATTEMPTS, self.layout, compared=compared))
+        if self.mode != "parallel" and prompt.tokens:
+            chain = self._empty_chain(question, compared=compared)
             core, frame = shared_prefix(prompt, chain), len(chain)
+        elif self.mode != "parallel":  # a server is asked for each count: not one more a question
+            frame = len(prompt) + self._more(compared=compared)
         return Asked(question, prompt, core, frame, compared)
+
+    def expect(self, question: Question, *, compared: bool) -> None:
+        """The question will be asked soon."""
+        self.engine.expect(self.prompts.parallel(question, compared=compared))
 
     def lay_out(self, question: Question, *, compared: bool) -> Asked:
         """`ask`, but raises DynscaleError for a question that does not fit."""
@@ -174,9 +182,20 @@ class Sampler:
         first, second = (self.engine.prompt(self.prompts.parallel(q, compared=True)) for q in probes)
         return min(shared_prefix(first, second), len(first) - 1)
 
+    def _empty_chain(self, question: Question, *, compared: bool) -> Prompt:
+        return self.engine.prompt(self.prompts.chain(question, ["1"] * ATTEMPTS, self.layout, compared=compared))
+
+    def _more(self, *, compared: bool) -> int:
+        """Tokens that a chain's prompt has besides its question's own and its attempts."""
+        if compared not in self._frames:
+            chain = self._empty_chain(NO_QUESTION, compared=compared)
+            alone = self.engine.prompt(self.prompts.parallel(NO_QUESTION, compared=compared))
+            self._frames[compared] = max(0, len(chain) - len(alone))
+        return self._frames[compared]
+
     def _least_around(self, *, compared: bool) -> int:
         """Tokens that every prompt has besides its header and its question."""
-        prompt = self.engine.prompt(self.prompts.parallel(Question(0, "", ""), compared=compared))
+        prompt = self.engine.prompt(self.prompts.parallel(NO_QUESTION, compared=compared))
         return max(0, len(prompt) - self._header - SEAMS)
 
 

@@ -14,6 +14,7 @@ import re
 import socket
 import threading
 from collections.abc import Coroutine, Iterable, Mapping
+from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -108,6 +109,32 @@ class Dead:
 News: TypeAlias = Accepted | Delta[ChatRequest] | Over | Closed | Alone | Said | Dead
 
 
+class Inbox:
+    """News in their order, from the loop's thread to another.
+
+    That is woken by what a run waits for. Text alone it finds when it looks again: to look at each token of many
+    streams by itself would take the processor from those who read them.
+    """
+
+    def __init__(self) -> None:
+        self._news: queue.SimpleQueue[News | None] = queue.SimpleQueue()
+        self._pressing = threading.Event()
+
+    def put(self, news: News | None) -> None:
+        self._news.put(news)
+        if not isinstance(news, Delta):
+            self._pressing.set()
+
+    def wait(self, seconds: float) -> None:
+        """Until something came that a run waits for, or for so many seconds."""
+        self._pressing.wait(seconds)
+        self._pressing.clear()
+
+    def get(self, seconds: float = 0.0) -> News | None:
+        """The next of the news. Raises queue.Empty where none comes in so many seconds."""
+        return self._news.get(seconds > 0, seconds or None)
+
+
 class ChatClient:
     """Carries chat requests to endpoints. `send`, `hang_up`, `recall` and `close` may be called from any thread.
 
@@ -119,7 +146,7 @@ class ChatClient:
 
     def __init__(self, options: ServerOptions, endpoints: Endpoints, key: str = "") -> None:
         """Raises UsageError for what the environment says of proxies and certificates, and cannot be."""
-        self.inbox: queue.SimpleQueue[News | None] = queue.SimpleQueue()
+        self.inbox = Inbox()
         self.model, self.endpoints = options.served_model or "", len(options.endpoints)
         self._endpoints, self._stall, self._key = endpoints, options.stall, key
         self._next = "; going on with the others" if self.endpoints > 1 else "; trying again"  # of what has failed
@@ -140,9 +167,13 @@ class ChatClient:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
+    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Do something in the loop, meanwhile."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something in the loop, and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return self.start(work).result()
 
     def send(self, chat: ChatRequest) -> None:
         self._loop.call_soon_threadsafe(self._begin, chat)
@@ -234,7 +265,7 @@ class ChatClient:
             self.inbox.put(Dead(Fault("down", redact(f"an error of our own: {error!r}", self._key), "report this")))
 
     async def _shut(self) -> None:
-        tasks = list(self._tasks.values())
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

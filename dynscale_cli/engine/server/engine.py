@@ -7,7 +7,6 @@ server's own count settles it. Requests of one prompt that start together go out
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import time
 from collections import deque
@@ -47,7 +46,7 @@ THINKING_REPLY = 512  # tokens
 TOGETHER = 4  # requests in one: they end when the longest of them does, and hold their places until then
 LEAST_SHOWN = 128  # bytes of what a sample has written that it is shown again, at least, to be asked for its answer
 FEW = 4  # requests in flight before it is known whether the server counts: they may have to be billed by their bytes
-WAIT = 0.1  # seconds that a step waits for news
+TICK = 0.04  # seconds after which text is looked at that came meanwhile
 PATIENCE = 1.0  # seconds that the closing of requests may take between two steps; a server notices at its next token
 LAST_PATIENCE = 0.4  # the same where the run was interrupted
 UNBELIEVABLE = 1 << 17  # prompt tokens beyond every bound that no hidden system prompt explains
@@ -99,12 +98,21 @@ class ServerEngine:
         return max(0, width - len(self._requests) + len(self._ended))
 
     def prompt(self, messages: Sequence[Message]) -> Prompt:
-        messages = self._template.switched(messages) if self._template else messages
-        clean = tuple(replace(m, content=m.content.encode("utf-8", "replace").decode()) for m in messages)
+        clean = self._clean(messages)
         known = self._counter is None or self._estimator.knows(clean)
         if self._counter and not known and (tokens := self._counter.count(clean, self._fields)) is not None:
             self._estimator.tell(clean, tokens)
         return Prompt(messages=clean, likely=self._estimator.likely(clean))
+
+    def expect(self, messages: Sequence[Message]) -> None:
+        """See `Engine`. Its tokens are counted meanwhile: to ask for that takes as long as a token or two."""
+        if self._counter and not self._estimator.knows(clean := self._clean(messages)):
+            self._counter.expect(clean, self._fields)
+
+    def _clean(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        """The conversation as it is sent."""
+        messages = self._template.switched(messages) if self._template else messages
+        return tuple(replace(m, content=m.content.encode("utf-8", "replace").decode()) for m in messages)
 
     def count(self, text: str) -> int:
         return self._estimator.count(text)
@@ -209,8 +217,7 @@ class ServerEngine:
         self._due, self._patience = None, PATIENCE
         self._launch()
         if not self._events and self._requests and not self._aborted and self._error is None:
-            with contextlib.suppress(queue.Empty):
-                self._arrived.append(self._client.inbox.get(timeout=WAIT))
+            self._client.inbox.wait(TICK)
         if not any(isinstance(event, (Finished, Failed)) for event in self._events):  # what is over is told first
             if self._aborted:
                 raise Aborted
@@ -286,7 +293,7 @@ class ServerEngine:
         news: News | None
         while under_way:
             try:
-                news = others.popleft() if others else self._client.inbox.get(timeout=max(0.0, end - time.monotonic()))
+                news = others.popleft() if others else self._client.inbox.get(max(0.0, end - time.monotonic()))
             except queue.Empty:
                 break
             if not isinstance(news, (Accepted, Delta, Over, Closed)) or news.chat not in under_way:
@@ -325,7 +332,7 @@ class ServerEngine:
         """Take in all news there are."""
         while True:
             try:
-                news = self._arrived.popleft() if self._arrived else self._client.inbox.get_nowait()
+                news = self._arrived.popleft() if self._arrived else self._client.inbox.get()
             except queue.Empty:
                 break
             if news is not None:

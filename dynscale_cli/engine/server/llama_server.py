@@ -7,8 +7,10 @@ nothing is known. Knows nothing of samples or budgets.
 from __future__ import annotations
 
 import asyncio
-import time
+import contextlib
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout  # another one before Python 3.11
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -21,7 +23,8 @@ from dynscale_cli.errors import ModelError
 
 from .client import ChatClient
 
-SOON = 1.0  # seconds that counting a text may take: else its bytes have to do
+SOON = 1.0  # seconds that a count is waited for: else the text's bytes have to do
+LATE = 10.0  # seconds in which it answers, or does not
 MOST_SLOTS = 1 << 10
 LONGEST_TEMPLATE = 1 << 20  # characters
 
@@ -32,10 +35,11 @@ class LlamaServer:
     def __init__(self, client: ChatClient) -> None:
         self._client = client
         self._counts = True
+        self._expected: dict[tuple[Message, ...], Future[int | None]] = {}
 
     @cached_property
     def _props(self) -> dict[str, Any]:
-        found = self._said(f"/props?model={quote(self._client.model, safe='')}")
+        found = self._client.run(self._hear(f"/props?model={quote(self._client.model, safe='')}"))
         return found if isinstance(found, dict) else {}
 
     @property
@@ -63,39 +67,49 @@ class LlamaServer:
         template.close()
         return template
 
-    def count(self, messages: Iterable[Message], fields: Mapping[str, Any]) -> int | None:
-        """Prompt tokens of a conversation, as it is laid out there; None where that cannot be known quickly."""
-        told = [{"role": m.role, "content": m.content} for m in messages]
-        prompt = self._asked("/apply-template", {**fields, "messages": told}).get("prompt")
-        return self.count_text(prompt, special=True) if isinstance(prompt, str) else None
+    def expect(self, messages: tuple[Message, ...], fields: Mapping[str, Any]) -> None:
+        """Count this conversation while other things happen: `count` will be asked for it."""
+        if self._counts and messages not in self._expected:
+            self._expected[messages] = self._client.start(self._count(messages, fields))
 
-    def count_text(self, text: str, special: bool = False) -> int | None:
+    def count(self, messages: tuple[Message, ...], fields: Mapping[str, Any]) -> int | None:
+        """Prompt tokens of a conversation, as it is laid out there; None where that cannot be known quickly."""
+        self.expect(messages, fields)
+        return self._soon(self._expected.pop(messages, None))
+
+    def count_text(self, text: str) -> int | None:
+        """Tokens of a text."""
+        return self._soon(self._client.start(self._tokenize(text, special=False)) if self._counts else None)
+
+    def _soon(self, count: Future[int | None] | None) -> int | None:
+        """What comes of a count. Where it does not come soon, or none does, the server is not asked again."""
+        found = None
+        if count is not None:
+            with contextlib.suppress(TimeoutError, FutureTimeout):
+                found = count.result(SOON)
+        self._counts = self._counts and found is not None
+        return found
+
+    async def _count(self, messages: Iterable[Message], fields: Mapping[str, Any]) -> int | None:
+        told = [{"role": m.role, "content": m.content} for m in messages]
+        found = await self._hear("/apply-template", {**fields, "messages": told, "model": self._client.model})
+        prompt = found.get("prompt") if isinstance(found, dict) else None
+        return await self._tokenize(prompt, special=True) if isinstance(prompt, str) else None
+
+    async def _tokenize(self, text: str, special: bool) -> int | None:
         """Tokens of a text, with the model's own beginning and control tokens where `special` says so."""
-        tokens = self._asked("/tokenize", {"content": text, "add_special": special, "parse_special": special}).get(
-            "tokens"
-        )
+        body = {"content": text, "add_special": special, "parse_special": special, "model": self._client.model}
+        found = await self._hear("/tokenize", body)
+        tokens = found.get("tokens") if isinstance(found, dict) else None
         return len(tokens) if isinstance(tokens, list) else None
 
-    def _asked(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """What it says, unless it did not answer soon before."""
-        if not self._counts:
-            return {}
-        begun = time.monotonic()
-        found = self._said(path, {**body, "model": self._client.model}, SOON)
-        self._counts = isinstance(found, dict) and time.monotonic() - begun < SOON
-        return found if isinstance(found, dict) else {}
-
-    def _said(self, path: str, body: Any = None, seconds: float = 10.0) -> Any:
-        """What it says at a path of its own; None where it says nothing of use in so many seconds."""
+    async def _hear(self, path: str, body: Any = None) -> Any:
+        """What it says at a path of its own; None where that is of no use, or does not come."""
         if (found := self._client.somewhere()) is None:
             return None
         url, client = found[0].removesuffix("/v1") + path, found[1]
-
-        async def said() -> Any:
-            call = client.get(url, cast_to=object) if body is None else client.post(url, cast_to=object, body=body)
-            return await asyncio.wait_for(call, seconds)
-
+        call = client.get(url, cast_to=object) if body is None else client.post(url, cast_to=object, body=body)
         try:
-            return self._client.run(said())
+            return await asyncio.wait_for(call, LATE)
         except Exception:  # of whatever kind: nothing depends on it
             return None

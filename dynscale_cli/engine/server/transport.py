@@ -34,6 +34,8 @@ UNKNOWN: Final = 501  # who does not know what a POST is, is no chat server
 
 RETRIES: Final = 8  # by the package, over some 40 seconds: a server is started again in that time
 CONNECT: Final = 10.0  # seconds to be let in
+# Each request looks through the connections that are idle: 4 ms where a hundred are kept.
+LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=16)
 
 
 class Transport(DefaultAsyncHttpxClient):
@@ -118,7 +120,7 @@ def open_connection(url: str, key: str) -> Connection:
     """Raises UsageError, which names the variable, for proxies and certificates in the environment that cannot be."""
     timeout = Timeout(None, connect=CONNECT)
     try:
-        transport = Transport(timeout=timeout, trust_env=not direct(url))
+        transport = Transport(timeout=timeout, limits=LIMITS, trust_env=not direct(url))
     except Exception as error:  # the HTTP library's own, or a package that is missing
         raise connection_error(error) from error
     patient, prompt = (
