@@ -190,9 +190,9 @@ def folders(environ: Mapping[str, str]) -> Iterator[Finding]:
         if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
             yield Finding("paths", "fine", f"{what}: {folder / kept}" + ("" if there == folder else " (not there yet)"))
         else:
-            yield Finding(
-                "paths", "wrong", f"{what}: {there} cannot be written to", "export DYNSCALE_HOME=$HOME/.dynscale"
-            )
+            home = Path(environ.get("HOME", "/"))
+            other = "$HOME/.dynscale" if home.is_dir() and os.access(home, os.W_OK | os.X_OK) else "FOLDER"
+            yield Finding("paths", "wrong", f"{what}: {there} cannot be written to", f"export DYNSCALE_HOME={other}")
 
 
 def terminal(environ: Mapping[str, str]) -> Iterator[Finding]:

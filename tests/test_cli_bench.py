@@ -50,6 +50,15 @@ def test_it_says_how_long_it_takes_compares_and_draws(tmp_path):
     assert json.loads(replayed.stdout)["logs"][0]["questions"] == 6
 
 
+def test_a_bench_that_cannot_be_stored_promises_nothing(tmp_path):
+    (tmp_path / "file").touch()
+    few = ("-t", "1", "-np", "1", "--limit", "1", "--samples", "1", "-n", "6", "--methods", "single")
+    done = dynscale("bench", *few, cwd=tmp_path, env={"DYNSCALE_HOME": str(tmp_path / "file" / "home")})
+    assert done.returncode == 0, done.stderr
+    assert b"what this bench draws is not kept" in done.stderr
+    assert b"loses nothing" not in done.stderr
+
+
 def test_after_ctrl_c_the_same_command_goes_on(tmp_path):
     command = (
         "bench",

@@ -175,7 +175,11 @@ def test_a_model_that_is_missing_where_a_server_is_asked_is_not_wrong(tmp_path, 
 def test_folders_that_cannot_be_written_to(tmp_path):
     (tmp_path / "file").touch()
     assert states(doctor.folders({"DYNSCALE_HOME": str(tmp_path / "new" / "home")})) == {"fine"}
-    assert states(doctor.folders({"DYNSCALE_HOME": str(tmp_path / "file" / "home")})) == {"wrong"}
+    gone = str(tmp_path / "file" / "home")
+    assert states(doctor.folders({"DYNSCALE_HOME": gone})) == {"wrong"}
+    for home, fix in ((tmp_path, "$HOME/.dynscale"), (gone, "FOLDER")):
+        fixes = {finding.fix for finding in doctor.folders({"DYNSCALE_HOME": gone, "HOME": str(home)})}
+        assert fixes == {f"export DYNSCALE_HOME={fix}"}
 
 
 def test_an_extra_that_is_not_installed(monkeypatch):

@@ -158,6 +158,7 @@ def _further_lines(text: str, statement: Statement, kind: AnswerType) -> str:
 _ITEM = re.compile(r"\s*(?:(?P<bullet>[-*•+])|(?P<number>\d{1,2})[.)])[ \t]+(?P<said>\S.*?)[ \t]*$", re.MULTILINE)
 _NUMBERED = re.compile(r"(?:^|(?<=[\s,;]))(\d{1,2})[.)]\s+")
 _MOST_WORDS = 8
+_MOST_ITEMS = 40
 
 
 def _list(text: str, statement: Statement, kind: AnswerType) -> str | None:
@@ -167,7 +168,12 @@ def _list(text: str, statement: Statement, kind: AnswerType) -> str | None:
     line = text.rfind("\n", 0, statement.end) + 1
     items = []
     first = item = _ITEM.match(text, line if line > statement.start else statement.end - len(statement.content))
-    while item is not None and first is not None and bool(item["bullet"]) == bool(first["bullet"]):
+    while (
+        item is not None
+        and first is not None
+        and len(items) <= _MOST_ITEMS
+        and bool(item["bullet"]) == bool(first["bullet"])
+    ):
         items.append(item["said"])
         item = _ITEM.match(text, item.end())
     if len(items) < 2:
@@ -176,6 +182,8 @@ def _list(text: str, statement: Statement, kind: AnswerType) -> str | None:
             return None
         ends = [*(mark.start() for mark in marks[1:]), len(statement.content)]
         items = [statement.content[mark.end() : end] for mark, end in zip(marks, ends, strict=True)]
+    if len(items) > _MOST_ITEMS:
+        return None
     items = [strip_markup(item.rstrip(" ,;*_")) for item in items]
     short = all(item and len(item.split()) <= _MOST_WORDS for item in items)
     return ", ".join(items) if short else None

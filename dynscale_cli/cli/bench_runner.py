@@ -114,12 +114,13 @@ def _runs(
     )
     with contextlib.ExitStack() as stack:
         pools, others = Store(), Store(state_dir() / FILE)
-        if not (pools.writable and others.writable):
+        kept = pools.writable and others.writable
+        if not kept:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dynscale-bench-")))
             notice(options)(f"{pools.path} cannot be written: what this bench draws is not kept")
             pools, others = Store(folder / "runs.db"), Store(folder / FILE)
         try:
-            yield BenchRuns(ask, engine, pools, others, interrupted=lambda: bool(interrupts))
+            yield BenchRuns(ask, engine, pools, others, kept=kept, interrupted=lambda: bool(interrupts))
         finally:
             pools.trim()
             others.trim()
@@ -136,7 +137,7 @@ def _run(options: BenchOptions, plan: Plan, runs: BenchRuns, interrupts: Interru
         _forecast(options, bench)
         _draw(options, bench)
     except BenchStopped:
-        notice(options)("stopped; what was drawn is stored, and the same command goes on from there")
+        notice(options)("stopped" + "; what was drawn is stored, and the same command goes on from there" * runs.kept)
         return interrupts.exit_code
     _show(options, bench.report(shlex.join(["dynscale", *sys.argv[1:]]), time.perf_counter() - begun))
     return 0
@@ -154,8 +155,9 @@ def _forecast(options: BenchOptions, bench: Bench) -> None:
     if is_stored(plan, runs):
         tell("all of it is stored already: nothing is decoded")
         return
+    kept = "; Ctrl-C loses nothing" * runs.kept
     if runs.engine.info.upfront:
-        tell("each method draws its own samples from a server; Ctrl-C loses nothing")
+        tell(f"each method draws its own samples from a server{kept}")
         return
     pace = trial(runs, plan.seeds[0])
     if runs.interrupted():
@@ -163,7 +165,7 @@ def _forecast(options: BenchOptions, bench: Bench) -> None:
     tokens = expected_tokens(plan, runs, pace, prompt_tokens(bench.judge, runs.engine, runs.ask.settings))
     tell(
         f"about {clock(tokens / pace.tokens_per_second)} at {pace.tokens_per_second:.0f} tokens/s: {tokens:,.0f} "
-        "tokens to decode. Ctrl-C loses nothing"
+        f"tokens to decode{kept}"
     )
 
 

@@ -103,9 +103,11 @@ class BenchRuns:
         pools: Store,
         others: Store,
         *,
+        kept: bool = True,
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.ask, self.engine = ask, engine
+        self.kept = kept  # whether what is drawn outlives the bench
         self.decoded = 0  # tokens that the engine has evaluated
         self._stores = {True: pools, False: others}
         self.interrupted = interrupted

@@ -156,7 +156,7 @@ def load_aliases(environ: Mapping[str, str] = os.environ) -> Aliases:
     path = aliases_file(environ)
     try:
         raw = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Aliases()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}", f"mend or remove it: rm {path}") from None
