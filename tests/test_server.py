@@ -15,11 +15,12 @@ import pytest
 
 from dynscale_cli.engine.options import LoadOptions
 from dynscale_cli.engine.protocol import Aborted, Finished, Message, Piece, Request, Sampling
-from dynscale_cli.engine.server.client import ChatClient, ChatRequest, Dead, Inbox, Over
+from dynscale_cli.engine.server.client import ChatClient
 from dynscale_cli.engine.server.connect import connect, open_server
 from dynscale_cli.engine.server.endpoints import Endpoint, Endpoints, ServerOptions
 from dynscale_cli.engine.server.engine import ServerEngine
 from dynscale_cli.engine.server.faults import Fault
+from dynscale_cli.engine.server.news import ChatRequest, Dead, Inbox, Over
 from dynscale_cli.engine.server.request import TokenEstimator
 from dynscale_cli.engine.server.stream import Delta, Usage
 from dynscale_cli.engine.template import server_fields

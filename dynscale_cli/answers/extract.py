@@ -166,7 +166,7 @@ def _list(text: str, statement: Statement, kind: AnswerType) -> str | None:
     if statement.form not in ("label", "sentence") or kind.name not in ("auto", "text", "math"):
         return None
     line = text.rfind("\n", 0, statement.end) + 1
-    items = []
+    items: list[str] = []
     first = item = _ITEM.match(text, line if line > statement.start else statement.end - len(statement.content))
     while (
         item is not None

@@ -334,20 +334,16 @@ _LIST_ITEM = re.compile(r"[\[{]\s*[\"{\[]")
 def read_any(content: str, topic: frozenset[str] = frozenset()) -> Reading | None:
     """Whatever is stated: JSON, a sign, a letter, a side, a number, a formula, else words."""
     bare = strip_markup(content)
-    sign = sign_of(content)
-    if sign is not None:
+    if (sign := sign_of(content)) is not None:
         return sign, sign
     if is_told(content, topic):
         said = without_quotes(content)
         return said.lower(), said
     if not bare or states_none(bare):
         return None
-    several = read_several(content, topic)
+    several = read_several(content, topic) or (read_sequence(content) if "\\" not in content else None)
     if several is not None:
         return several
-    sequence = read_sequence(content) if "\\" not in content else None
-    if sequence is not None:
-        return sequence
     code = content.strip(" \t\n`*'\".")
     if _COLOUR.fullmatch(code):
         return code.lower(), code

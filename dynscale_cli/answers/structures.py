@@ -230,9 +230,7 @@ def _shape(text: str, depth: int) -> str:
     union = _UNION.split(text)
     if len(union) > 1:
         return r"\cup".join(sorted({_shape(part, depth + 1) for part in union}))
-    if r"\in" in text:
-        text = _without_membership(text)
-    if not text:
+    if r"\in" in text and not (text := _without_membership(text)):
         raise NotMath  # "x \\in", broken off
     if text in _REALS:
         return r"(-\infty,\infty)"

@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import queue
 import re
 import socket
 import threading
 from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import Future
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from openai import AsyncStream
 
-from dynscale_cli.engine.protocol import Message, Sampling
-
 from .endpoints import Endpoint, Endpoints, ServerOptions
 from .faults import Fault, Stalled, Unreadable, read, redact, status_fault
-from .stream import ABSURD, AnswerReader, Delta, Overrun, Usage
+from .news import Accepted, Alone, ChatRequest, Closed, Dead, Inbox, Over, Said
+from .stream import ABSURD, AnswerReader, Overrun
 from .transport import open_connection
 
 T = TypeVar("T")
@@ -41,98 +39,6 @@ OPTIONAL = (
     "top_k", "min_p", "seed", "stream_options", "logprobs", "ignore_eos", "temperature", "top_p", "stop",
     "chat_template_kwargs", "reasoning_effort", "timings_per_token",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ChatRequest:
-    """One request to a server: a conversation, to be gone on with once for each of `ids`."""
-
-    ids: tuple[int, ...]
-    messages: tuple[Message, ...]
-    max_tokens: int
-    sampling: Sampling
-    seed: int
-    logprobs: bool = False
-    ignore_end: bool = False
-    fields: Mapping[str, Any] = field(default_factory=dict)  # what else it says, such as whether to think
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The server has begun to answer. `blind`: nothing will be heard of it before it is done."""
-
-    chat: ChatRequest
-    blind: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Over:
-    """Nothing more will come of a chat. `reasons`: for each id, None where its completion broke off."""
-
-    chat: ChatRequest
-    reasons: tuple[str | None, ...] = ()
-    usage: Usage | None = None
-    fault: Fault | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """A chat was given up. `sent`: a server has it; `noticed`: that has let go of it, and nothing more comes."""
-
-    chat: ChatRequest
-    sent: bool
-    noticed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Alone:
-    """The server does not answer several times at once: these are still to be answered, each by itself."""
-
-    chat: ChatRequest
-    ids: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """Something to tell the user."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """There is no endpoint left, or an error of our own."""
-
-    fault: Fault
-
-
-News: TypeAlias = Accepted | Delta[ChatRequest] | Over | Closed | Alone | Said | Dead
-
-
-class Inbox:
-    """News in their order, from the loop's thread to another.
-
-    That is woken by what a run waits for. Text alone it finds when it looks again: to look at each token of many
-    streams by itself would take the processor from those who read them.
-    """
-
-    def __init__(self) -> None:
-        self._news: queue.SimpleQueue[News | None] = queue.SimpleQueue()
-        self._pressing = threading.Event()
-
-    def put(self, news: News | None) -> None:
-        self._news.put(news)
-        if not isinstance(news, Delta):
-            self._pressing.set()
-
-    def wait(self, seconds: float) -> None:
-        """Until something came that a run waits for, or for so many seconds."""
-        self._pressing.wait(seconds)
-        self._pressing.clear()
-
-    def get(self, seconds: float = 0.0) -> News | None:
-        """The next of the news. Raises queue.Empty where none comes in so many seconds."""
-        return self._news.get(seconds > 0, seconds or None)
 
 
 class ChatClient:

@@ -35,9 +35,10 @@ from dynscale_cli.engine.reasoning import ReasoningFormat
 from dynscale_cli.engine.template import ChatTemplate, server_fields
 from dynscale_cli.errors import EngineError
 
-from .client import Accepted, Alone, ChatClient, ChatRequest, Closed, Dead, News, Over, Said
+from .client import ChatClient
 from .faults import printable
 from .llama_server import LlamaServer
+from .news import Accepted, Alone, ChatRequest, Closed, Dead, News, Over, Said
 from .request import PER_MESSAGE, RemoteRequest, TokenEstimator, asking, shares, size, tail
 from .stream import ABSURD, Delta, Usage
 
@@ -168,8 +169,7 @@ class ServerEngine:
         self._waiting.append((id, asking(remote.request.prompt.messages, shown, turn)))
 
     def cancel(self, id: int) -> Tokens:
-        remote = self._requests.get(id)
-        if remote is None:
+        if (remote := self._requests.get(id)) is None:
             return Tokens()
         self._leave(remote)
         self._forget(id)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from dynscale_cli.engine.protocol import Message, Request, Tokens
 from dynscale_cli.engine.reasoning import ReasoningFormat
 
-from .client import ChatRequest, Closed
+from .news import ChatRequest, Closed
 from .stream import Usage
 
 OPEN, CLOSE = "<think>\n", "\n</think>\n\n"  # how thoughts given apart stand in a completion's text
