@@ -228,9 +228,8 @@ def _offered(content: str, options: Sequence[str]) -> int | None:
     spelt = [words(option) for option in options]
     begun = [index for index, option in enumerate(spelt) if option and said[: len(option)] == option]
     if not begun and said:  # accepted, where "accept" is offered
-        begun = [
-            index for index, option in enumerate(spelt) if said[0] in (f"{''.join(option)}{end}" for end in _ENDINGS)
-        ]
+        stems = ["".join(option) for option in spelt]
+        begun = [n for n, stem in enumerate(stems) if len(stem) > 2 and said[0] in (stem + end for end in _ENDINGS)]
     if begun:
         return max(begun, key=lambda index: len(spelt[index]))
     letter = match_text(content, options)
