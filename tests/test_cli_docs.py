@@ -28,6 +28,8 @@ FOREIGN = {
     "-p",
     "--port",
     "--api-key",
+    "--enable-cache-report",
+    "-sf",
     "--enable-prompt-tokens-details",
     "--interrupt_requests",
     "-m",

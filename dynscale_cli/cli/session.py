@@ -321,7 +321,7 @@ class KeptRun:
 EXIT = {signal.SIGINT: 130, signal.SIGTERM: 143}
 if hasattr(signal, "SIGHUP"):  # a terminal that is closed ends what runs in it as orderly
     EXIT[signal.SIGHUP] = 143
-ECHO = 0.5  # seconds: a signal that comes again by then is the same (`timeout`, and wrappers that pass theirs on)
+ECHO = 0.25  # seconds: a signal that comes again by then is the same (`timeout`, and wrappers that pass theirs on)
 
 
 class Interrupts:
